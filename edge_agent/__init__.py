@@ -1,0 +1,3 @@
+"""edge-agent: cameras in, verifiable evidence out."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,27 @@
+"""The site file: YAML in, validated models out, every error at once with file and line."""
+
+from edge_agent.config.load import load_site
+from edge_agent.config.models import (
+    Camera,
+    DetectorSettings,
+    Evidence,
+    Mqtt,
+    Rule,
+    Settings,
+    Site,
+    SiteInfo,
+    TrackerSettings,
+)
+
+__all__ = [
+    "Camera",
+    "DetectorSettings",
+    "Evidence",
+    "Mqtt",
+    "Rule",
+    "Settings",
+    "Site",
+    "SiteInfo",
+    "TrackerSettings",
+    "load_site",
+]

@@ -1,0 +1,175 @@
+"""What a site file may say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+"""Goes into topics, URNs and file names: lower case, digits, `-` and `_`."""
+
+Unit = Annotated[float, Field(ge=0.0, le=1.0)]
+Point = tuple[Unit, Unit]
+
+
+class Settings(BaseModel):
+    """Base of everything in a site file: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _is_simple(points: list[Point]) -> list[Point]:
+    n = len(points)
+    edges = [(points[i], points[(i + 1) % n]) for i in range(n)]
+    for i in range(n):
+        for j in range(i + 2, n):
+            if (j + 1) % n == i:
+                continue
+            if _cross(*edges[i], *edges[j]):
+                raise ValueError(
+                    f"the outline crosses itself between points {i + 1} and {j + 1}: "
+                    "list the corners in order, going round"
+                )
+    return points
+
+
+def _cross(p: Point, q: Point, a: Point, b: Point) -> bool:
+    def turn(o: Point, u: Point, v: Point) -> float:
+        return (u[0] - o[0]) * (v[1] - o[1]) - (u[1] - o[1]) * (v[0] - o[0])
+
+    return turn(p, q, a) * turn(p, q, b) < 0 and turn(a, b, p) * turn(a, b, q) < 0
+
+
+Zone = Annotated[list[Point], Field(min_length=3), AfterValidator(_is_simple)]
+"""Corners in order, normalised to the picture: 0,0 top left, 1,1 bottom right."""
+
+
+class Line(Settings):
+    """A counting line from `a` to `b`; the arrow a->b has a left and a right side."""
+
+    a: Point
+    b: Point
+    to_right: str = "forward"
+    """Name of the direction that crosses from the arrow's left to its right side."""
+    to_left: str = "backward"
+
+    @model_validator(mode="after")
+    def _has_length(self) -> Line:
+        if self.a == self.b:
+            raise ValueError("a line needs two different points")
+        return self
+
+
+class SiteInfo(Settings):
+    """Where the box stands and who answers for it."""
+
+    name: Name
+    timezone: str = "UTC"
+    lat: Annotated[float, Field(ge=-90, le=90)] | None = None
+    lon: Annotated[float, Field(ge=-180, le=180)] | None = None
+    responsible: str | None = None
+    """Institution and contact that an alarm must name."""
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError("no such time zone; use an IANA name such as Europe/Berlin") from error
+        return value
+
+
+class DetectorSettings(Settings):
+    """Which model looks at the pictures, and how often."""
+
+    model: str = "motion"
+    """Name of a model card, or `motion` for the weight-free background model."""
+    min_score: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Weakest detection that starts a track; the card's own value when absent."""
+    max_fps: Annotated[float, Field(gt=0, le=240)] | None = None
+    """Frames above this rate are decoded but not analysed."""
+    gate: bool = True
+    """Skip the inference while nothing in the picture moves."""
+
+
+class TrackerSettings(Settings):
+    """How long an object may hide, in seconds."""
+
+    lost_s: Annotated[float, Field(gt=0, le=60)] = 1.5
+    """A moving object that stays unseen longer is given up."""
+    lost_still_s: Annotated[float, Field(gt=0, le=3600)] = 60.0
+    """The same for an object that was standing still (hidden behind passing traffic)."""
+    confirm_s: Annotated[float, Field(ge=0, le=5)] = 0.2
+    """An object must be seen this long before rules hear of it."""
+
+
+class Rule(Settings):
+    """One analyzer of one camera; `settings` is validated by the analyzer's own model."""
+
+    kind: str
+    settings: Any
+
+
+class Camera(Settings):
+    """One view: what to look with, where, and by which rules."""
+
+    detector: DetectorSettings = DetectorSettings()
+    tracker: TrackerSettings = TrackerSettings()
+    zones: dict[Name, Zone] = Field(default_factory=dict)
+    lines: dict[Name, Line] = Field(default_factory=dict)
+    rules: list[Rule] = Field(default_factory=list)
+
+
+class Tls(Settings):
+    """Files for an encrypted broker connection; relative paths start at the site file."""
+
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+class Mqtt(Settings):
+    """The broker."""
+
+    host: str
+    port: Annotated[int, Field(ge=1, le=65535)] = 1883
+    protocol: Literal["5", "3.1.1"] = "5"
+    username: str | None = None
+    password_file: Path | None = None
+    tls: Tls | None = None
+    keepalive_s: Annotated[int, Field(ge=5, le=3600)] = 30
+
+
+class Evidence(Settings):
+    """How a case is documented."""
+
+    jpeg_quality: Annotated[int, Field(ge=50, le=100)] = 92
+    clip_before_s: Annotated[float, Field(ge=0, le=60)] = 5.0
+    clip_after_s: Annotated[float, Field(ge=0, le=60)] = 5.0
+    close_margin: Annotated[float, Field(ge=0, le=1)] = 0.12
+    """Share of the vehicle's size added around the close-up."""
+
+
+class Site(Settings):
+    """One box at one place."""
+
+    site: SiteInfo
+    device: Name
+    models_dir: Path | None = None
+    state_dir: Path | None = None
+    """Where the device key lives; the platform's own place when absent."""
+    mqtt: Mqtt | None = None
+    evidence: Evidence = Evidence()
+    cameras: Annotated[dict[Name, Camera], Field(min_length=1)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _yaml_protocol(cls, value: Any) -> Any:
+        mqtt = value.get("mqtt") if isinstance(value, dict) else None
+        if isinstance(mqtt, dict) and isinstance(mqtt.get("protocol"), int | float):
+            value = {**value, "mqtt": {**mqtt, "protocol": str(mqtt["protocol"])}}
+        return value

@@ -1,0 +1,84 @@
+"""Plane geometry on boxes, polygons and lines; pixels in, pixels out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.types import Box
+
+Point = tuple[float, float]
+
+
+def iou_matrix(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Intersection over union of every pair: (N, 4) and (M, 4) xyxy -> (N, M)."""
+    top_left = np.maximum(a[:, None, :2], b[None, :, :2])
+    bottom_right = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    inter = np.prod(np.clip(bottom_right - top_left, 0, None), axis=2)
+    area_a = np.prod(np.clip(a[:, 2:] - a[:, :2], 0, None), axis=1)
+    area_b = np.prod(np.clip(b[:, 2:] - b[:, :2], 0, None), axis=1)
+    union = area_a[:, None] + area_b[None, :] - inter
+    return np.asarray(inter / np.maximum(union, 1e-9), np.float32)
+
+
+def overlap(a: Box, b: Box) -> float:
+    """Area shared by both boxes in px^2."""
+    width = min(a.x2, b.x2) - max(a.x1, b.x1)
+    height = min(a.y2, b.y2) - max(a.y1, b.y1)
+    return max(0.0, width) * max(0.0, height)
+
+
+def iou(a: Box, b: Box) -> float:
+    """Intersection over union, 0..1."""
+    inter = overlap(a, b)
+    return inter / max(a.area + b.area - inter, 1e-9)
+
+
+def clamp(box: Box, width: float, height: float) -> Box:
+    """The part of the box inside a picture of that size."""
+    return Box(
+        min(max(box.x1, 0.0), width),
+        min(max(box.y1, 0.0), height),
+        min(max(box.x2, 0.0), width),
+        min(max(box.y2, 0.0), height),
+    )
+
+
+def grow(box: Box, share: float) -> Box:
+    """The box with `share` of its size added on every side."""
+    dx, dy = box.width * share, box.height * share
+    return Box(box.x1 - dx, box.y1 - dy, box.x2 + dx, box.y2 + dy)
+
+
+class Polygon:
+    """A zone, normalised to 0..1, asked about points in px."""
+
+    def __init__(self, points: Sequence[Point]) -> None:
+        if len(points) < 3:
+            raise ValueError(f"a polygon needs at least 3 points, got {len(points)}")
+        self.points = tuple(points)
+        self._contour = np.array(points, np.float32).reshape(-1, 1, 2)
+
+    def contains(self, point: Point, width: int, height: int) -> bool:
+        """True for a point (px) inside or on the edge, in a picture of that size."""
+        scaled = (point[0] / width, point[1] / height)
+        return cv2.pointPolygonTest(self._contour, scaled, False) >= 0
+
+    def in_px(self, width: int, height: int) -> NDArray[np.int32]:
+        """(N, 2) corners in px, for drawing."""
+        return np.rint(np.array(self.points) * (width, height)).astype(np.int32)
+
+
+def side(point: Point, a: Point, b: Point) -> float:
+    """> 0 when the point lies to the right of the arrow a->b as seen on the screen (y down)."""
+    return (b[0] - a[0]) * (point[1] - a[1]) - (b[1] - a[1]) * (point[0] - a[0])
+
+
+def segments_cross(p: Point, q: Point, a: Point, b: Point) -> bool:
+    """True when the way p->q touches or crosses the line a-b."""
+    d1, d2 = side(p, a, b), side(q, a, b)
+    d3, d4 = side(a, p, q), side(b, p, q)
+    return (d1 > 0) != (d2 > 0) and (d3 > 0) != (d4 > 0)

@@ -1,0 +1,93 @@
+"""What the pipeline and the runner need from the outside, and nothing about who provides it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+from edge_agent.types import Case, Detections, Event, Frame, Media, ModelInfo, Scene, Track
+
+
+class Source(Protocol):
+    """One camera or recording.
+
+    `frames` raises `SourceLost` when a source that worked stops; whatever was yielded before
+    stays valid. `SourceError` means that it never worked.
+    """
+
+    camera: str
+    live: bool
+    media: Media
+    duration_s: float | None
+    """Expected length for progress bars; None when unknown."""
+
+    def frames(self) -> Iterator[Frame]: ...
+
+    def clip(self, start_s: float, end_s: float) -> bytes | None:
+        """An MP4 with the original packets of that time span, or None if they cannot be copied.
+
+        Starts at the key frame at or before `start_s`.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+class Detector(Protocol):
+    """Finds objects in one frame."""
+
+    model: ModelInfo
+    is_ordered: bool
+    """True when `detect` remembers earlier frames and so must see all of them, in order."""
+
+    def detect(self, frame: Frame) -> Detections: ...
+
+
+class Gate(Protocol):
+    """Says whether a frame is worth an inference; sees every frame of one camera in order."""
+
+    def is_open(self, frame: Frame) -> bool: ...
+
+
+class Tracker(Protocol):
+    """Joins detections of one camera over time."""
+
+    def update(self, detections: Detections, frame: Frame) -> tuple[Track, ...]:
+        """Advance to `frame.t_s`; returns the confirmed tracks."""
+        ...
+
+    def hold(self, frame: Frame) -> tuple[Track, ...]:
+        """Advance to `frame.t_s` knowing that nothing in the picture has changed."""
+        ...
+
+    def ended(self) -> tuple[Track, ...]:
+        """The tracks that the latest call gave up."""
+        ...
+
+
+class Analyzer(Protocol):
+    """One rule of one camera: a function of the scenes so far."""
+
+    kind: str
+
+    def update(self, scene: Scene) -> Iterable[Event]: ...
+
+    def finish(self, scene: Scene) -> Iterable[Event]:
+        """Close what is open; `scene` is the last one. Called once, when the footage ends."""
+        ...
+
+
+class Collector(Protocol):
+    """Turns events into documented cases by choosing photos as the frames go by."""
+
+    def update(self, scene: Scene, events: Iterable[Event]) -> Iterable[Case]: ...
+
+    def finish(self, scene: Scene, events: Iterable[Event]) -> Iterable[Case]: ...
+
+
+class Sink(Protocol):
+    """Where the runner puts what the pipeline decided."""
+
+    def event(self, event: Event) -> None: ...
+
+    def case(self, case: Case) -> None: ...

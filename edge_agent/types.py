@@ -1,0 +1,289 @@
+"""The nouns: Frame -> Detections -> Track -> Scene -> Event -> Case -> Bundle.
+
+All frozen. Pixels are always those of the native picture, origin top left, x right, y down.
+Units are in the names (`_s`, `_ms`, `_px`); zones and lines are normalised to 0..1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+"""(H, W, 3) BGR, or (H, W) grey."""
+
+Phase = Literal["suspect", "dismissed", "begin", "update", "end"]
+"""`suspect` and `dismissed` never leave the box: they let a case collect the arrival early."""
+
+Role = Literal["enter", "wide", "close", "leave"]
+
+VEHICLES = frozenset({"vehicle", "car", "van", "bus", "truck", "motorcycle"})
+"""Class names that count as motor vehicles; model cards map their labels onto these."""
+
+JSON = Any
+
+
+@runtime_checkable
+class Picture(Protocol):
+    """One decoded picture that is converted only when, and at the size, somebody asks.
+
+    Conversion of a 1080p picture costs as much as a tenth of its inference, and most frames are
+    only ever looked at in the detector's input size; so the native image is made on demand.
+    """
+
+    width: int
+    height: int
+
+    def bgr(self) -> Image:
+        """(height, width, 3) uint8 BGR, read-only, native resolution."""
+        ...
+
+    def scaled(self, width: int, height: int) -> Image:
+        """(height, width, 3) uint8 BGR, freshly made; the aspect ratio is the caller's affair."""
+        ...
+
+    def grey(self, width: int, height: int) -> Image:
+        """(height, width) uint8 luma."""
+        ...
+
+
+class ArrayPicture:
+    """A picture that is already an array: stills, tests."""
+
+    def __init__(self, image: Image) -> None:
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            raise ValueError(f"picture: expected (H, W, 3) uint8, got {image.shape} {image.dtype}")
+        view = image.view()
+        view.flags.writeable = False
+        self._image = view
+        self.height, self.width = image.shape[:2]
+
+    def bgr(self) -> Image:
+        return self._image
+
+    def scaled(self, width: int, height: int) -> Image:
+        shrinks = width < self.width
+        how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        return np.asarray(cv2.resize(self._image, (width, height), interpolation=how), np.uint8)
+
+    def grey(self, width: int, height: int) -> Image:
+        return np.asarray(cv2.cvtColor(self.scaled(width, height), cv2.COLOR_BGR2GRAY), np.uint8)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One picture of one camera at one time."""
+
+    camera: str
+    seq: int
+    """Index of the picture in its source, 0-based, counting every decoded picture."""
+    t_s: float
+    """Media clock in seconds, strictly rising per camera, 0 at the first frame of a recording."""
+    wall: datetime
+    """UTC; from the clock, or from the recording's start plus `t_s`."""
+    picture: Picture
+
+    @property
+    def width(self) -> int:
+        return self.picture.width
+
+    @property
+    def height(self) -> int:
+        return self.picture.height
+
+    @property
+    def image(self) -> Image:
+        """(H, W, 3) uint8 BGR, read-only, native resolution; converted on first use."""
+        return self.picture.bgr()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detections:
+    """What a detector saw in one frame, as a struct of arrays."""
+
+    boxes: NDArray[np.float32]
+    """(N, 4) xyxy in px of the native picture."""
+    scores: NDArray[np.float32]
+    """(N,) 0..1."""
+    classes: NDArray[np.int64]
+    """(N,) indices into `names`."""
+    names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        n = len(self.boxes)
+        for name, array, shape in (
+            ("boxes", self.boxes, (n, 4)),
+            ("scores", self.scores, (n,)),
+            ("classes", self.classes, (n,)),
+        ):
+            if array.shape != shape:
+                raise ValueError(f"detections.{name}: expected shape {shape}, got {array.shape}")
+        if n and not 0 <= int(self.classes.min()) <= int(self.classes.max()) < len(self.names):
+            raise ValueError(f"detections.classes: outside 0..{len(self.names) - 1}")
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    @classmethod
+    def none(cls, names: tuple[str, ...] = ()) -> Detections:
+        """No objects."""
+        return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, int), names)
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """An axis-aligned box, xyxy in px."""
+
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+
+    @property
+    def width(self) -> float:
+        return self.x2 - self.x1
+
+    @property
+    def height(self) -> float:
+        return self.y2 - self.y1
+
+    @property
+    def area(self) -> float:
+        return max(0.0, self.width) * max(0.0, self.height)
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        return (self.x1 + self.x2) / 2, (self.y1 + self.y2) / 2
+
+    @property
+    def foot(self) -> tuple[float, float]:
+        """Bottom centre: where the object touches the ground, as far as a box can tell."""
+        return (self.x1 + self.x2) / 2, self.y2
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One object followed through time by one camera's tracker."""
+
+    id: int
+    """Unique per camera and run, from 1; never shared between cameras or classes."""
+    cls: str
+    """The class that most of its detections had, weighted by score."""
+    score: float
+    box: Box
+    velocity: tuple[float, float]
+    """px/s of the box centre."""
+    first_s: float
+    """Media time of its first detection."""
+    last_s: float
+    """Media time of its latest detection; older than the scene's time while it is hidden."""
+    still_since_s: float | None
+    """Media time since which it has not moved, or None while it moves."""
+
+
+Signals = Mapping[str, str]
+"""Signal phase name -> `red` | `amber` | `green` | `dark` | `conflict`."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """Everything that an analyzer may see."""
+
+    frame: Frame
+    detections: Detections
+    tracks: tuple[Track, ...]
+    """Confirmed tracks, hidden ones included (`last_s` < `frame.t_s`)."""
+    ended: tuple[Track, ...] = ()
+    """Tracks that were given up in this step."""
+    signals: Signals = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that a rule decided, at one time, about one subject."""
+
+    camera: str
+    kind: str
+    """`<family>.<kind>`, e.g. `parking.illegal`."""
+    subject: str
+    """What the phases of one happening share; unique per camera and run."""
+    phase: Phase
+    begin_s: float
+    """Media time at which the happening began (not when it was decided)."""
+    t_s: float
+    """Media time of this event."""
+    wall: datetime
+    frame: int
+    zone: str | None = None
+    track: Track | None = None
+    facts: Mapping[str, JSON] = field(default_factory=dict)
+    """JSON values that the envelope's `data` carries beside the standard fields."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """Which model made the detections; part of every event."""
+
+    name: str
+    sha256: str | None
+    """Hash of the weight file; None for the weight-free motion model."""
+    is_evidential: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """What a source plays, as evidence has to name it."""
+
+    name: str
+    kind: Literal["live", "replay"]
+    sha256: str | None
+    start: datetime
+    start_from: Literal["given", "name", "metadata", "assumed", "clock"]
+    """Where the wall clock of the first frame comes from; `assumed` is no better than none."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Photo:
+    """A picture chosen as evidence."""
+
+    role: Role
+    frame: Frame
+    subject: Box
+    """The object in px of the native picture."""
+    crop: Box | None
+    """The part of the picture that is kept; None keeps all of it."""
+    sharpness: float
+    """Variance of the Laplacian inside `subject`; comparable within one case only."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Case:
+    """An offence or incident that is being documented."""
+
+    subject: str
+    begin: Event
+    latest: Event
+    photos: tuple[Photo, ...]
+    clip_s: tuple[float, float] | None
+    """Media times of the clip's first and last moment, or None when there is none to cut."""
+    is_complete: bool
+    reasons: tuple[str, ...]
+    """Why it is partial or cannot be evidential, e.g. `arrival not seen`."""
+    revision: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A finished evidence file."""
+
+    case_id: str
+    path: str
+    manifest_sha256: str
+    manifest: Mapping[str, JSON]
