@@ -1,0 +1,40 @@
+"""The rules: one file per family, registered here by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from edge_agent.analyzers.illegal_parking import IllegalParking
+from edge_agent.analyzers.line_crossing import LineCrossing
+from edge_agent.analyzers.stopped_vehicle import StoppedVehicle
+from edge_agent.analyzers.view import View
+from edge_agent.config import Rule, Settings
+from edge_agent.ports import Analyzer
+
+
+class Registered(NamedTuple):
+    """How the site file's text for a rule becomes an analyzer."""
+
+    settings: type[Settings]
+    make: Callable[[Any, View], Analyzer]
+
+
+ANALYZERS = {
+    "parking.illegal": Registered(IllegalParking.Settings, IllegalParking),
+    "incident.stopped_vehicle": Registered(StoppedVehicle.Settings, StoppedVehicle),
+    "flow.line_crossing": Registered(LineCrossing.Settings, LineCrossing),
+}
+
+DOCUMENTED = frozenset({"parking.illegal"})
+"""Kinds that end in an evidence case."""
+
+
+def rule_settings() -> dict[str, type[Settings]]:
+    """What the site file may say for each kind of rule."""
+    return {kind: registered.settings for kind, registered in ANALYZERS.items()}
+
+
+def make_analyzer(rule: Rule, view: View) -> Analyzer:
+    """The analyzer that a rule of the site file asks for, in its initial state."""
+    return ANALYZERS[rule.kind].make(rule.settings, view)

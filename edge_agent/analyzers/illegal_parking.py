@@ -1,0 +1,79 @@
+"""Illegal parking: a vehicle stands in a zone for longer than it may."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from edge_agent import config
+from edge_agent.analyzers.schedule import Hours, is_active
+from edge_agent.analyzers.stay import Change, Limits, Stay, StayWatch
+from edge_agent.analyzers.view import Happening, View, expand_classes
+from edge_agent.types import Event, Phase, Scene
+
+PHASES: dict[Change, Phase] = {
+    "entered": "suspect",
+    "dismissed": "dismissed",
+    "begun": "begin",
+    "standing": "update",
+    "ended": "end",
+}
+
+
+class IllegalParking:
+    """`parking.illegal`: suspect on entering the zone, begin at the limit, end on leaving.
+
+    A slow queue is not parking: whoever moves up starts to count anew. A vehicle that leaves the
+    zone and stands in it again within `reentry_s` continues the same offence.
+    """
+
+    kind = "parking.illegal"
+
+    class Settings(config.Settings):
+        """What the site file says beside `kind`."""
+
+        zone: str
+        dwell_s: Annotated[float, Field(gt=0, le=86_400)]
+        """Standing is allowed for this long."""
+        grace_s: Annotated[float, Field(ge=0, le=3600)] = 0.0
+        """Tolerance on top of `dwell_s` before an offence is reported."""
+        reentry_s: Annotated[float, Field(ge=0, le=600)] = 3.0
+        update_s: Annotated[float, Field(gt=0, le=86_400)] = 60.0
+        classes: tuple[str, ...] = ("vehicle",)
+        schedule: tuple[Hours, ...] = ()
+        """When the rule holds; always, if empty."""
+
+    def __init__(self, settings: Settings, view: View) -> None:
+        self._settings = settings
+        self._timezone = view.timezone
+        limits = Limits(settings.dwell_s + settings.grace_s, settings.reentry_s, settings.update_s)
+        classes = expand_classes(settings.classes)
+        self._watch = StayWatch(view.zones[settings.zone], classes, limits)
+
+    def update(self, scene: Scene) -> Iterable[Event]:
+        active = is_active(self._settings.schedule, scene.frame.wall, self._timezone)
+        return self._events(scene, self._watch.update(scene, active))
+
+    def finish(self, scene: Scene) -> Iterable[Event]:
+        return self._events(scene, self._watch.finish(scene.frame.t_s))
+
+    def _events(self, scene: Scene, changes: Iterable[tuple[Change, Stay]]) -> Iterator[Event]:
+        for change, stay in changes:
+            begin_s = stay.entered_s if stay.since_s is None else stay.since_s
+            subject = f"{self.kind}/{self._settings.zone}/{stay.subject}"
+            happening = Happening(self.kind, subject, begin_s, self._settings.zone)
+            facts = self._facts(change, stay, scene.frame.t_s)
+            yield happening.event(scene, PHASES[change], stay.track, facts)
+
+    def _facts(self, change: Change, stay: Stay, t_s: float) -> dict[str, Any]:
+        facts: dict[str, Any] = {
+            "dwell_s": round(stay.dwell_s(t_s), 3),
+            "limit_s": self._settings.dwell_s,
+            "entered_s": round(stay.entered_s, 3),
+            "already_standing": stay.already_standing,
+        }
+        if change == "ended" and stay.departed_s is not None:
+            facts |= {"end_s": round(stay.departed_s, 3), "end_reason": stay.end_reason}
+        return facts

@@ -1,0 +1,62 @@
+"""What every rule is told about its camera when it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from edge_agent.config import Camera
+from edge_agent.config.models import Line
+from edge_agent.geometry import Polygon
+from edge_agent.types import VEHICLES, Event, Phase, Scene, Track
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One camera's zones and lines, ready to be asked, and the site's time zone."""
+
+    camera: str
+    zones: Mapping[str, Polygon]
+    lines: Mapping[str, Line]
+    timezone: ZoneInfo
+
+    @classmethod
+    def of(cls, name: str, camera: Camera, timezone: ZoneInfo) -> View:
+        """The view that a camera's part of the site file describes."""
+        zones = {zone: Polygon(points) for zone, points in camera.zones.items()}
+        return cls(name, zones, camera.lines, timezone)
+
+
+def expand_classes(names: Iterable[str]) -> frozenset[str]:
+    """Class names with `vehicle` standing for every kind of motor vehicle."""
+    return frozenset().union(*(VEHICLES if name == "vehicle" else {name} for name in names))
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """What the phases of one event have in common."""
+
+    kind: str
+    subject: str
+    begin_s: float
+    zone: str | None = None
+
+    def event(self, scene: Scene, phase: Phase, track: Track, facts: Mapping[str, Any]) -> Event:
+        """One phase of it, at the scene's time; `picture` lets receivers normalise boxes."""
+        frame = scene.frame
+        standard = {"begin_s": round(self.begin_s, 3), "picture": [frame.width, frame.height]}
+        return Event(
+            camera=frame.camera,
+            kind=self.kind,
+            subject=self.subject,
+            phase=phase,
+            begin_s=self.begin_s,
+            t_s=frame.t_s,
+            wall=frame.wall,
+            frame=frame.seq,
+            zone=self.zone,
+            track=track,
+            facts={**standard, **facts},
+        )

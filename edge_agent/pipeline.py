@@ -1,0 +1,111 @@
+"""One camera's way from a frame to decisions: no thread, no clock, no I/O.
+
+admit   (in order, cheap)  is the frame worth looking at?
+see     (any thread)       what is in it?
+step    (in order)         who is it, what do the rules say, which cases follow?
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from edge_agent.ports import Analyzer, Collector, Detector, Gate, Tracker
+from edge_agent.types import Case, Detections, Event, Frame, Scene
+
+log = logging.getLogger(__name__)
+
+Admission = Literal["skip", "hold", "see"]
+"""Above the analysed rate; nothing has changed; worth an inference."""
+
+MAX_FAILURES = 3
+"""After so many exceptions a rule is switched off instead of being made anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one step decided."""
+
+    events: tuple[Event, ...] = ()
+    cases: tuple[Case, ...] = ()
+
+
+@dataclass
+class RuleSlot:
+    """A rule and how to make it again when it breaks."""
+
+    kind: str
+    make: Callable[[], Analyzer]
+    analyzer: Analyzer | None = None
+    failures: int = 0
+
+    def __post_init__(self) -> None:
+        self.analyzer = self.make()
+
+
+@dataclass
+class Pipeline:
+    """The components of one camera, joined; every state it has lives in them."""
+
+    detector: Detector
+    tracker: Tracker
+    rules: Sequence[RuleSlot]
+    collector: Collector
+    gate: Gate | None = None
+    min_interval_s: float = 0.0
+    """Frames that follow the last analysed one sooner than this are skipped."""
+    _next_s: float = field(default=0.0, init=False)
+    _latest: Scene | None = field(default=None, init=False)
+
+    def admit(self, frame: Frame) -> Admission:
+        """Decide, frame by frame in order, whether this one needs an inference."""
+        if frame.t_s < self._next_s:
+            return "skip"
+        if self.min_interval_s:
+            # Half a percent of slack keeps 12.5 of 25 frames/s at every second frame exactly.
+            self._next_s = max(self._next_s, frame.t_s - self.min_interval_s)
+            self._next_s += self.min_interval_s * 0.995
+        if self.gate is not None and not self.gate.is_open(frame):
+            return "hold"
+        return "see"
+
+    def see(self, frame: Frame) -> Detections:
+        """Detect; safe in any thread and any order unless `detector.is_ordered`."""
+        return self.detector.detect(frame)
+
+    def step(self, frame: Frame, seen: Detections | None) -> Outcome:
+        """Advance to the frame; `seen` is None when nothing has changed since the last one."""
+        if seen is None:
+            tracks = self.tracker.hold(frame)
+            seen = self._latest.detections if self._latest else Detections.none()
+        else:
+            tracks = self.tracker.update(seen, frame)
+        scene = Scene(frame, seen, tracks, self.tracker.ended())
+        self._latest = scene
+        events = self._ask_rules(lambda analyzer: analyzer.update(scene))
+        return Outcome(events, tuple(self.collector.update(scene, events)))
+
+    def finish(self) -> Outcome:
+        """Close what is open; the footage has ended."""
+        scene = self._latest
+        if scene is None:
+            return Outcome()
+        events = self._ask_rules(lambda analyzer: analyzer.finish(scene))
+        return Outcome(events, tuple(self.collector.finish(scene, events)))
+
+    def _ask_rules(self, ask: Callable[[Analyzer], Iterable[Event]]) -> tuple[Event, ...]:
+        events: list[Event] = []
+        for slot in self.rules:
+            if slot.analyzer is None:
+                continue
+            try:
+                events.extend(ask(slot.analyzer))
+            except Exception:
+                slot.failures += 1
+                is_beyond_hope = slot.failures >= MAX_FAILURES
+                verdict = "switched off" if is_beyond_hope else "made anew"
+                log.exception("rule failed", extra={"rule": slot.kind, "verdict": verdict})
+                slot.analyzer = None if is_beyond_hope else slot.make()
+        return tuple(events)

@@ -1,0 +1,130 @@
+"""Who owns threads and time. `replay` plays recorded footage in lock-step through pipelines."""
+
+from __future__ import annotations
+
+import heapq
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from edge_agent.errors import SourceError
+from edge_agent.pipeline import Outcome, Pipeline
+from edge_agent.ports import Sink, Source
+from edge_agent.types import Detections, Frame
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Lane:
+    """One recording and the pipeline that watches it."""
+
+    source: Source
+    pipeline: Pipeline
+    frames: int = 0
+    inferred: int = 0
+    last_s: float = 0.0
+    damage: SourceError | None = None
+    """Why the recording ended before its time; what came before it counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """The next thing to do for a lane: a frame, or its end."""
+
+    lane: Lane
+    frame: Frame | None
+    order: tuple[float, str]
+
+
+@dataclass
+class Pending:
+    """A tick whose inference is under way."""
+
+    tick: Tick
+    seen: Future[Detections] | Detections | None = field(default=None)
+
+    def detections(self) -> Detections | None:
+        return self.seen.result() if isinstance(self.seen, Future) else self.seen
+
+
+def replay(
+    lanes: Sequence[Lane],
+    sink: Sink,
+    workers: int = 2,
+    on_frame: Callable[[Frame], None] | None = None,
+) -> None:
+    """Play all lanes to their ends, merged by wall time; never sleeps, never drops.
+
+    Inference runs ahead on `workers` threads; everything that remembers runs here, in order, so
+    any number of workers gives the same bytes. A damaged recording ends its own lane only.
+    """
+    ahead = 2 * workers
+    window: deque[Pending] = deque()
+    with ThreadPoolExecutor(workers, thread_name_prefix="see") as pool:
+        try:
+            for tick in _merge(lanes):
+                if tick.frame is not None and on_frame is not None:
+                    on_frame(tick.frame)
+                pending = _begin(tick, pool)
+                if pending is not None:
+                    window.append(pending)
+                while len(window) > ahead:
+                    _commit(window.popleft(), sink)
+            while window:
+                _commit(window.popleft(), sink)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+            for lane in lanes:
+                lane.source.close()
+
+
+def _merge(lanes: Sequence[Lane]) -> Iterator[Tick]:
+    return heapq.merge(*(_ticks(lane) for lane in lanes), key=lambda tick: tick.order)
+
+
+def _ticks(lane: Lane) -> Iterator[Tick]:
+    order = (0.0, lane.source.camera)
+    try:
+        for frame in lane.source.frames():
+            order = (frame.wall.timestamp(), frame.camera)
+            lane.frames, lane.last_s = lane.frames + 1, frame.t_s
+            yield Tick(lane, frame, order)
+    except SourceError as error:
+        lane.damage = error
+        log.warning("recording damaged", extra={"camera": lane.source.camera, "why": str(error)})
+    yield Tick(lane, None, order)
+
+
+def _begin(tick: Tick, pool: ThreadPoolExecutor) -> Pending | None:
+    """Start what the tick needs, or None when the frame is above the analysed rate."""
+    if tick.frame is None:
+        return Pending(tick)
+    pipeline = tick.lane.pipeline
+    admission = pipeline.admit(tick.frame)
+    if admission == "skip":
+        return None
+    if admission == "hold":
+        return Pending(tick)
+    tick.lane.inferred += 1
+    if pipeline.detector.is_ordered:
+        return Pending(tick, pipeline.see(tick.frame))
+    return Pending(tick, pool.submit(pipeline.see, tick.frame))
+
+
+def _commit(pending: Pending, sink: Sink) -> None:
+    lane, frame = pending.tick.lane, pending.tick.frame
+    if frame is None:
+        outcome = lane.pipeline.finish()
+    else:
+        outcome = lane.pipeline.step(frame, pending.detections())
+    _deliver(outcome, lane.source, sink)
+
+
+def _deliver(outcome: Outcome, source: Source, sink: Sink) -> None:
+    for event in outcome.events:
+        sink.event(event)
+    for case in outcome.cases:
+        sink.case(case, source.clip(*case.clip_s) if case.clip_s else None)
