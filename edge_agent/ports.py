@@ -39,6 +39,8 @@ class Detector(Protocol):
     model: ModelInfo
     is_ordered: bool
     """True when `detect` remembers earlier frames and so must see all of them, in order."""
+    min_score: float
+    """Weakest score that starts a track; weaker detections may only continue one."""
 
     def detect(self, frame: Frame) -> Detections: ...
 

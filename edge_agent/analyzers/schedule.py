@@ -19,8 +19,8 @@ def _spell_out(value: object) -> object:
     """`mon-fri` and `sat` beside lists of day names; `fri-mon` goes round the weekend."""
     if not isinstance(value, str):
         return value
-    first, _, last = value.partition("-")
-    if first not in DAYS or (last and last not in DAYS):
+    first, dash, last = value.partition("-")
+    if first not in DAYS or (dash and last not in DAYS):
         raise ValueError("write days as mon-fri, sat or [mon, wed, fri]")
     start = DAYS.index(first)
     count = (DAYS.index(last or first) - start) % 7 + 1

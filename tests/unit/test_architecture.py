@@ -13,7 +13,7 @@ LAYERS = [
     {"errors", "types", "geometry", "clock", "identity"},
     {"config", "ports"},
     {"sources", "vision", "tracking", "analyzers", "evidence", "uplink", "signals", "drawing"},
-    {"pipeline", "journal", "score", "report"},
+    {"pipeline", "journal", "folder", "score", "report"},
     {"runner"},
     {"app", "bench"},
     {"demo"},

@@ -1,0 +1,218 @@
+"""Composition root: the only file that names concrete classes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import platformdirs
+
+from edge_agent import __version__
+from edge_agent.analyzers import DOCUMENTED, View, make_analyzer, rule_settings
+from edge_agent.clock import Clock, SystemClock
+from edge_agent.config import Camera, DetectorSettings, Rule, Site, load_site
+from edge_agent.config.load import site_sha256
+from edge_agent.errors import SourceError, UsageError
+from edge_agent.evidence import BundleWriter, CaseCollector, DeviceKey
+from edge_agent.folder import OutFolder
+from edge_agent.identity import CameraOrigin, Origin, digest
+from edge_agent.journal import Journal
+from edge_agent.pipeline import Pipeline, RuleSlot
+from edge_agent.ports import Analyzer, Detector, Source
+from edge_agent.runner import Lane, replay
+from edge_agent.sources import open_recording
+from edge_agent.tracking import Tracker
+from edge_agent.types import Bundle, Frame
+from edge_agent.uplink import Outbox, Uplink
+from edge_agent.vision import open_detector, open_gate, search_path
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayRequest:
+    """What the command line asks for."""
+
+    config: Path
+    out: Path
+    videos: Sequence[tuple[str | None, Path]]
+    """Camera name (None: the site's only camera) and recording."""
+    start: datetime | None = None
+    workers: int = 2
+    publish: bool = False
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayResult:
+    """What a replay leaves behind, for the report and the closing words."""
+
+    site: Site
+    folder: OutFolder
+    lanes: Sequence[Lane]
+    envelopes: Sequence[Mapping[str, Any]]
+    bundles: Sequence[Bundle]
+    first_frames: Mapping[str, Frame]
+    warnings: Sequence[str]
+    is_resumed: bool
+    undelivered: int
+    """Envelopes that the broker has not confirmed; 0 unless publishing."""
+
+
+@dataclass
+class Observer:
+    """What the caller wants to hear of while a replay runs."""
+
+    on_lanes: Callable[[Sequence[Lane]], None] = lambda lanes: None
+    on_frame: Callable[[Frame], None] = lambda frame: None
+    first_frames: dict[str, Frame] = field(default_factory=dict)
+
+    def see(self, frame: Frame) -> None:
+        self.first_frames.setdefault(frame.camera, frame)
+        self.on_frame(frame)
+
+
+def load(config: Path) -> Site:
+    """The validated site file, every kind of rule known."""
+    return load_site(config, rule_settings())
+
+
+def model_paths(site: Site | None = None) -> list[Path]:
+    """Where model cards and weights are looked for, best first."""
+    return search_path(site.models_dir if site else None, os.environ)
+
+
+def state_dir(site: Site) -> Path:
+    """Where the device key lives."""
+    return site.state_dir or Path(platformdirs.user_state_dir("edge-agent"))
+
+
+class Detectors:
+    """One loaded model for all cameras that use it; the ordered ones are made per camera."""
+
+    def __init__(self, paths: list[Path]) -> None:
+        self._paths = paths
+        self._loaded: dict[tuple[str, float | None], Detector] = {}
+
+    def get(self, settings: DetectorSettings) -> Detector:
+        key = (settings.model, settings.min_score)
+        if key in self._loaded:
+            return self._loaded[key]
+        detector = open_detector(settings, self._paths)
+        if not detector.is_ordered:
+            self._loaded[key] = detector
+        return detector
+
+
+def make_pipeline(name: str, camera: Camera, site: Site, detector: Detector) -> Pipeline:
+    """The components of one camera, in their initial state."""
+    view = View.of(name, camera, ZoneInfo(site.site.timezone))
+    settings = camera.detector
+    return Pipeline(
+        detector=detector,
+        tracker=Tracker(camera.tracker, high_score=detector.min_score),
+        rules=[RuleSlot(rule.kind, _maker(rule, view)) for rule in camera.rules],
+        collector=CaseCollector(site.evidence, kinds=DOCUMENTED),
+        gate=open_gate() if settings.gate and not detector.is_ordered else None,
+        min_interval_s=1 / settings.max_fps if settings.max_fps else 0.0,
+    )
+
+
+def _maker(rule: Rule, view: View) -> Callable[[], Analyzer]:
+    return lambda: make_analyzer(rule, view)
+
+
+def bind(site: Site, videos: Sequence[tuple[str | None, Path]]) -> list[tuple[str, Path]]:
+    """Give every recording its camera, or say which name is missing."""
+    names = list(site.cameras)
+    bound: dict[str, Path] = {}
+    for given, path in videos:
+        if given is None and len(names) > 1:
+            raise UsageError(
+                f"{path}: which camera is this? The site has {', '.join(names)}: "
+                f"pass --camera {names[0]}={path}"
+            )
+        name = given or names[0]
+        if name not in site.cameras:
+            raise UsageError(f"--camera {name}: no such camera; the site has {', '.join(names)}")
+        if name in bound:
+            raise UsageError(f"camera {name}: given two recordings, {bound[name]} and {path}")
+        bound[name] = path
+    if not bound:
+        raise UsageError("no recording given: name a video file or a folder of stills")
+    return list(bound.items())
+
+
+def open_lanes(site: Site, request: ReplayRequest) -> list[Lane]:
+    """Open every recording and model; nothing has been written yet if one of them fails."""
+    zone = ZoneInfo(site.site.timezone)
+    detectors = Detectors(model_paths(site))
+    lanes = []
+    for name, path in bind(site, request.videos):
+        camera = site.cameras[name]
+        source: Source = open_recording(path, name, request.start, zone)
+        pipeline = make_pipeline(name, camera, site, detectors.get(camera.detector))
+        lanes.append(Lane(source, pipeline))
+    return lanes
+
+
+def make_origin(site: Site, config: Path, lanes: Sequence[Lane]) -> Origin:
+    """Who speaks in this run; its id follows from what is played and how."""
+    info = site.site
+    config_sha256 = site_sha256(config)
+    medias = [lane.source.media for lane in lanes]
+    run = digest(
+        config_sha256, __version__, *(f"{media.sha256} {media.start.isoformat()}" for media in medias)
+    )
+    return Origin(
+        site={"name": info.name, "lat": info.lat, "lon": info.lon, "responsible": info.responsible},
+        device=site.device,
+        boot_id=run[:32],
+        config_sha256=config_sha256,
+        software=f"edge-agent {__version__}",
+        cameras={
+            lane.source.camera: CameraOrigin(lane.source.media, lane.pipeline.detector.model)
+            for lane in lanes
+        },
+    )
+
+
+def run_replay(
+    request: ReplayRequest, observer: Observer, clock: Clock | None = None, site: Site | None = None
+) -> ReplayResult:
+    """Play recordings through the site's rules and leave events, evidence and a result."""
+    site = site or load(request.config)
+    if request.publish and site.mqtt is None:
+        raise UsageError(f"--publish: {request.config} names no broker: add an mqtt section")
+    lanes = open_lanes(site, request)
+    origin = make_origin(site, request.config, lanes)
+    folder = OutFolder(request.out, origin.boot_id)
+    key = DeviceKey.load_or_create(state_dir(site), site.device, clock or SystemClock())
+    is_resumed = folder.prepare(request.overwrite)
+    observer.on_lanes(lanes)
+    with ExitStack() as stack:
+        outbox = stack.enter_context(Outbox(folder.outbox if request.publish else ":memory:"))
+        bundles = BundleWriter(folder.evidence, key, origin, site.evidence, _zones(site))
+        journal = Journal(origin, outbox, bundles, folder.events)
+        uplink = None
+        if request.publish and site.mqtt is not None:
+            uplink = stack.enter_context(Uplink(site.mqtt, outbox, origin, key.fingerprint))
+            journal.on_envelope = lambda envelope: uplink.wake()
+        stack.enter_context(journal)
+        replay(lanes, journal, request.workers, observer.see)
+        undelivered = 0 if uplink is None else _flush(uplink, outbox)
+    return ReplayResult(
+        site=site,
+        folder=folder,
+        lanes=lanes,
+        envelopes=journal.envelopes,
+        bundles=list(journal.written.values()),
+        first_frames=observer.first_frames,
+        warnings=_warnings(lanes),
+        is_resumed=is_resumed,
+        undelivered=undelivered,
+    )

@@ -1,0 +1,60 @@
+"""The command line: parsing, calling `app`, and saying what came of it."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import click
+
+from edge_agent import __version__
+from edge_agent.cli.bench import bench
+from edge_agent.cli.evidence import evidence, score
+from edge_agent.cli.models import models
+from edge_agent.cli.replay import demo, replay
+from edge_agent.cli.site import check
+from edge_agent.errors import EdgeError
+
+INTERRUPTED = 130
+"""128 + SIGINT, as shells expect."""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="edge-agent")
+@click.option("-v", "--verbose", count=True, help="Log what happens inside (-vv: everything).")
+def cli(verbose: int) -> None:
+    """Turn cameras into evidence.
+
+    \b
+    Try it:           edge-agent demo
+    Your footage:     edge-agent replay street.mp4 --config site.yaml --out results
+    Is it genuine?    edge-agent evidence verify results/evidence/*.evb
+
+    Exit status: 0 success, 1 done but the answer is no, 2 wrong usage, 78 bad configuration.
+    """
+    level = (logging.ERROR, logging.INFO, logging.DEBUG)[min(verbose, 2)]
+    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+
+
+for command in (replay, demo, check, score, evidence, models, bench):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run a command; a user's mistake is one message and an exit status, never a stack trace."""
+    try:
+        sys.exit(cli.main(standalone_mode=False))
+    except click.exceptions.Exit as exit_:
+        sys.exit(exit_.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except EdgeError as error:
+        click.echo(f"edge-agent: {error}", err=True)
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("edge-agent: interrupted; what was decided so far is kept", err=True)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)

@@ -1,0 +1,78 @@
+"""DSSE v1 envelopes: what is signed is exactly what is carried, together with its type.
+
+https://github.com/secure-systems-lab/dsse (protocol.md, envelope.md). ECDSA signatures are DER,
+as in that project's own implementations.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+
+import rfc8785
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+PAYLOAD_TYPE = "application/vnd.edge-agent.manifest+json"
+
+
+class _Signature(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    keyid: str
+    sig: str
+
+
+class _Json(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    payload: str
+    payloadType: str  # noqa: N815 (the specification's name)
+    signatures: list[_Signature] = Field(min_length=1, max_length=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One signed payload with one signature."""
+
+    payload: bytes
+    signature: bytes
+    key_id: str
+    payload_type: str = PAYLOAD_TYPE
+
+    @property
+    def signed(self) -> bytes:
+        """What the signature covers."""
+        return pae(self.payload_type, self.payload)
+
+    def to_bytes(self) -> bytes:
+        """Canonical JSON (RFC 8785)."""
+        signature = {"keyid": self.key_id, "sig": base64.b64encode(self.signature).decode()}
+        return rfc8785.dumps(
+            {
+                "payload": base64.b64encode(self.payload).decode(),
+                "payloadType": self.payload_type,
+                "signatures": [signature],
+            }
+        )
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Envelope:
+        """Parse; raises ValueError for anything that `to_bytes` would not have written."""
+        try:
+            found = _Json.model_validate_json(data)
+        except ValidationError as error:
+            raise ValueError("is not a DSSE envelope with one signature") from error
+        signature = found.signatures[0]
+        try:
+            payload = base64.b64decode(found.payload, validate=True)
+            raw = base64.b64decode(signature.sig, validate=True)
+        except ValueError as error:
+            raise ValueError("holds a payload or signature that is not base64") from error
+        envelope = cls(payload, raw, signature.keyid, found.payloadType)
+        if envelope.to_bytes() != data:
+            raise ValueError("is not in canonical form")
+        return envelope
+
+
+def pae(payload_type: str, payload: bytes) -> bytes:
+    """Pre-authentication encoding: type and payload, each preceded by its length in bytes."""
+    kind = payload_type.encode()
+    return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)

@@ -1,0 +1,97 @@
+"""The folder that a replay writes, and whose replay it is."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_agent.errors import EdgeError, EvidenceError, UsageError
+
+MARKER = "replay.json"
+OWN_FILES = ("events.jsonl", "report.html", "outbox.db", "outbox.db-wal", "outbox.db-shm")
+
+
+@dataclass(frozen=True, slots=True)
+class OutFolder:
+    """One replay's results: made new, resumed after an interruption, or refused."""
+
+    path: Path
+    run: str
+    """Id of the run; only the same footage with the same site file may resume."""
+
+    @property
+    def events(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def evidence(self) -> Path:
+        return self.path / "evidence"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
+
+    @property
+    def outbox(self) -> Path:
+        return self.path / "outbox.db"
+
+    def prepare(self, overwrite: bool) -> bool:
+        """Make the folder ready; True when an interrupted replay is being resumed.
+
+        Raises UsageError rather than mixing two replays or erasing finished evidence unasked.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            state = self._state()
+            resumes = state == {"run": self.run, "finished": False} and not overwrite
+            if not resumes:
+                self._clear(state, overwrite)
+            self._mark(finished=False)
+            self.evidence.mkdir(exist_ok=True)
+        except OSError as error:
+            raise EvidenceError(
+                f"{self.path}: cannot be used for results ({error.strerror}): "
+                "choose another --out or make it writable"
+            ) from error
+        return resumes
+
+    def finish(self) -> None:
+        """Say that everything is there."""
+        self._mark(finished=True)
+
+    def _state(self) -> dict[str, object]:
+        try:
+            state = json.loads((self.path / MARKER).read_text())
+        except FileNotFoundError:
+            return {}
+        except ValueError:
+            return {"run": None}
+        return state if isinstance(state, dict) else {"run": None}
+
+    def _clear(self, state: dict[str, object], overwrite: bool) -> None:
+        if not any(self.path.iterdir()):
+            return
+        if not state:
+            raise UsageError(
+                f"{self.path}: holds files that no replay wrote: choose a new folder for --out"
+            )
+        if not overwrite:
+            what = "a finished" if state.get("finished") else "another, unfinished"
+            raise UsageError(
+                f"{self.path}: holds {what} replay: choose a new folder for --out, "
+                "or pass --overwrite to replace it"
+            )
+        for name in OWN_FILES:
+            (self.path / name).unlink(missing_ok=True)
+        shutil.rmtree(self.evidence, ignore_errors=True)
+
+    def _mark(self, finished: bool) -> None:
+        try:
+            marker = self.path / MARKER
+            staged = marker.with_suffix(".tmp")
+            staged.write_text(json.dumps({"run": self.run, "finished": finished}))
+            staged.replace(marker)
+        except OSError as error:
+            raise EdgeError(f"{self.path}: cannot be written ({error.strerror})") from error

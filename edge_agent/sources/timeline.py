@@ -1,0 +1,49 @@
+"""Media times that strictly rise from 0, whatever a file says about its pictures."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+_BACK_S = 1.0
+_AHEAD_S = 24 * 3600.0
+
+
+class Timeline:
+    """Presentation times in, media times out; one per stream.
+
+    Exact times pass through. A missing, repeated or slightly late one becomes the last time plus
+    the nominal frame duration. A jump back by more than a second (concatenated or wrapped
+    streams), or ahead by more than a day (a damaged field), starts a new count at that point.
+    """
+
+    def __init__(self, nominal_s: float) -> None:
+        self.nominal_s = nominal_s
+        self.zero: Fraction | None = None
+        """Presentation time (s) of media time 0; None until one is known."""
+        self.is_broken = False
+        """True once a jump was bridged: `zero` then holds for the latest part only."""
+        self._last_s: float | None = None
+
+    def at(self, stamp: Fraction | None) -> float:
+        """Media time in s of the next picture, whose presentation time is `stamp` s or unknown."""
+        last_s = self._last_s
+        if last_s is None:
+            next_s = 0.0
+        else:
+            next_s = max(last_s + self.nominal_s, math.nextafter(last_s, math.inf))
+        t_s = next_s if stamp is None else self._from_stamp(stamp, next_s)
+        if last_s is not None and t_s <= last_s:
+            t_s = next_s
+        self._last_s = t_s
+        return t_s
+
+    def _from_stamp(self, stamp: Fraction, next_s: float) -> float:
+        if self.zero is None:
+            self.zero = stamp - Fraction(next_s)
+        t_s = float(stamp - self.zero)
+        if not -_BACK_S <= t_s - next_s <= _AHEAD_S:
+            self.zero = stamp - Fraction(next_s)
+            self.is_broken = True
+            return next_s
+        return t_s

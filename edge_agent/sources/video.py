@@ -1,0 +1,146 @@
+"""A recorded video file, played as fast as its reader asks."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, tzinfo
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+
+from av.error import FFmpegError
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from edge_agent.errors import SourceError, SourceLost
+from edge_agent.sources.clip import cut_clip
+from edge_agent.sources.container import (
+    declared_s,
+    duration_s,
+    file_sha256,
+    nominal_s,
+    open_video,
+    stamp,
+)
+from edge_agent.sources.picture import VideoPicture
+from edge_agent.sources.start import recording_start
+from edge_agent.sources.timeline import Timeline
+from edge_agent.types import Frame, Media
+
+logger = logging.getLogger(__name__)
+
+
+class VideoSource:
+    """One recorded file as a camera. Implements `ports.Source`.
+
+    Decodes the first picture at once, so that a file without one raises `SourceError` here.
+    `frames` raises `SourceLost` after the last good frame of a file that was cut off. Damaged
+    packets are skipped and reported once, at the end. `close` and `clip` may be called from
+    another thread.
+    """
+
+    live = False
+
+    def __init__(
+        self, path: Path, camera: str, start: datetime | None = None, timezone: tzinfo = UTC
+    ) -> None:
+        self.camera = camera
+        self._path = path
+        sha256 = file_sha256(path)
+        self._container, self._stream = open_video(path)
+        tags = self._stream.metadata | self._container.metadata
+        began, began_from = recording_start(start, path.name, tags, timezone)
+        self.media = Media(path.name, "replay", sha256, began, began_from)
+        self.duration_s = duration_s(self._container, self._stream)
+        self._declared_s = declared_s(self._container, self._stream)
+        self._timeline = Timeline(nominal_s(self._stream))
+        self._lock = threading.Lock()
+        self._is_closed = self._is_started = False
+        self._skipped = 0
+        pictures = self._pictures()
+        first = next(pictures, None)
+        if first is None:
+            self.close()
+            raise SourceError(
+                f"{path}: not one picture could be decoded: copy it again or convert it to H.264"
+            )
+        self._zero = stamp(first)
+        self._pending = chain((first,), pictures)
+
+    def frames(self) -> Iterator[Frame]:
+        """Every picture in order; may be called once."""
+        if self._is_started:
+            raise RuntimeError(f"{self._path}: frames() plays a recording once; open it again")
+        self._is_started = True
+        return self._frames()
+
+    def clip(self, start_s: float, end_s: float) -> bytes | None:
+        """Also None for a stream whose clock jumped: its packets' times say nothing then."""
+        if self._zero is None or self._timeline.is_broken:
+            return None
+        start, end = (self._zero + Fraction(max(0.0, at_s)) for at_s in (start_s, end_s))
+        return cut_clip(self._path, start, end)
+
+    def close(self) -> None:
+        with self._lock:
+            self._is_closed = True
+            self._container.close()
+
+    def _frames(self) -> Iterator[Frame]:
+        seq, end_s = 0, 0.0
+        for seq, picture in enumerate(self._pending):
+            t_s = self._timeline.at(stamp(picture))
+            end_s = t_s + max(self._timeline.nominal_s, _duration_s(picture))
+            wall = self.media.start + timedelta(seconds=t_s)
+            yield Frame(self.camera, seq, t_s, wall, VideoPicture(picture))
+        if not self._is_closed:
+            self.close()
+            self._judge_end(seq + 1, end_s)
+
+    def _judge_end(self, count: int, end_s: float) -> None:
+        if self._skipped:
+            logger.warning(
+                "%s: skipped %d damaged packets", self._path, self._skipped,
+                extra={"camera": self.camera, "packets": self._skipped},
+            )  # fmt: skip
+        if self._declared_s is None:
+            return
+        # Some containers count from 0, others from the first picture.
+        reached_s = end_s + max(0.0, float(self._zero or 0))
+        if self._declared_s - reached_s > max(1.0, 0.01 * self._declared_s):
+            raise SourceLost(
+                f"{self._path}: ends at {end_s:.1f} s of {self._declared_s:.1f} s: truncated or "
+                f"damaged; the {count} frames before were processed; copy the recording again"
+            )
+
+    def _pictures(self) -> Iterator[VideoFrame]:
+        packets = self._packets()
+        while True:
+            with self._lock:  # closing a container that is being read would crash
+                packet = None if self._is_closed else next(packets, None)
+                if packet is None:
+                    return
+                pictures = self._decode(packet)
+            yield from pictures
+
+    def _packets(self) -> Iterator[Packet[VideoStream]]:
+        """Packets up to the end of the file or to damage; the last is empty: the rest, please."""
+        try:
+            yield from self._container.demux(self._stream)
+        except FFmpegError:
+            self._skipped += 1
+            yield Packet()
+
+    def _decode(self, packet: Packet[VideoStream]) -> list[VideoFrame]:
+        try:
+            return self._stream.decode(packet if packet.size else None)
+        except FFmpegError:
+            self._skipped += 1
+            return []
+
+
+def _duration_s(picture: VideoFrame) -> float:
+    return float((picture.duration or 0) * (picture.time_base or 0))

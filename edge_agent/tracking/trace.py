@@ -1,0 +1,128 @@
+"""One object as the tracker remembers it."""
+
+from __future__ import annotations
+
+from edge_agent.geometry import clamp
+from edge_agent.tracking.kalman import Edges, Motion, size_of
+from edge_agent.tracking.stillness import Stillness, way
+from edge_agent.types import Box, Track
+
+SURE_S = 0.5
+"""After having been hidden, a still object must be seen standing this long before it may leave."""
+SAME_PLACE = 0.2
+"""Until then it may not be farther than this (own sizes) from where it reappeared."""
+
+
+class Trace:
+    """The state of one track; `id` is 0 until it is confirmed."""
+
+    def __init__(self, t_s: float, edges: Edges, vote: tuple[str, float]) -> None:
+        self.id = 0
+        self.first_s = t_s
+        self.last_s = t_s
+        self.unseen_s = 0.0
+        self.hits = 0
+        self.box = edges
+        self.score = 0.0
+        self.motion = Motion(edges)
+        self.stillness = Stillness()
+        self._votes: dict[str, float] = {}
+        self._back: tuple[float, Edges] | None = None
+        self.see(t_s, edges, vote)
+
+    @property
+    def cls(self) -> str:
+        """The class with the most votes; the earlier one of equals."""
+        return max(self._votes, key=lambda name: self._votes[name])
+
+    @property
+    def is_still(self) -> bool:
+        """It stands, as far as anyone can tell, and holds its place while hidden."""
+        return self.stillness.anchor is not None and not self.stillness.is_leaving
+
+    @property
+    def is_holding(self) -> bool:
+        """It is hidden and holds its place."""
+        return self.is_hidden and self.is_still
+
+    @property
+    def is_back(self) -> bool:
+        """It was hidden until just now."""
+        return self._back is not None
+
+    @property
+    def is_hidden(self) -> bool:
+        """It was not seen in the latest picture that was looked at."""
+        return self.unseen_s > 0
+
+    def see(self, t_s: float, edges: Edges, vote: tuple[str, float]) -> None:
+        """It is here, and looks like that (class name and score)."""
+        name, self.score = vote
+        self._votes[name] = self._votes.get(name, 0.0) + self.score
+        if self.is_holding:
+            self._back = (t_s, edges)
+        elif self._back and t_s - self._back[0] > SURE_S:
+            self._back = None
+        if self.hits:
+            self.motion.correct(edges)
+        self.box = edges
+        self.last_s = t_s
+        self.unseen_s = 0.0
+        self.hits += 1
+        self.stillness.observe(t_s, edges)
+
+    def stay(self, t_s: float) -> None:
+        """The picture has not changed since it was seen."""
+        self.last_s = t_s
+        self.hits += 1
+        self.stillness.observe(t_s, self.box)
+
+    def miss(self, dt_s: float) -> None:
+        """It was not found in the picture `dt_s` after the one before."""
+        self.unseen_s += dt_s
+        anchor = self.stillness.anchor
+        if anchor is not None and self.is_still:
+            self.motion.pin(anchor)
+        else:
+            self.motion.coast()
+
+    def may_be(self, edges: Edges) -> bool:
+        """False for a box that a passer-by shows where this object was hidden until just now."""
+        return self._back is None or way(self._back[1], edges) <= SAME_PLACE
+
+    def predict(self, dt_s: float) -> None:
+        """Expect it at its place if it stands, on its course if it moves."""
+        if not self.is_holding:
+            self.motion.predict(dt_s)
+
+    def is_outside(self, width: int, height: int) -> bool:
+        """It left a picture of that size, as far as anyone can tell."""
+        x1, y1, x2, y2 = self.motion.edges
+        return x2 <= 0 or y2 <= 0 or x1 >= width or y1 >= height
+
+    def reach(self, sigmas: float, sizes: float) -> float:
+        """How far from its prediction it may be, in px."""
+        return min(sigmas * self.motion.doubt, sizes * size_of(self.motion.edges))
+
+    def scale(self, x: float, y: float) -> None:
+        """The picture has another size now."""
+        self.motion.scale(x, y)
+        self.stillness.scale(x, y)
+        self.box = (self.box[0] * x, self.box[1] * y, self.box[2] * x, self.box[3] * y)
+
+    def track(self, width: int, height: int) -> Track:
+        """What the rest of the world sees, within a picture of that size."""
+        anchor, is_still = self.stillness.anchor, self.is_still
+        edges = self.motion.edges if self.is_hidden else self.box
+        if anchor is not None and is_still:
+            edges = anchor
+        return Track(
+            id=self.id,
+            cls=self.cls,
+            score=self.score,
+            box=clamp(Box(*edges), width, height),
+            velocity=(0.0, 0.0) if is_still else self.motion.velocity,
+            first_s=self.first_s,
+            last_s=self.last_s,
+            still_since_s=self.stillness.since_s,
+        )

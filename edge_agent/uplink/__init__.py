@@ -1,0 +1,1 @@
+"""From a decided event to a broker that has acknowledged it."""

@@ -1,0 +1,238 @@
+"""The durable queue between deciding and delivering: one SQLite file.
+
+Every envelope gets its gapless `sequence` in the transaction that stores it; its body leaves the
+file only when a broker has acknowledged it. An id stays known after delivery, so that adding the
+same event again (a replay that resumes, a restart in the middle) neither repeats nor renumbers.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from edge_agent.errors import UplinkError
+from edge_agent.uplink.envelope import canonical
+
+_APPLICATION_ID = 0x65646765  # "edge": a foreign database is refused, never written to
+_MIGRATIONS = (
+    """
+    CREATE TABLE known(sequence INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE);
+    CREATE TABLE queue(sequence INTEGER PRIMARY KEY, topic TEXT NOT NULL, body BLOB NOT NULL);
+    CREATE TABLE meter(count INTEGER NOT NULL, bytes INTEGER NOT NULL);
+    INSERT INTO meter VALUES (0, 0);
+    CREATE TRIGGER queued AFTER INSERT ON queue BEGIN
+      UPDATE meter SET count = count + 1, bytes = bytes + length(NEW.body); END;
+    CREATE TRIGGER taken AFTER DELETE ON queue BEGIN
+      UPDATE meter SET count = count - 1, bytes = bytes - length(OLD.body); END;
+    """,
+)
+_REMEDIES = {
+    sqlite3.SQLITE_FULL: "free space on its disk; nothing that was stored is lost",
+    sqlite3.SQLITE_READONLY: "make the file and its folder writable for this user",
+    sqlite3.SQLITE_CANTOPEN: "make sure that the folder exists and is writable for this user",
+    sqlite3.SQLITE_PERM: "make the file and its folder writable for this user",
+    sqlite3.SQLITE_BUSY: "another process holds it: stop that one, then try again",
+    sqlite3.SQLITE_LOCKED: "another process holds it: stop that one, then try again",
+    sqlite3.SQLITE_IOERR: "check the disk (full, worn out or removed)",
+}
+_DAMAGED = (
+    "the file is damaged or not an outbox; restore it, or move it away to start with an empty one "
+    "(undelivered events in it are then not sent, and numbering starts anew)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One undelivered envelope."""
+
+    sequence: int
+    topic: str
+    body: bytes
+
+
+@contextmanager
+def _explained(path: Path | str) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.ProgrammingError:
+        raise  # a mistake of ours, such as using a closed outbox
+    except sqlite3.Error as error:
+        # The low byte is the primary result code (sqlite.org/rescode.html).
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+        raise UplinkError(f"outbox {path}: {error}: {_REMEDIES.get(code, _DAMAGED)}") from error
+
+
+class Outbox:
+    """A queue that survives `kill -9` and power cuts; usable from several threads.
+
+    `max_bytes` bounds the bodies that wait; beyond it `add` raises UplinkError and stores nothing,
+    so that the caller stops instead of losing events silently: what was stored stays, and adding
+    the same events again resumes. `keep` is how many delivered ids stay known.
+    """
+
+    def __init__(
+        self,
+        path: Path | Literal[":memory:"],
+        max_bytes: int = 256 * 2**20,
+        keep: int = 100_000,
+    ) -> None:
+        self.path = path
+        self._max_bytes = max_bytes
+        self._keep = max(keep, 1)  # the newest id carries the numbering on
+        self._lock = threading.Lock()
+        with _explained(path):
+            # One connection under one lock: simpler than one per thread, and as fast.
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            try:
+                self._prepare()
+            except BaseException:
+                self._db.close()
+                raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def add(self, envelope: Mapping[str, Any], topic: str) -> dict[str, Any]:
+        """Store an envelope for delivery and return it with its `sequence`.
+
+        An id that is already known gets its old sequence and is not queued again.
+        """
+        with self._guard(), self._transaction():
+            known = self._db.execute(
+                "SELECT sequence FROM known WHERE id = ?", (envelope["id"],)
+            ).fetchone()
+            if known:
+                return _numbered(envelope, known[0])
+            last = self._last()
+            final = _numbered(envelope, last + 1)
+            body = canonical(final)
+            self._check_budget(len(body))
+            self._db.execute("INSERT INTO known VALUES (?, ?)", (last + 1, envelope["id"]))
+            self._db.execute("INSERT INTO queue VALUES (?, ?, ?)", (last + 1, topic, body))
+            return final
+
+    def pending(self, after: int = 0, limit: int = 100) -> list[Row]:
+        """The undelivered rows with a sequence above `after`, oldest first."""
+        with self._guard():
+            found = self._db.execute(
+                "SELECT sequence, topic, body FROM queue WHERE sequence > ? "
+                "ORDER BY sequence LIMIT ?",
+                (after, limit),
+            )
+            return [Row(*values) for values in found]
+
+    def delivered(self, *sequences: int) -> None:
+        """Forget the bodies that a broker has acknowledged; their ids stay known."""
+        with self._guard(), self._transaction():
+            self._db.executemany("DELETE FROM queue WHERE sequence = ?", [(n,) for n in sequences])
+            self._db.execute(
+                "DELETE FROM known WHERE sequence <= (SELECT max(sequence) FROM known) - ? "
+                "AND sequence NOT IN (SELECT sequence FROM queue)",
+                (self._keep,),
+            )
+
+    @property
+    def waiting(self) -> int:
+        """Number of undelivered envelopes."""
+        with self._guard():
+            return self._meter()[0]
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Total size of the undelivered bodies."""
+        with self._guard():
+            return self._meter()[1]
+
+    @property
+    def last_sequence(self) -> int:
+        """The highest number given so far; 0 when there is none."""
+        with self._guard():
+            return self._last()
+
+    def close(self) -> None:
+        """Release the file; what waits stays in it."""
+        with self._guard():
+            self._db.close()
+
+    def _meter(self) -> tuple[int, int]:
+        count, size = self._db.execute("SELECT count, bytes FROM meter").fetchone()
+        return count, size
+
+    def _last(self) -> int:
+        (last,) = self._db.execute("SELECT coalesce(max(sequence), 0) FROM known").fetchone()
+        return int(last)
+
+    def _check_budget(self, extra: int) -> None:
+        count, size = self._meter()
+        if size + extra > self._max_bytes:
+            raise UplinkError(
+                f"outbox {self.path}: {count} undelivered events fill {size} of {self._max_bytes} "
+                "bytes: bring the broker back (or raise the limit), then run again; it resumes "
+                "where it stopped"
+            )
+
+    def _prepare(self) -> None:
+        self._db.execute("PRAGMA busy_timeout = 10000")
+        (owner,) = self._db.execute("PRAGMA application_id").fetchone()
+        (objects,) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if objects and owner != _APPLICATION_ID:
+            raise UplinkError(f"outbox {self.path}: this is some other database: {_DAMAGED}")
+        (finding,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
+        if finding != "ok":
+            raise UplinkError(f"outbox {self.path}: {finding}: {_DAMAGED}")
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = FULL")
+        with self._transaction():
+            self._migrate()
+
+    def _migrate(self) -> None:
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        if version > len(_MIGRATIONS):
+            raise UplinkError(
+                f"outbox {self.path}: written by a newer edge-agent (format {version}, this one "
+                f"knows {len(_MIGRATIONS)}): install that version, or use another file"
+            )
+        for script in _MIGRATIONS[version:]:
+            for statement in _statements(script):
+                self._db.execute(statement)
+        self._db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+        self._db.execute(f"PRAGMA user_version = {len(_MIGRATIONS)}")
+
+    @contextmanager
+    def _guard(self) -> Iterator[None]:
+        """One thread at a time, and SQLite's errors in words that a person can act on."""
+        with self._lock, _explained(self.path):
+            yield
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+
+
+def _numbered(envelope: Mapping[str, Any], sequence: int) -> dict[str, Any]:
+    return {**envelope, "sequence": f"{sequence:020d}"}
+
+
+def _statements(script: str) -> Iterator[str]:
+    """Split at the ends of statements; `executescript` would commit the transaction."""
+    statement = ""
+    for line in script.strip().splitlines():
+        statement += line + "\n"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

@@ -1,0 +1,41 @@
+"""The topic tree: which envelope goes where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_ROOT = "edge/v1/{site}/{device}"
+_LEAVES = ("status", "info", "cam/{camera}/event/{family}/{kind}", "case/{case}")
+
+ADDRESSES = tuple(f"{root}/{leaf}" for root in (_ROOT, f"{_ROOT}/replay") for leaf in _LEAVES)
+"""Every topic that exists, as templates; `asyncapi.yaml` describes exactly these."""
+
+CASE_TYPE = "edge.evidence.case.v1"
+
+
+def root(site: str, device: str, is_replay: bool) -> str:
+    """The part that all topics of one device share; replays have a subtree of their own."""
+    base = _ROOT.format(site=site, device=device)
+    return f"{base}/replay" if is_replay else base
+
+
+def status(tree: str) -> str:
+    """Retained `{"state": "online" | "offline" | "stopped"}` of the device whose root is given."""
+    return f"{tree}/status"
+
+
+def info(tree: str) -> str:
+    """Retained birth message of the device whose root is given."""
+    return f"{tree}/info"
+
+
+def topic(envelope: Mapping[str, Any]) -> str:
+    """Where an envelope is published: its case, or its camera's event branch."""
+    device_urn, camera = str(envelope["source"]).split("/cam/")
+    site, device = device_urn.removeprefix("urn:edge:").split(":")
+    tree = root(site, device, envelope["data"]["source"]["kind"] == "replay")
+    if envelope["type"] == CASE_TYPE:
+        return f"{tree}/{envelope['subject']}"
+    _, family, kind, _ = str(envelope["type"]).split(".")
+    return f"{tree}/cam/{camera}/event/{family}/{kind}"
