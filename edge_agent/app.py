@@ -216,3 +216,19 @@ def run_replay(
         is_resumed=is_resumed,
         undelivered=undelivered,
     )
+
+
+def with_model(site: Site, model: str) -> Site:
+    """The same site with every camera looking through another model."""
+    cameras = {
+        name: camera.model_copy(
+            update={"detector": camera.detector.model_copy(update={"model": model})}
+        )
+        for name, camera in site.cameras.items()
+    }
+    return site.model_copy(update={"cameras": cameras})
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0))

@@ -137,3 +137,130 @@ def run_bench(plan: Plan, clock: Clock, on_step: Callable[[str], None]) -> Resul
         start_up_s=start_up_s,
         peak_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     )
+
+
+class _Short:
+    """The first frames of a recording."""
+
+    def __init__(self, plan: Plan, camera: str) -> None:
+        self._inner = open_recording(plan.video, camera)
+        self._count = plan.frames
+        self.camera, self.live = camera, False
+        self.media, self.duration_s = self._inner.media, self._inner.duration_s
+
+    def frames(self) -> Iterable[Frame]:
+        return islice(self._inner.frames(), self._count)
+
+    def clip(self, start_s: float, end_s: float) -> bytes | None:
+        return self._inner.clip(start_s, end_s)
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+class _TimedTracker:
+    """A tracker that says when it is done, so that its time can be told from the rules'."""
+
+    def __init__(self, inner: Tracker, watch: Stopwatch) -> None:
+        self._inner, self._watch = inner, watch
+
+    def update(self, detections: Detections, frame: Frame) -> tuple[Track, ...]:
+        tracks = self._inner.update(detections, frame)
+        self._watch.lap("track")
+        return tracks
+
+    def hold(self, frame: Frame) -> tuple[Track, ...]:
+        return self._inner.hold(frame)
+
+    def ended(self) -> tuple[Track, ...]:
+        return self._inner.ended()
+
+
+def _ungated(pipeline: Pipeline) -> Pipeline:
+    """Every frame is inferred: the limit knows no gate either."""
+    pipeline.gate, pipeline.min_interval_s = None, 0.0
+    return pipeline
+
+
+def _frames(plan: Plan, camera: str) -> Sequence[Frame]:
+    source = _Short(plan, camera)
+    frames = list(islice(source.frames(), 24))
+    source.close()
+    return frames
+
+
+def _on_all_cores(work: Callable[[], int], clock: Clock) -> float:
+    """Seconds per item while every core does the same work; `work` returns its item count."""
+    cores = len(os.sched_getaffinity(0))
+    with ThreadPoolExecutor(cores) as pool:
+        begin = clock.monotonic()
+        counts = [each.result() for each in [pool.submit(work) for _ in range(cores)]]
+        return (clock.monotonic() - begin) * cores / sum(counts)
+
+
+def _decode_s(plan: Plan, clock: Clock) -> float:
+    def work() -> int:
+        with av.open(str(plan.video)) as container:
+            stream = container.streams.video[0]
+            stream.thread_count = 1
+            return sum(1 for _ in islice(container.decode(stream), plan.frames))
+
+    return _on_all_cores(work, clock)
+
+
+def _infer_s(detector: OnnxDetector, frames: Sequence[Frame], clock: Clock) -> float:
+    blobs = [detector.prepare(frame)[0].copy() for frame in frames]
+    for blob in blobs[:WARM_UP]:
+        detector.infer(blob)
+
+    def work() -> int:
+        for blob in blobs:
+            detector.infer(blob)
+        return len(blobs)
+
+    return _on_all_cores(work, clock)
+
+
+def _replay_s(plan: Plan, pipeline: Pipeline, camera: str, clock: Clock) -> float:
+    lane = Lane(_Short(plan, camera), pipeline)
+    begin = clock.monotonic()
+    replay([lane], Silence(), plan.workers)
+    return (clock.monotonic() - begin) / max(lane.frames, 1)
+
+
+def _stages(
+    plan: Plan, pipeline: Pipeline, detector: OnnxDetector, camera: str, clock: Clock
+) -> dict[str, float]:
+    """ms per frame of each stage, on one thread."""
+    watch = Stopwatch(clock)
+    pipeline.tracker = _TimedTracker(pipeline.tracker, watch)
+    source = _Short(plan, camera)
+    frames, count = iter(source.frames()), 0
+    watch.start()
+    while (frame := next(frames, None)) is not None:
+        watch.lap("decode")
+        blob, geometry = detector.prepare(frame)
+        watch.lap("prepare")
+        outputs = detector.infer(blob)
+        watch.lap("infer")
+        seen = detector.decode(outputs, geometry)
+        watch.lap("decode outputs")
+        pipeline.step(frame, seen)
+        watch.lap("rules")
+        count += 1
+    source.close()
+    return {name: 1e3 * total / max(count, 1) for name, total in watch.totals.items()}
+
+
+def _start_up(plan: Plan, clock: Clock) -> float:
+    """Seconds from nothing to a model that is ready, in a fresh interpreter."""
+    model = next(iter(plan.site.cameras.values())).detector.model
+    code = (
+        "import sys; from pathlib import Path; from edge_agent.app import Detectors;"
+        "from edge_agent.config import DetectorSettings;"
+        "Detectors([Path(p) for p in sys.argv[2:]]).get(DetectorSettings(model=sys.argv[1]))"
+    )
+    begin = clock.monotonic()
+    command = [sys.executable, "-c", code, model, *map(str, plan.paths)]
+    subprocess.run(command, check=True, capture_output=True)
+    return clock.monotonic() - begin

@@ -188,18 +188,22 @@ def _is_index(part: str | int, data: JSON) -> bool:
 
 def _advice(loc: tuple[str | int, ...], model: type[BaseModel]) -> str:
     """`; write seconds, e.g. 60`, from the field's name and default."""
-    key = next((part for part in reversed(loc) if isinstance(part, str)), "")
+    key, default = _field(loc, model)
     unit = next((word for end, word in _UNITS.items() if key.endswith(end)), None)
-    default = next((f.default for f in _fields_at(loc, model)), None)
     has_example = isinstance(default, int | float) and not isinstance(default, bool)
     example = f"e.g. {_number(default)}" if has_example else ""
     words = ", ".join(word for word in (f"write {unit}" if unit else "", example) if word)
     return f"; {words}" if words else ""
 
 
-def _fields_at(loc: tuple[str | int, ...], model: type[BaseModel]) -> list[FieldInfo]:
-    fields = [_fields(kind) for kind in _kinds_at(loc[:-1], model)] if loc else []
-    return [each[loc[-1]] for each in fields if loc[-1] in each]
+def _field(loc: tuple[str | int, ...], model: type[BaseModel]) -> tuple[str, object]:
+    """Name and default of the innermost field around `loc`."""
+    for end in range(len(loc), 0, -1):
+        for kind in _kinds_at(loc[: end - 1], model):
+            field = _fields(kind).get(loc[end - 1])
+            if field is not None:
+                return str(loc[end - 1]), field.default
+    return "", None
 
 
 def _kinds_at(loc: tuple[str | int, ...], model: type[BaseModel]) -> list[Any]:

@@ -27,7 +27,7 @@ _VERSION, _UNIX, _EPOCH, _MODE = 20, 3 << 8, 0x21, 0o100644 << 16
 _ENCRYPTED, _STREAMED = 0x1, 0x8
 
 
-class Damaged(EvidenceError):
+class ContainerError(EvidenceError):
     """The container cannot be read beyond the named member."""
 
     def __init__(self, member: str, text: str) -> None:
@@ -66,7 +66,7 @@ def pack(members: Iterable[tuple[str, bytes]]) -> bytes:
 
 
 def unpack(data: bytes) -> tuple[Member, ...]:
-    """The members in order; raises Damaged, never anything else, whatever the bytes are.
+    """The members in order; raises ContainerError, never anything else, whatever the bytes are.
 
     Walks the members themselves and ignores the central directory: whether the two agree shows
     when the members are packed again.
@@ -76,23 +76,23 @@ def unpack(data: bytes) -> tuple[Member, ...]:
     while data.startswith(b"PK\x03\x04", at):
         member = _member_at(data, at)
         if member.name in members:
-            raise Damaged(member.name, "is in the container twice")
+            raise ContainerError(member.name, "is in the container twice")
         members[member.name] = member
         if len(members) > MAX_MEMBERS:
-            raise Damaged("", f"more than {MAX_MEMBERS} files")
+            raise ContainerError("", f"more than {MAX_MEMBERS} files")
         at = member.end
     if not members:
-        raise Damaged("", "is not an evidence bundle: it does not begin as a ZIP archive does")
+        raise ContainerError("", "is not an evidence bundle: it does not begin as a ZIP archive does")
     if not data.startswith(b"PK\x01\x02", at):
         last = list(members)[-1]
-        raise Damaged(last, f"what follows it, at byte {at}, is no file: damaged or cut short")
+        raise ContainerError(last, f"what follows it, at byte {at}, is no file: damaged or cut short")
     return tuple(members.values())
 
 
 def first_member(head: bytes) -> tuple[str, int, int]:
     """Name, offset and end of the first member's content, from a file's first bytes."""
     if len(head) < _LOCAL.size or not head.startswith(b"PK\x03\x04"):
-        raise Damaged("", "is not an evidence bundle")
+        raise ContainerError("", "is not an evidence bundle")
     *_, size, _plain, name_size, extra_size = _LOCAL.unpack_from(head)
     start = _LOCAL.size + name_size + extra_size
     return _safe(head[_LOCAL.size : _LOCAL.size + name_size]), start, start + size
@@ -100,16 +100,16 @@ def first_member(head: bytes) -> tuple[str, int, int]:
 
 def _member_at(data: bytes, at: int) -> Member:
     if at + _LOCAL.size > len(data):
-        raise Damaged("", f"the file is cut short at byte {len(data)}")
+        raise ContainerError("", f"the file is cut short at byte {len(data)}")
     fields = _LOCAL.unpack_from(data, at)
     flags, method, size, name_size, extra_size = (fields[i] for i in (2, 3, 7, 9, 10))
     label = at + _LOCAL.size
     name = _safe(data[label : label + name_size])
     start = label + name_size + extra_size
     if flags & (_ENCRYPTED | _STREAMED):
-        raise Damaged(name, "is encrypted or streamed; a bundle's files never are: repacked?")
+        raise ContainerError(name, "is encrypted or streamed; a bundle's files never are: repacked?")
     if start + size > len(data):
-        raise Damaged(name, f"reaches past the end of the container: cut short at {len(data)}")
+        raise ContainerError(name, f"reaches past the end of the container: cut short at {len(data)}")
     content = data[start : start + size] if method == 0 else None
     return Member(name, content, at, start + size)
 
@@ -118,7 +118,7 @@ def _safe(label: bytes) -> str:
     name = label.decode("ascii", "backslashreplace")
     parts = name.split("/")
     if not label or len(label) > 200 or any(byte < 0x20 or byte > 0x7E for byte in label):
-        raise Damaged(ascii(name[:200]), "is not a file name that a bundle may hold")
+        raise ContainerError(ascii(name[:200]), "is not a file name that a bundle may hold")
     if any(part in ("", ".", "..") for part in parts) or "\\" in name or ":" in name:
-        raise Damaged(name, "points outside the bundle's own folder; refused")
+        raise ContainerError(name, "points outside the bundle's own folder; refused")
     return name

@@ -28,6 +28,17 @@ KEY_FILE, CERTIFICATE_FILE = "device-key.pem", "device-cert.pem"
 GRADE = "file"
 
 _ES256 = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
+_SIGNS_ONLY = x509.KeyUsage(
+    digital_signature=True,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=False,
+    crl_sign=False,
+    encipher_only=False,
+    decipher_only=False,
+)
 _NO_EXPIRY = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 """RFC 5280 4.1.2.5: no well-defined end; IEEE 802.1AR gives it to device identities."""
 _CLOCK_SLACK = timedelta(days=1)
@@ -102,11 +113,6 @@ def _new_key() -> bytes:
 
 def _self_signed(key: ec.EllipticCurvePrivateKey, device: str, now: datetime) -> bytes:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, device)])
-    usage = dict.fromkeys(
-        ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
-        + ("key_cert_sign", "crl_sign", "encipher_only", "decipher_only"),
-        False,
-    )
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -116,7 +122,7 @@ def _self_signed(key: ec.EllipticCurvePrivateKey, device: str, now: datetime) ->
         .not_valid_before(now - _CLOCK_SLACK)
         .not_valid_after(_NO_EXPIRY)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.KeyUsage(digital_signature=True, **usage), critical=True)
+        .add_extension(_SIGNS_ONLY, critical=True)
         .sign(key, hashes.SHA256())
     )
     return certificate.public_bytes(serialization.Encoding.PEM)

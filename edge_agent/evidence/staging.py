@@ -20,7 +20,7 @@ _CURES = {
 
 
 def cannot(path: Path, doing: str, error: OSError) -> EvidenceError:
-    """The error to raise when the system refuses `doing` (e.g. `be written`) something to a file."""
+    """The error to raise when the system refuses what a file should do, e.g. `be written`."""
     cure = _CURES.get(error.errno or 0, "check the folder and the disk")
     return EvidenceError(f"{path}: cannot {doing}: {error.strerror or error}; {cure}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
@@ -21,5 +22,5 @@ def open_recording(
     say it. A time without a zone, given or in a name, is local time in `timezone`.
     Raises `SourceError` when there is nothing to play.
     """
-    kind = StillsSource if path.is_dir() else VideoSource
+    kind = StillsSource if os.path.isdir(path) else VideoSource
     return kind(path, camera, start, timezone)

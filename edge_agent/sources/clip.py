@@ -7,17 +7,17 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
+from typing import TypeAlias
 
 import av
 from av.container import InputContainer
-from av.container.core import Flags
 from av.error import FFmpegError
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from edge_agent.sources.container import open_video, stamp
+from edge_agent.sources.container import open_video, stamp, stores_decoding_order
 
-Packets = list[Packet[VideoStream]]
+Packets: TypeAlias = "list[Packet[VideoStream]]"
 
 _REORDER_S = 1
 """Packets are stored in decoding order: at most this far from their presentation times."""
@@ -32,6 +32,8 @@ def cut_clip(path: Path, start: Fraction, end: Fraction) -> bytes | None:
     for seek_to in (start - _REORDER_S, None):  # without an index: read from the beginning
         container, stream = open_video(path)
         with container:
+            if stores_decoding_order(container) and stream.codec_context.has_b_frames:
+                return None
             if seek_to is not None and stream.time_base:
                 with suppress(FFmpegError):
                     container.seek(int(seek_to / stream.time_base), stream=stream)
@@ -71,8 +73,8 @@ def _select(packets: Iterable[Packet[VideoStream]], start: Fraction, end: Fracti
 def _mux(stream: VideoStream, packets: Packets) -> bytes | None:
     file = io.BytesIO()
     try:
-        with av.open(file, "w", format="mp4") as output:
-            output.flags |= Flags.bitexact.value
+        options = {"fflags": "+bitexact"}  # no writer's name or version in the evidence
+        with av.open(file, "w", format="mp4", options=options) as output:
             copy = output.add_stream_from_template(stream, opaque=True)
             for packet in _from_zero(packets):
                 packet.stream = copy

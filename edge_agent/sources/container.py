@@ -20,9 +20,9 @@ from edge_agent.errors import SourceError
 # Only these are probed. Others would let a text file play as a film of letters, or a play list
 # or a name with `%d` in it read files that the recording's hash does not cover.
 _FORMATS = (
-    "mov mp4 m4a 3gp 3g2 mj2 avi gif matroska webm mpegts mpeg mpegvideo flv asf ogg mjpeg h264 hevc "
-    "m4v av1 obu ivf dv mxf jpeg_pipe png_pipe bmp_pipe webp_pipe tiff_pipe"
-).split()
+    "mov,mp4,m4a,3gp,3g2,mj2,avi,gif,matroska,webm,mpegts,mpeg,mpegvideo,flv,asf,ogg,mjpeg,h264,"
+    "hevc,m4v,av1,obu,ivf,dv,mxf,jpeg_pipe,png_pipe,bmp_pipe,webp_pipe,tiff_pipe"
+)
 
 
 def file_sha256(path: Path) -> str:
@@ -50,17 +50,14 @@ def open_video(path: Path) -> tuple[InputContainer, VideoStream]:
     One decoder thread: frame threads cost 5 to 25 % more CPU per frame, and while replaying the
     other cores have inference to do.
     """
-    options = {"format_whitelist": ",".join(_FORMATS)}
     try:
         # `file:` keeps a colon in a name from being taken for a protocol.
+        options = {"format_whitelist": _FORMATS}
         container = av.open(
             f"file:{path}", "r", container_options=options, metadata_errors="replace"
         )
-    except (FFmpegError, ValueError) as error:
-        raise SourceError(
-            f"{path}: is not a video that can be played, or its index is missing (an MP4 that was "
-            f"cut off): copy it again or convert it to MP4 ({_reason(error)})"
-        ) from None
+    except (FFmpegError, ValueError):
+        raise SourceError(f"{path}: {_why_unplayable(path)}") from None
     for stream in container.streams.video:
         if not stream.disposition & Disposition.attached_pic:
             break
@@ -74,13 +71,22 @@ def open_video(path: Path) -> tuple[InputContainer, VideoStream]:
     return container, stream
 
 
-def _reason(error: Exception) -> str:
-    return (error.strerror if isinstance(error, FFmpegError) else None) or str(error)
+def _why_unplayable(path: Path) -> str:
+    with path.open("rb") as file:
+        is_mp4 = file.read(8)[4:] == b"ftyp"
+    if is_mp4:
+        return "is an MP4 without a usable index, probably cut off: copy the recording again"
+    return "is not a video: give a recording, e.g. MP4, AVI, MKV, WebM, TS or GIF, or convert it"
 
 
-def stamp(item: VideoFrame | Packet[VideoStream]) -> Fraction | None:
-    """Presentation time in s, exact; the decoding time where a container has only that."""
-    ticks = item.pts if item.pts is not None else item.dts
+def stores_decoding_order(container: InputContainer) -> bool:
+    """True for AVI: it has no presentation times, and those made up by the reader mislead."""
+    return container.format.name == "avi"
+
+
+def stamp(item: VideoFrame | Packet[VideoStream], by_decoding: bool = False) -> Fraction | None:
+    """Presentation time in s, exact; the decoding time where that is asked for or all there is."""
+    ticks = item.dts if by_decoding or item.pts is None else item.pts
     return None if ticks is None or item.time_base is None else ticks * item.time_base
 
 
@@ -107,10 +113,12 @@ def duration_s(container: InputContainer, stream: VideoStream) -> float | None:
 
 
 def declared_s(container: InputContainer, stream: VideoStream) -> float | None:
-    """`duration_s` where the file itself states it, so that coming short of it means damage."""
+    """Length in s where the file itself states it, so that coming short of it means damage."""
     family = container.format.name
-    if family.startswith(("mov", "avi")):
+    if stores_decoding_order(container):  # its duration was already cut to the file's size
+        return stream.frames * float(stream.time_base or 0) or None
+    if family.startswith("mov"):
         return duration_s(container, stream) if stream.duration else None
-    if family.startswith("matroska") and len(container.streams) == 1:
+    if family.startswith(("matroska", "flv")) and len(container.streams) == 1:
         return duration_s(container, stream)
     return None

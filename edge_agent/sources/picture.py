@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -98,10 +99,10 @@ class VideoPicture:
 
 def _turn(frame: VideoFrame) -> Turn:
     """Read the display matrix (ISO/IEC 14496-12, 6.2.2), rounded to quarter turns."""
-    matrix = frame.side_data.get("DISPLAYMATRIX")
+    matrix: Any = frame.side_data.get("DISPLAYMATRIX")
     if matrix is None:
         return _UPRIGHT
-    a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].tolist()
+    a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5].tolist()
     if abs(a) >= abs(b):
         return Turn(False, a < 0, d < 0)
     return Turn(True, c < 0, b < 0)

@@ -29,14 +29,11 @@ def stamp_in_name(name: str, timezone: tzinfo) -> datetime | None:
     for match in _STAMP.finditer(_SUFFIX.sub("", name)):
         *fields, fraction, zulu = match.groups()
         try:
-            local = datetime(
-                *(int(field) for field in fields),
-                microsecond=int((fraction or "0").ljust(6, "0")),
-                tzinfo=UTC if zulu else timezone,
-            )
+            local = datetime.fromisoformat("{}-{}-{}T{}:{}:{}".format(*fields))
         except ValueError:  # digits that are no date, e.g. a serial number
             continue
-        return local.astimezone(UTC)
+        microsecond = int((fraction or "0").ljust(6, "0"))
+        return in_utc(local.replace(microsecond=microsecond), UTC if zulu else timezone)
     return None
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
-from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from edge_agent.errors import SourceError
 from edge_agent.identity import digest
 from edge_agent.sources.container import file_sha256
 from edge_agent.sources.start import NAME_EXAMPLES, in_utc, stamp_in_name
-from edge_agent.sources.timeline import Timeline
 from edge_agent.types import ArrayPicture, Frame, Image, Media
 
 logger = logging.getLogger(__name__)
@@ -70,11 +68,11 @@ class StillsSource:
         self._is_closed = True
 
     def _frames(self) -> Iterator[Frame]:
-        timeline = Timeline(_SAME_TIME_S)
+        t_s = -_SAME_TIME_S
         for seq, (taken, image) in enumerate(self._pending):
             if self._is_closed:
                 return
-            t_s = timeline.at(Fraction((taken - self._zero) // timedelta(microseconds=1), 10**6))
+            t_s = max((taken - self._zero).total_seconds(), t_s + _SAME_TIME_S)
             wall = self.media.start + timedelta(seconds=t_s)
             yield Frame(self.camera, seq, t_s, wall, ArrayPicture(image))
 
@@ -83,9 +81,10 @@ class StillsSource:
             image = _read(file)
             if image is None:
                 logger.warning(
-                    "%s: cannot be read as an image: skipped", file,
+                    "%s: cannot be read as an image: skipped",
+                    file,
                     extra={"camera": self.camera},
-                )  # fmt: skip
+                )
             else:
                 yield taken, image
 

@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from av.error import FFmpegError
 from av.packet import Packet
 from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
 
 from edge_agent.errors import SourceError, SourceLost
 from edge_agent.sources.clip import cut_clip
@@ -24,6 +24,7 @@ from edge_agent.sources.container import (
     nominal_s,
     open_video,
     stamp,
+    stores_decoding_order,
 )
 from edge_agent.sources.picture import VideoPicture
 from edge_agent.sources.start import recording_start
@@ -56,6 +57,7 @@ class VideoSource:
         self.media = Media(path.name, "replay", sha256, began, began_from)
         self.duration_s = duration_s(self._container, self._stream)
         self._declared_s = declared_s(self._container, self._stream)
+        self._by_decoding = stores_decoding_order(self._container)
         self._timeline = Timeline(nominal_s(self._stream))
         self._lock = threading.Lock()
         self._is_closed = self._is_started = False
@@ -67,7 +69,7 @@ class VideoSource:
             raise SourceError(
                 f"{path}: not one picture could be decoded: copy it again or convert it to H.264"
             )
-        self._zero = stamp(first)
+        self._zero = stamp(first, self._by_decoding)
         self._pending = chain((first,), pictures)
 
     def frames(self) -> Iterator[Frame]:
@@ -92,7 +94,7 @@ class VideoSource:
     def _frames(self) -> Iterator[Frame]:
         seq, end_s = 0, 0.0
         for seq, picture in enumerate(self._pending):
-            t_s = self._timeline.at(stamp(picture))
+            t_s = self._timeline.at(stamp(picture, self._by_decoding))
             end_s = t_s + max(self._timeline.nominal_s, _duration_s(picture))
             wall = self.media.start + timedelta(seconds=t_s)
             yield Frame(self.camera, seq, t_s, wall, VideoPicture(picture))
@@ -103,40 +105,46 @@ class VideoSource:
     def _judge_end(self, count: int, end_s: float) -> None:
         if self._skipped:
             logger.warning(
-                "%s: skipped %d damaged packets", self._path, self._skipped,
+                "%s: skipped %d damaged packets",
+                self._path,
+                self._skipped,
                 extra={"camera": self.camera, "packets": self._skipped},
-            )  # fmt: skip
+            )
         if self._declared_s is None:
             return
         # Some containers count from 0, others from the first picture.
         reached_s = end_s + max(0.0, float(self._zero or 0))
-        if self._declared_s - reached_s > max(1.0, 0.01 * self._declared_s):
+        if self._declared_s - reached_s > 0.5 + 0.001 * self._declared_s:
             raise SourceLost(
                 f"{self._path}: ends at {end_s:.1f} s of {self._declared_s:.1f} s: truncated or "
                 f"damaged; the {count} frames before were processed; copy the recording again"
             )
 
     def _pictures(self) -> Iterator[VideoFrame]:
-        packets = self._packets()
+        batches = self._batches()
         while True:
             with self._lock:  # closing a container that is being read would crash
-                packet = None if self._is_closed else next(packets, None)
-                if packet is None:
-                    return
-                pictures = self._decode(packet)
-            yield from pictures
+                batch = None if self._is_closed else next(batches, None)
+            if batch is None:
+                return
+            yield from batch
 
-    def _packets(self) -> Iterator[Packet[VideoStream]]:
-        """Packets up to the end of the file or to damage; the last is empty: the rest, please."""
+    def _batches(self) -> Iterator[list[VideoFrame]]:
+        """What each packet completes, and at the end (or at damage) what the decoder holds."""
         try:
-            yield from self._container.demux(self._stream)
+            for packet in self._container.demux(self._stream):
+                if packet.size:
+                    yield self._decode(packet)
         except FFmpegError:
             self._skipped += 1
-            yield Packet()
+        flush = Packet()
+        if self._stream.time_base:  # what the last pictures' times are counted in
+            flush.time_base = self._stream.time_base
+        yield self._decode(flush)
 
-    def _decode(self, packet: Packet[VideoStream]) -> list[VideoFrame]:
+    def _decode(self, packet: Packet[Any]) -> list[VideoFrame]:
         try:
-            return self._stream.decode(packet if packet.size else None)
+            return self._stream.decode(packet)
         except FFmpegError:
             self._skipped += 1
             return []

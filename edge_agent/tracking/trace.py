@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge_agent.geometry import clamp
+from edge_agent.geometry import clamp, iou
 from edge_agent.tracking.kalman import Edges, Motion, size_of
 from edge_agent.tracking.stillness import Stillness, way
 from edge_agent.types import Box, Track
@@ -11,6 +11,12 @@ SURE_S = 0.5
 """After having been hidden, a still object must be seen standing this long before it may leave."""
 SAME_PLACE = 0.2
 """Until then it may not be farther than this (own sizes) from where it reappeared."""
+WHOLE = 0.75
+"""A still object whose box fits its place less well than this is partly hidden."""
+
+
+def edges_iou(a: Edges, b: Edges) -> float:
+    return iou(Box(*a), Box(*b))
 
 
 class Trace:
@@ -113,8 +119,8 @@ class Trace:
     def track(self, width: int, height: int) -> Track:
         """What the rest of the world sees, within a picture of that size."""
         anchor, is_still = self.stillness.anchor, self.is_still
-        edges = self.motion.edges if self.is_hidden else self.box
-        if anchor is not None and is_still:
+        edges = self.motion.edges
+        if anchor is not None and is_still and edges_iou(anchor, self.box) < WHOLE:
             edges = anchor
         return Track(
             id=self.id,

@@ -6,8 +6,8 @@ import socket
 import ssl
 from pathlib import Path
 
-from paho.mqtt.client import Client, MQTTProtocolVersion
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -15,7 +15,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from edge_agent.config.models import Mqtt, Tls
 from edge_agent.errors import ConfigError
 
-CONNECT_TIMEOUT_S = 10.0
+CONNECT_TIMEOUT_S = 5.0
 
 
 def make_client(mqtt: Mqtt, client_id: str) -> Client:
@@ -24,7 +24,12 @@ def make_client(mqtt: Mqtt, client_id: str) -> Client:
     Raises ConfigError when one of their files is missing or not what it should be.
     """
     protocol = MQTTProtocolVersion.MQTTv5 if mqtt.protocol == "5" else MQTTProtocolVersion.MQTTv311
-    client = Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=protocol)
+    client = Client(
+        CallbackAPIVersion.VERSION2,
+        client_id=client_id,
+        protocol=protocol,
+        reconnect_on_failure=False,  # the owner reconnects, with its own back-off
+    )
     client.connect_timeout = CONNECT_TIMEOUT_S
     try:
         mqtt.host.encode("idna")
@@ -41,7 +46,7 @@ def properties(mqtt: Mqtt, content_type: str, expiry_s: int | None = None) -> Pr
     """PUBLISH properties, which only MQTT 5 has."""
     if mqtt.protocol != "5":
         return None
-    found = Properties(PacketTypes.PUBLISH)
+    found = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
     found.ContentType = content_type
     if expiry_s is not None:
         found.MessageExpiryInterval = expiry_s
@@ -100,12 +105,11 @@ def _password(path: Path | None) -> str | None:
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"mqtt.password_file: {path} cannot be read ({error}): put the password on its first line"
-        ) from error
-    if not text.strip():
-        raise ConfigError(f"mqtt.password_file: {path} is empty: put the password on its first line")
-    return text.splitlines()[0]
+        raise ConfigError(f"mqtt.password_file: {path} cannot be read: {error}") from error
+    lines = text.splitlines()
+    if not lines or not lines[0].strip():
+        raise ConfigError(f"mqtt.password_file: {path}: the password belongs on its first line")
+    return lines[0]
 
 
 def _tls_context(tls: Tls) -> ssl.SSLContext:
@@ -121,7 +125,8 @@ def _tls_context(tls: Tls) -> ssl.SSLContext:
     if tls.certificate is None:
         return context
     try:
-        context.load_cert_chain(tls.certificate, tls.key)
+        # Without a password OpenSSL would ask for one on the terminal.
+        context.load_cert_chain(tls.certificate, tls.key, password="")
     except (ssl.SSLError, OSError) as error:
         raise ConfigError(
             f"mqtt.tls.certificate: {tls.certificate} and {tls.key or 'its key'} do not make a "

@@ -86,7 +86,8 @@ def case_envelope(bundle: Bundle, case: Case, origin: Origin) -> dict[str, Any]:
         "revision": case.revision,
         "manifest_sha256": bundle.manifest_sha256,
         **_circumstances(event, origin),
-        **_standing([*_doubts(event, origin), *case.reasons]),
+        # What the signed manifest doubts, the envelope must not vouch for.
+        **_standing([*_doubts(event, origin), *case.reasons, *bundle.manifest.get("reasons", ())]),
         **_plain(extras),
     }
     envelope = _envelope(event, origin, topics.CASE_TYPE, data)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Bytes = NDArray[np.uint8]
+Gain = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -67,13 +68,16 @@ class Background:
         if t_s - self._started_s >= self._settings.warm_up_s and len(samples) >= 3:
             stack = np.stack(samples[-11:])
             self._mean = np.median(stack, axis=0).astype(np.float32)
-            spread = np.abs(stack.astype(np.float32) - self._mean).max(axis=3).mean(axis=0)
-            self._deviation = np.clip(spread, 1.0, 6.0).astype(np.float32)
+            spread = np.median(np.abs(stack - self._mean).max(axis=3), axis=0)
+            self._deviation = np.clip(1.5 * spread, 1.0, 12.0).astype(np.float32)
             shape = image.shape[:2]
             self._since = np.full(shape, np.inf, np.float32)
             self._flicker = np.zeros(shape, np.float32)
             self._previous = np.zeros(shape, np.uint8)
-            self._busy = np.zeros(shape, np.uint8)
+            self._hidden = np.zeros(shape, np.uint8)
+            self._step_s = (t_s - self._started_s) / len(samples)
+            self._aged_s = self._limit_s = t_s
+            self._limit: Bytes | None = None
             self._samples = []
 
     def differ(self, image: Bytes) -> tuple[Bytes, Bytes]:
@@ -83,18 +87,21 @@ class Background:
         """
         assert self._mean is not None
         self._gain = self._measure_gain(image)
-        reference = np.asarray(
-            cv2.multiply(self._mean, (*self._gain, 0.0), dtype=cv2.CV_8U), np.uint8
-        )
+        reference = _scaled(self._mean, self._gain)
+        if max(abs(g - 1) for g in self._gain) > 0.03:
+            self._spare_highlights(image, reference)
         parts = cv2.split(cv2.absdiff(image, reference))
         return reference, np.asarray(cv2.max(cv2.max(parts[0], parts[1]), parts[2]), np.uint8)
 
     def threshold(self) -> Bytes:
-        """(H, W) the difference from which on a pixel is foreground."""
-        options = self._settings
-        limit = cv2.max(self._deviation * options.noise_factor, options.min_contrast)
-        limit += 400.0 * (self._flicker > options.restless_per_s)
-        return np.asarray(cv2.convertScaleAbs(limit), np.uint8)
+        """(H, W) the difference from which on a pixel is foreground; renewed now and then."""
+        if self._limit is None or abs(self._t_s - self._limit_s) > 0.25:
+            options = self._settings
+            limit = cv2.max(self._deviation * options.noise_factor, options.min_contrast)
+            restless = 255 * min(options.restless_per_s * self._step_s, 0.4)
+            limit[self._flicker > restless] = 255
+            self._limit, self._limit_s = np.asarray(cv2.convertScaleAbs(limit)), self._t_s
+        return self._limit
 
     def learn(self, image: Bytes, difference: Bytes, raw: Bytes, objects: Bytes, t_s: float) -> None:
         """Adapt to a picture.
@@ -112,9 +119,9 @@ class Background:
         cv2.accumulateWeighted(difference, self._deviation, rate, mask=free)
         hidden = cv2.bitwise_not(free)
         if any(abs(g - 1) > 0.01 for g in self._gain):
-            carried = cv2.multiply(self._mean, (*self._gain, 0.0))
+            carried = _scaled(self._mean, self._gain)
             cv2.accumulateWeighted(carried, self._mean, rate, mask=hidden)
-        self._busy = hidden
+        self._hidden = hidden
         self._absorb_old(image, objects, t_s)
         self._watch_flood(objects, t_s)
 
@@ -124,29 +131,41 @@ class Background:
         self._mean[where] = image[where] / np.array(self._gain, np.float32)
         self._since[where] = np.inf
 
-    def _measure_gain(self, image: Bytes) -> tuple[float, float, float]:
+    def _measure_gain(self, image: Bytes) -> Gain:
         """Per channel, by how much the whole picture is brighter than the background."""
         assert self._mean is not None
-        now, was = image[2::4, 2::4], self._mean[2::4, 2::4]
-        usable = (self._busy[2::4, 2::4] == 0) & (was.min(axis=2) > 16) & (now.max(axis=2) < 250)
-        if usable.sum() < 0.05 * usable.size:
-            usable = (was.min(axis=2) > 16) & (now.max(axis=2) < 250)
+        now, was = image[3::6, 3::6].reshape(-1, 3), self._mean[3::6, 3::6].reshape(-1, 3)
+        usable = (was[:, 1] > 16) & (was[:, 1] < 235) & (now[:, 1] < 250)
+        free = usable & (self._hidden[3::6, 3::6].ravel() == 0)
+        usable = free if free.sum() > 0.05 * free.size else usable
         if usable.sum() < 0.02 * usable.size:
             return 1.0, 1.0, 1.0
-        ratios = np.median(now[usable] / was[usable], axis=0)
+        ratios = np.median(now[usable] / np.maximum(was[usable], 1.0), axis=0)
         b, g, r = (float(np.clip(ratio, 0.33, 3.0)) for ratio in ratios)
         return b, g, r
 
+    def _spare_highlights(self, image: Bytes, reference: Bytes) -> None:
+        """Saturated places do not follow the gain: accept all between the old and the new level."""
+        assert self._mean is not None
+        bright = np.flatnonzero(self._mean[:, :, 1] > 200)
+        old = self._mean.reshape(-1, 3)[bright]
+        new = reference.reshape(-1, 3)[bright]
+        seen = image.reshape(-1, 3)[bright]
+        reference.reshape(-1, 3)[bright] = np.clip(seen, np.minimum(old, new), np.maximum(old, new))
+
     def _note_flicker(self, raw: Bytes, step: float) -> None:
-        """Changes of state per second, as a running mean."""
+        """Running mean of the share of frames in which a pixel changes its state (0..255)."""
         changed = cv2.absdiff(raw, self._previous)
         rate = 1 - math.exp(-step / self._settings.flicker_s)
         cv2.accumulateWeighted(changed, self._flicker, rate)
-        self._flicker += 0  # in units of 255 x share of frames
+        self._step_s += rate * (step - self._step_s)
         self._previous = raw
 
     def _absorb_old(self, image: Bytes, objects: Bytes, t_s: float) -> None:
-        """Objects that have stood for very long become background."""
+        """Objects that have stood for very long become background; looked at once a second."""
+        if t_s - self._aged_s < 1.0:
+            return
+        self._aged_s = t_s
         self._since[objects == 0] = np.inf
         np.minimum(self._since, np.float32(t_s), out=self._since, where=objects > 0)
         old = t_s - self._since > self._settings.absorb_s
@@ -161,6 +180,11 @@ class Background:
             self._flooded_since = t_s
         elif t_s - self._flooded_since >= self._settings.reset_s:
             self._mean, self._flooded_since = None, None
+
+
+def _scaled(mean: Array, gain: Gain) -> Bytes:
+    """The mean picture in another light, clipped to 0..255."""
+    return np.asarray(cv2.multiply(mean, (*gain, 0.0), dtype=cv2.CV_8U), np.uint8)
 
 
 _DISC_5 = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))

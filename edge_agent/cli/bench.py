@@ -1,0 +1,73 @@
+"""`bench`: how much of this machine the product makes use of."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from edge_agent import app
+from edge_agent.bench import Plan, Result, run_bench
+from edge_agent.clock import SystemClock
+from edge_agent.demo import CLIP, SITE
+
+
+@click.command()
+@click.argument("video", required=False, type=click.Path(path_type=Path))
+@click.option("--config", type=click.Path(path_type=Path), help="A site file; else a plain one.")
+@click.option("--model", help="Model card to use instead of the site's.")
+@click.option("--workers", type=click.IntRange(1, 64), help="Inference threads; default: cores.")
+@click.option("--frames", type=click.IntRange(10), default=300, show_default=True)
+@click.option("--rounds", type=click.IntRange(1, 20), default=3, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print figures as JSON.")
+def bench(  # noqa: PLR0913
+    video: Path | None,
+    config: Path | None,
+    model: str | None,
+    workers: int | None,
+    frames: int,
+    rounds: int,
+    as_json: bool,
+) -> None:
+    """Measure end-to-end frames/s as a fraction of what the cores could do.
+
+    \b
+    edge-agent bench --model yolox_nano
+    edge-agent bench street.mp4 --config site.yaml --rounds 5
+
+    The limit counts bare decoding and bare inference on all cores, measured in the same run on
+    the same frames; the rest is our own doing. Every frame is inferred: the motion gate is off.
+    """
+    site = app.load(config or SITE)
+    if model:
+        site = app.with_model(site, model)
+    console = Console(stderr=True)
+    with console.status("preparing") as status:
+        plan = Plan(
+            site, video or CLIP, app.model_paths(site), workers or app.cores(), frames, rounds
+        )
+        result = run_bench(plan, SystemClock(), status.update)
+    if as_json:
+        click.echo(json.dumps(result.as_json(), indent=2))
+    else:
+        Console().print(_table(result))
+
+
+def _table(result: Result) -> Table:
+    title = f"{result.video} {result.size[0]}x{result.size[1]}, {result.model}"
+    table = Table("what", "ms/frame", title=title, title_justify="left")
+    table.columns[1].justify = "right"
+    table.add_row("bare decode, all cores", f"{result.decode_ms:.2f}")
+    table.add_row("bare inference, all cores", f"{result.infer_ms:.2f}", end_section=True)
+    for name, ms in result.stages_ms.items():
+        table.add_row(f"stage: {name}", f"{ms:.2f}")
+    table.add_section()
+    table.add_row("limit", f"{result.limit_fps:.1f} frames/s")
+    table.add_row(f"end to end, {result.workers} workers", f"{result.fps:.1f} frames/s")
+    table.add_row("fraction of the limit", f"[bold]{result.fraction:.2f}[/bold]", end_section=True)
+    table.add_row("start-up until the model is ready", f"{result.start_up_s:.2f} s")
+    table.add_row("peak memory", f"{result.peak_mib:.0f} MiB")
+    return table

@@ -1,0 +1,295 @@
+"""Writes a case as a signed bundle: `<case>.evb`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import rfc8785
+
+from edge_agent.clock import utc_text
+from edge_agent.config import Evidence
+from edge_agent.errors import EvidenceError
+from edge_agent.evidence import container, manifest
+from edge_agent.evidence.chain import Chain, Link, chain_origin
+from edge_agent.evidence.dsse import Envelope
+from edge_agent.evidence.keys import GRADE, DeviceKey
+from edge_agent.evidence.overlay import draw_overlay
+from edge_agent.evidence.staging import make_folder, write_whole
+from edge_agent.geometry import Polygon
+from edge_agent.identity import Origin, case_id
+from edge_agent.types import Box, Bundle, Case, Event, Frame, Image, Photo
+
+CLIP = "media/clip.mp4"
+OVERLAY = "derived/wide-overlay.jpg"
+
+Zones = Mapping[str, Mapping[str, Polygon]]
+"""Camera -> zone -> outline."""
+
+
+@dataclass
+class Contents:
+    """The files of a bundle in the making, and what the manifest will say of them."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    media: list[manifest.PhotoFile | manifest.ClipFile] = field(default_factory=list)
+    derived: list[manifest.DerivedFile] = field(default_factory=list)
+    attached: list[manifest.FileFacts] = field(default_factory=list)
+
+    def add(self, path: str, data: bytes) -> dict[str, Any]:
+        """Put a file in; returns what every entry of the manifest begins with."""
+        self.files[path] = data
+        return {"path": path, "sha256": _sha256(data), "bytes": len(data)}
+
+
+class BundleWriter:
+    """Writes the bundles of one device, or of one replay, into one folder.
+
+    Bundles form a chain (see `chain`). A replay's chain always begins anew with its writer, so
+    that a replay repeated or resumed after a kill writes the same bytes as one that ran through;
+    a live device's chain goes on where the folder left off.
+    """
+
+    def __init__(
+        self, folder: Path, key: DeviceKey, origin: Origin, settings: Evidence, zones: Zones
+    ) -> None:
+        make_folder(folder)
+        self._folder = folder
+        self._key = key
+        self._origin = origin
+        self._settings = settings
+        self._zones = zones
+        self._chain = Chain(folder, chain_origin(origin))
+        if origin.is_replay:
+            self.restart()
+
+    def restart(self) -> None:
+        """Begin the chain anew; bundles in the folder stay until the same case replaces them."""
+        self._chain.restart()
+
+    def write(self, case: Case, clip: bytes | None) -> Bundle:
+        """Encode, hash, sign and store the case; whole or, with an EvidenceError, not at all.
+
+        A later revision replaces the file of the earlier one and names it in `supersedes`; when
+        it brings no clip (a live camera's packets are gone by then), it keeps the earlier one's.
+        """
+        identity = case_id(self._origin, case.begin.camera, case.subject)
+        path = self._folder / f"{identity}.evb"
+        before = self._chain.link_of(identity)
+        if clip is None and case.clip_s is not None and before is not None:
+            clip = _earlier_clip(path, before)
+        contents = self._collect(case, clip, identity)
+        facts = self._manifest(case, contents, identity, before)
+        try:
+            text = facts.to_bytes()
+        except ValueError as error:
+            raise EvidenceError(f"case {identity}: a fact cannot be signed: {error}") from error
+        envelope = Envelope(text, b"", self._key.fingerprint)
+        sealed = Envelope(text, self._key.sign(envelope.signed), self._key.fingerprint)
+        members = {"manifest.json": text, "manifest.dsse": sealed.to_bytes(), **contents.files}
+        write_whole(path, container.pack(members.items()))
+        link = Link(facts.chain.index, _sha256(text))
+        self._chain.append(identity, link)
+        return Bundle(identity, str(path), link.manifest_sha256, facts.model_dump(mode="json"))
+
+    def _collect(self, case: Case, clip: bytes | None, identity: str) -> Contents:
+        contents = Contents()
+        for photo in case.photos:
+            contents.media.append(self._photo(photo, contents))
+        if clip is not None and case.clip_s is not None:
+            begin_s, end_s = (round(edge, 6) for edge in case.clip_s)
+            entry = contents.add(CLIP, clip)
+            contents.media.append(
+                manifest.ClipFile(**entry, role="clip", begin_s=begin_s, end_s=end_s)
+            )
+        for photo in case.photos:
+            if photo.role == "wide":
+                entry = contents.add(OVERLAY, self._overlay(case, photo, identity))
+                source = "media/wide.jpg"
+                contents.derived.append(manifest.DerivedFile(**entry, derived_from=source))
+        for path, data in (("chain.pem", self._key.chain_pem), ("device.json", self._device())):
+            contents.attached.append(manifest.FileFacts(**contents.add(path, data)))
+        return contents
+
+    def _photo(self, photo: Photo, contents: Contents) -> manifest.PhotoFile:
+        image = photo.frame.image
+        if photo.crop is not None:
+            x1, y1, x2, y2 = (round(edge) for edge in _edges(photo.crop))
+            image = image[y1:y2, x1:x2]
+        entry = contents.add(f"media/{photo.role}.jpg", self._jpeg(image, photo.role))
+        return manifest.PhotoFile(
+            **entry,
+            role=photo.role,
+            width=image.shape[1],
+            height=image.shape[0],
+            frame=photo.frame.seq,
+            pts_s=round(photo.frame.t_s, 6),
+            utc=utc_text(photo.frame.wall),
+            box=_normalised(photo.subject, photo.frame),
+            crop=None if photo.crop is None else _normalised(photo.crop, photo.frame),
+            sharpness=round(float(photo.sharpness), 3),
+        )
+
+    def _jpeg(self, image: Image, what: str) -> bytes:
+        options = [cv2.IMWRITE_JPEG_QUALITY, self._settings.jpeg_quality]
+        try:
+            is_done, encoded = cv2.imencode(".jpg", image, options)
+        except cv2.error as error:
+            raise EvidenceError(f"photo {what}: cannot be encoded: {error.err}") from error
+        if not is_done:
+            raise EvidenceError(f"photo {what}: cannot be encoded as JPEG ({image.shape})")
+        return encoded.tobytes()
+
+    def _overlay(self, case: Case, photo: Photo, identity: str) -> bytes:
+        event, frame = case.begin, photo.frame
+        zone = self._zones.get(event.camera, {}).get(event.zone or "")
+        caption = f"{utc_text(frame.wall)}  {self._origin.site['name']}/{event.camera}"
+        caption += f"  {event.zone or ''}  frame {frame.seq}  case {identity}"
+        return self._jpeg(draw_overlay(frame.image, zone, photo.subject, caption), "overlay")
+
+    def _device(self) -> bytes:
+        return rfc8785.dumps(
+            {
+                "device": self._origin.device,
+                "fingerprint": self._key.fingerprint,
+                "key": {"algorithm": "ES256", "grade": GRADE},
+                "software": self._origin.software,
+            }
+        )
+
+    def _manifest(
+        self, case: Case, contents: Contents, identity: str, before: Link | None
+    ) -> manifest.Manifest:
+        origin, camera = self._origin, self._origin.cameras[case.begin.camera]
+        reasons = [*_doubts(origin, case.begin.camera), *case.reasons]
+        head = self._chain.head
+        return manifest.Manifest(
+            format=manifest.FORMAT,
+            case=_case_facts(case, identity),
+            evidential=not reasons,
+            reasons=list(dict.fromkeys(reasons)),
+            source=manifest.SourceFacts(
+                kind=camera.media.kind,
+                camera=case.begin.camera,
+                media_name=_readable(camera.media.name),
+                media_sha256=camera.media.sha256,
+                start=utc_text(camera.media.start),
+                start_from=camera.media.start_from,
+            ),
+            object=_object_facts(case),
+            media=contents.media,
+            derived=contents.derived,
+            attached=contents.attached,
+            model=manifest.ModelFacts(name=camera.model.name, sha256=camera.model.sha256),
+            config_sha256=origin.config_sha256,
+            software=origin.software,
+            site=dict(origin.site),
+            device=manifest.DeviceFacts(
+                id=origin.device, fingerprint=self._key.fingerprint, boot_id=origin.boot_id
+            ),
+            chain=manifest.ChainFacts(
+                origin=self._chain.origin,
+                index=self._chain.next_index(),
+                previous=None if head is None else head.manifest_sha256,
+            ),
+            supersedes=None if before is None else manifest.Superseded(**_as_dict(before)),
+            log=None,
+            profile=None,
+            privacy=manifest.Privacy(redacted=False, delete_after=None),
+        )
+
+
+def _doubts(origin: Origin, camera: str) -> list[str]:
+    """Why nothing from this camera can be evidential, in the words of the event envelope."""
+    media, model = origin.cameras[camera].media, origin.cameras[camera].model
+    doubts = ["replay"] if media.kind == "replay" else []
+    if not model.is_evidential:
+        doubts.append(f"model {model.name} is not evidential")
+    if media.start_from in ("assumed", "clock"):
+        doubts.append("clock not synchronised")
+    return doubts
+
+
+def _case_facts(case: Case, identity: str) -> manifest.CaseFacts:
+    begin, latest = case.begin, case.latest
+    stated = latest.facts.get("dwell_s")
+    dwell_s = stated if isinstance(stated, int | float) else latest.t_s - begin.begin_s
+    return manifest.CaseFacts(
+        id=identity,
+        kind=begin.kind,
+        subject=case.subject,
+        zone=begin.zone,
+        revision=case.revision,
+        since_s=round(begin.begin_s, 6),
+        begin=_moment(begin),
+        latest=_moment(latest),
+        dwell_s=round(float(dwell_s), 3),
+        is_complete=case.is_complete,
+        reasons=list(case.reasons),
+        facts=dict(latest.facts),
+    )
+
+
+def _object_facts(case: Case) -> manifest.ObjectFacts | None:
+    track = case.begin.track
+    sizes = [(photo.frame.width, photo.frame.height) for photo in case.photos]
+    if "picture" in case.begin.facts:
+        sizes.insert(0, case.begin.facts["picture"])
+    if track is None or not sizes:
+        return None
+    width, height = sizes[0]
+    return manifest.ObjectFacts(
+        track=track.id,
+        cls=track.cls,
+        confidence=round(float(track.score), 4),
+        box=_shares(track.box, width, height),
+    )
+
+
+def _moment(event: Event) -> manifest.Moment:
+    return manifest.Moment(utc=utc_text(event.wall), pts_s=round(event.t_s, 6), frame=event.frame)
+
+
+def _normalised(box: Box, frame: Frame) -> list[float]:
+    return _shares(box, frame.width, frame.height)
+
+
+def _shares(box: Box, width: int, height: int) -> list[float]:
+    sizes = (width, height, width, height)
+    return [round(float(edge) / size, 6) for edge, size in zip(_edges(box), sizes, strict=True)]
+
+
+def _edges(box: Box) -> tuple[float, float, float, float]:
+    return box.x1, box.y1, box.x2, box.y2
+
+
+def _readable(name: str) -> str:
+    """A file name as text that JSON can carry, whatever bytes it is made of."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def _as_dict(link: Link) -> dict[str, Any]:
+    return {"index": link.index, "manifest_sha256": link.manifest_sha256}
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _earlier_clip(path: Path, before: Link) -> bytes | None:
+    """The clip of the revision that is about to be replaced, provided nobody has touched it."""
+    try:
+        found = {member.name: member.data for member in container.unpack(path.read_bytes())}
+        text = found.get("manifest.json") or b""
+        if _sha256(text) != before.manifest_sha256:
+            return None
+        earlier = manifest.Manifest.from_bytes(text)
+    except (OSError, ValueError, EvidenceError):
+        return None
+    clip = found.get(CLIP)
+    hashes = {item.path: item.sha256 for item in earlier.media}
+    return clip if clip is not None and _sha256(clip) == hashes.get(CLIP) else None

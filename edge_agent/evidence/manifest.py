@@ -1,0 +1,202 @@
+"""What a manifest says: one definition for writing and for verifying.
+
+Canonical JSON (RFC 8785). Hashes are SHA-256 in hex, boxes xyxy normalised to the whole picture,
+`utc` RFC 3339, `pts_s` media time; numbers are rounded where they are made, in `bundle`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+import rfc8785
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+FORMAT: Final = "edge-agent.bundle/1"
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+NormalisedBox = Annotated[list[float], Field(min_length=4, max_length=4)]
+Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
+
+
+class Part(BaseModel):
+    """Base of everything in a manifest: nothing unknown, nothing coerced, no NaN."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Moment(Part):
+    """One picture's time, three ways."""
+
+    utc: str
+    pts_s: float
+    frame: Count
+
+
+class CaseFacts(Part):
+    """What happened."""
+
+    id: str
+    kind: str
+    subject: str
+    zone: str | None
+    revision: Annotated[int, Field(ge=1)]
+    since_s: float
+    """Media time at which it began."""
+    begin: Moment
+    """When it was decided that it is one, e.g. the dwell limit passed."""
+    latest: Moment
+    dwell_s: float
+    is_complete: bool
+    reasons: list[str]
+    facts: dict[str, Any]
+    """What the rule says of it."""
+
+
+class SourceFacts(Part):
+    """Where the pictures come from."""
+
+    kind: Literal["live", "replay"]
+    camera: str
+    media_name: str
+    media_sha256: Sha256 | None
+    start: str
+    start_from: str
+
+
+class ObjectFacts(Part):
+    """The vehicle, when the case began."""
+
+    track: int
+    cls: str
+    confidence: float
+    box: NormalisedBox
+
+
+class FileFacts(Part):
+    """One file of the bundle."""
+
+    path: str
+    sha256: Sha256
+    bytes: Count
+
+
+class PhotoFile(FileFacts):
+    """A photo without any overlay."""
+
+    role: Literal["enter", "wide", "close", "leave"]
+    width: Count
+    height: Count
+    frame: Count
+    pts_s: float
+    utc: str
+    box: NormalisedBox
+    """The vehicle."""
+    crop: NormalisedBox | None
+    """The part of the picture that the photo shows; null: all of it."""
+    sharpness: float
+
+
+class ClipFile(FileFacts):
+    """Original packets around the beginning; starts at the key frame at or before `begin_s`."""
+
+    role: Literal["clip"]
+    begin_s: float
+    end_s: float
+
+
+class DerivedFile(FileFacts):
+    """A copy that was drawn on, composed or redacted; never the original."""
+
+    derived_from: str
+
+
+class ModelFacts(Part):
+    """Which model made the detections."""
+
+    name: str
+    sha256: Sha256 | None
+
+
+class DeviceFacts(Part):
+    """Who signs."""
+
+    id: str
+    fingerprint: Sha256
+    """Of the device certificate (DER)."""
+    boot_id: str
+
+
+class ChainFacts(Part):
+    """The place in the sequence of bundles of this device, or of this replay."""
+
+    origin: str
+    index: Count
+    previous: Sha256 | None
+    """Hash of the manifest before; null for the first."""
+
+
+class Superseded(Part):
+    """The earlier revision of this case, whose file this one replaces."""
+
+    index: Count
+    manifest_sha256: Sha256
+
+
+class Privacy(Part):
+    """What has been done to protect bystanders."""
+
+    redacted: bool
+    delete_after: str | None
+
+
+class Manifest(Part):
+    """Everything that is signed."""
+
+    format: Literal["edge-agent.bundle/1"]
+    case: CaseFacts
+    evidential: bool
+    reasons: list[str]
+    """Why it is not evidential; empty if it is."""
+    source: SourceFacts
+    object: ObjectFacts | None
+    media: list[PhotoFile | ClipFile]
+    derived: list[DerivedFile]
+    attached: list[FileFacts]
+    model: ModelFacts
+    config_sha256: str
+    software: str
+    site: dict[str, Any]
+    device: DeviceFacts
+    chain: ChainFacts
+    supersedes: Superseded | None
+    log: dict[str, Any] | None
+    """Place in the device's transparency log; null until there is one."""
+    profile: str | None
+    privacy: Privacy
+
+    @property
+    def files(self) -> tuple[FileFacts, ...]:
+        """Every file that the manifest answers for, in the order in which a bundle holds them."""
+        return (*self.media, *self.derived, *self.attached)
+
+    @property
+    def photos(self) -> tuple[PhotoFile, ...]:
+        """The photos in manifest order."""
+        return tuple(item for item in self.media if isinstance(item, PhotoFile))
+
+    def to_bytes(self) -> bytes:
+        """Canonical JSON; raises ValueError for a fact that JSON cannot carry exactly."""
+        return rfc8785.dumps(self.model_dump(mode="json"))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Manifest:
+        """Parse; raises ValueError for anything that `to_bytes` would not have written."""
+        try:
+            manifest = cls.model_validate_json(data)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            place = ".".join(str(step) for step in first["loc"]) or "the whole"
+            raise ValueError(f"is not a manifest of {FORMAT}: {place}: {first['msg']}") from error
+        if manifest.to_bytes() != data:
+            raise ValueError("is not in canonical form (RFC 8785)")
+        return manifest

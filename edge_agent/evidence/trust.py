@@ -1,0 +1,114 @@
+"""Certificates of a bundle: who signed, and whether that leads to somebody we trust."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from edge_agent.errors import EvidenceError
+
+MAX_CHAIN = 8
+
+_REFUSALS = (ValueError, TypeError, UnsupportedAlgorithm, InvalidSignature)
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The device's certificate, then its issuers."""
+
+    certificates: tuple[x509.Certificate, ...]
+    key: ec.EllipticCurvePublicKey
+    fingerprint: str
+    """SHA-256 (hex) of the device certificate in DER."""
+
+    def covers(self, data: bytes, signature: bytes) -> bool:
+        """True when the device's key signed exactly this data (ES256, DER)."""
+        try:
+            self.key.verify(signature, data, ec.ECDSA(hashes.SHA256()))
+        except InvalidSignature:
+            return False
+        return True
+
+    def flaws(self, when: str | None) -> Iterator[str]:
+        """What is wrong with the chain itself; `when` (RFC 3339): it must have been valid then.
+
+        A replay shows the past, so its time says nothing about the certificate: pass None.
+        """
+        for certificate, issuer in pairwise((*self.certificates, self.certificates[-1])):
+            is_last = certificate is self.certificates[-1]
+            if is_last and certificate.issuer != certificate.subject:
+                continue
+            if not _is_issued(certificate, issuer, needs_authority=not is_last):
+                yield "its signatures do not form a chain"
+        if when is None:
+            return
+        try:
+            moment = datetime.fromisoformat(when)
+            is_valid = all(
+                c.not_valid_before_utc <= moment <= c.not_valid_after_utc for c in self.certificates
+            )
+        except _REFUSALS:
+            yield f"its validity at {when!r} cannot be told"
+            return
+        if not is_valid:
+            yield f"was not valid at the time of capture, {when}"
+
+    def leads_to(self, root: bytes) -> bool:
+        """True when the last certificate is one of the roots (PEM) or was issued by one."""
+        last = self.certificates[-1]
+        return any(
+            candidate in self.certificates or _is_issued(last, candidate, needs_authority=True)
+            for candidate in read_roots(root)
+        )
+
+
+def read_chain(pem: bytes) -> Chain:
+    """Parse a bundle's `chain.pem`; raises ValueError, never anything else."""
+    certificates = _parse(pem)
+    try:
+        key = certificates[0].public_key()
+    except _REFUSALS as error:
+        raise ValueError("holds a key that nobody can use") from error
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise ValueError("is for another kind of key than P-256")
+    return Chain(certificates, key, certificates[0].fingerprint(hashes.SHA256()).hex())
+
+
+def read_roots(pem: bytes) -> tuple[x509.Certificate, ...]:
+    """Certificates that somebody chose to trust; raises EvidenceError."""
+    try:
+        return _parse(pem)
+    except ValueError as error:
+        raise EvidenceError(f"root: {error}; pass one or more certificates in PEM form") from error
+
+
+def _parse(pem: bytes) -> tuple[x509.Certificate, ...]:
+    with warnings.catch_warnings():
+        # Odd but parsable fields (a negative serial number) are the signature's business.
+        warnings.simplefilter("ignore")
+        try:
+            certificates = tuple(x509.load_pem_x509_certificates(pem))
+        except _REFUSALS as error:
+            raise ValueError("is not a certificate in PEM form") from error
+    if len(certificates) > MAX_CHAIN:
+        raise ValueError(f"holds more than {MAX_CHAIN} certificates")
+    return certificates
+
+
+def _is_issued(certificate: x509.Certificate, issuer: x509.Certificate, needs_authority: bool) -> bool:
+    try:
+        certificate.verify_directly_issued_by(issuer)
+        if needs_authority:
+            found = issuer.extensions.get_extension_for_class(x509.BasicConstraints)
+            return found.value.ca
+    except (*_REFUSALS, x509.ExtensionNotFound, x509.DuplicateExtension):
+        return False
+    return True

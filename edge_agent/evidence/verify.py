@@ -1,0 +1,321 @@
+"""Offline verification of bundles: what was altered, swapped, removed or added, by name.
+
+Detects alteration, substitution, deletion and reordering, a replay passed off as live, an
+overlay passed off as the original. It cannot tell who made a bundle unless it is given the root
+(or the device's certificate) to trust, cannot see that the newest bundles of a device are
+missing (that takes its log), and cannot detect a rooted device inventing events.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from edge_agent.errors import EvidenceError
+from edge_agent.evidence import container, trust
+from edge_agent.evidence.container import ContainerError, Member
+from edge_agent.evidence.dsse import PAYLOAD_TYPE, Envelope
+from edge_agent.evidence.manifest import Manifest
+from edge_agent.evidence.staging import cannot, make_folder, write_whole
+from edge_agent.identity import digest
+
+EXIT_CODES: Mapping[str, int] = MappingProxyType(
+    {
+        "unreadable": 10,
+        "container": 11,
+        "certificate": 12,
+        "signature": 13,
+        "altered": 14,
+        "missing": 15,
+        "extra": 16,
+        "inconsistent": 17,
+        "chain": 18,
+    }
+)
+"""Kind of failure -> exit code of `evidence verify`; part of the command line's contract."""
+
+MANIFEST, SEAL, CERTIFICATES = "manifest.json", "manifest.dsse", "chain.pem"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong."""
+
+    code: str
+    """A key of `EXIT_CODES`."""
+    file: str
+    """The file inside the bundle that it is about; empty: the bundle as a whole."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What verification found, most fundamental first."""
+
+    path: str
+    findings: tuple[Finding, ...]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What the bundle says of itself (see `describe`); empty if it does not say anything."""
+
+    @property
+    def is_valid(self) -> bool:
+        return not self.findings
+
+    @property
+    def exit_code(self) -> int:
+        """0, or the code of the first finding."""
+        return EXIT_CODES[self.findings[0].code] if self.findings else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A bundle taken apart."""
+
+    data: bytes
+    members: Mapping[str, Member]
+
+    def read(self, name: str) -> bytes:
+        """Content of a member; empty when it is missing or compressed."""
+        member = self.members.get(name)
+        return (member.data or b"") if member else b""
+
+
+@dataclass(slots=True)
+class Inspection:
+    """One bundle under verification."""
+
+    bundle: Opened
+    root: bytes | None
+    manifest: Manifest | None = None
+    """What was signed or, failing that, what is written."""
+    text: bytes = b""
+    is_pinned: bool = False
+    """The certificate leads to a root that the verifier was given."""
+
+    def findings(self) -> Iterator[Finding]:
+        """Everything that is wrong, in the order of the contract."""
+        for member in self.bundle.members.values():
+            if member.data is None:
+                yield Finding("container", member.name, "is compressed: the bundle was repacked")
+        yield from self._seal()
+        if self.manifest is None:
+            return
+        yield from _files(self.bundle, self.manifest)
+        for check in CONSISTENCY:
+            yield from (Finding("inconsistent", MANIFEST, text) for text in check(self.manifest))
+        yield from _canonical(self.bundle, self.manifest)
+
+    def _seal(self) -> Iterator[Finding]:
+        """Certificate, signature, and that the manifest is the one that was signed."""
+        absent = [n for n in (MANIFEST, SEAL, CERTIFICATES) if n not in self.bundle.members]
+        yield from (Finding("missing", name, "is missing") for name in absent)
+        written, envelope, flaw = self.bundle.read(MANIFEST), None, None
+        if SEAL not in absent:
+            try:
+                envelope = Envelope.from_bytes(self.bundle.read(SEAL))
+            except ValueError as error:
+                flaw = Finding("signature", SEAL, str(error))
+        texts = [written] if envelope is None else [envelope.payload, written]
+        chain = None
+        if CERTIFICATES not in absent:
+            try:
+                chain = trust.read_chain(self.bundle.read(CERTIFICATES))
+            except ValueError as error:
+                yield Finding("certificate", CERTIFICATES, str(error))
+        signed = _signed(envelope, texts, chain)
+        self.text = signed if signed is not None else texts[0]
+        unreadable = self._parse()
+        if chain is not None and self.manifest is not None:
+            yield from self._certificate(chain, self.manifest)
+        if envelope is not None and chain is not None and signed != envelope.payload:
+            flaw = Finding("signature", SEAL, "the signature does not fit what it claims to sign")
+        yield from (found for found in (flaw, unreadable) if found is not None)
+        if MANIFEST not in absent and written != self.text:
+            yield Finding("altered", MANIFEST, "is not what was signed: it was altered")
+
+    def _parse(self) -> Finding | None:
+        try:
+            self.manifest = Manifest.from_bytes(self.text)
+        except (ValueError, RecursionError) as error:
+            return Finding("inconsistent", MANIFEST, str(error))
+        return None
+
+    def _certificate(self, chain: trust.Chain, manifest: Manifest) -> Iterator[Finding]:
+        fingerprint = manifest.device.fingerprint
+        flaws = [] if chain.fingerprint == fingerprint else ["is not the one the manifest names"]
+        when = manifest.case.begin.utc if manifest.source.kind == "live" else None
+        flaws += chain.flaws(when)
+        if self.root is not None:
+            self.is_pinned = chain.leads_to(self.root)
+            if not self.is_pinned:
+                flaws.append("does not lead to the given root: made by somebody else")
+        yield from (Finding("certificate", CERTIFICATES, text) for text in flaws)
+
+
+def verify(path: Path, root: bytes | None = None) -> Report:
+    """Check one bundle; `root` is PEM: certificates to trust (a root, or the device's own).
+
+    Never raises for what a file contains; raises EvidenceError for a `root` that is no PEM.
+    """
+    if root is not None:
+        trust.read_roots(root)
+    try:
+        bundle = _open(path)
+    except ContainerError as error:
+        code = "container" if error.is_bundle else "unreadable"
+        return Report(str(path), (Finding(code, error.member, error.text),))
+    except EvidenceError as error:
+        return Report(str(path), (Finding("unreadable", "", str(error)),))
+    inspection = Inspection(bundle, root)
+    findings = tuple(inspection.findings())
+    facts: dict[str, Any] = {}
+    if inspection.manifest is not None:
+        facts = _facts(inspection.manifest, inspection.text) | {"pinned": inspection.is_pinned}
+    return Report(str(path), findings, facts)
+
+
+def describe(path: Path) -> Mapping[str, Any]:
+    """What a bundle says of itself, unverified: its manifest and `manifest_sha256`."""
+    text = _open(path).read(MANIFEST)
+    try:
+        return _facts(Manifest.from_bytes(text), text)
+    except (ValueError, RecursionError) as error:
+        raise EvidenceError(f"{path}: {MANIFEST} {error}") from error
+
+
+def extract(path: Path, folder: Path) -> list[Path]:
+    """Unpack a bundle's files into the folder; returns where they lie."""
+    bundle, written = _open(path), []
+    for member in bundle.members.values():
+        if member.data is None:
+            raise EvidenceError(f"{path}: {member.name} is compressed: the bundle was repacked")
+        target = folder / member.name
+        make_folder(target.parent)
+        write_whole(target, member.data)
+        written.append(target)
+    return written
+
+
+def _open(path: Path) -> Opened:
+    try:
+        if not path.is_file():
+            what = "a folder" if path.is_dir() else "not there" if not path.exists() else "no file"
+            raise EvidenceError(f"{path}: is {what}; name an .evb file")
+        if path.stat().st_size > container.MAX_BYTES:
+            raise EvidenceError(f"{path}: is larger than any bundle ({container.MAX_BYTES} bytes)")
+        data = path.read_bytes()
+    except (OSError, ValueError) as error:
+        problem = error if isinstance(error, OSError) else OSError(str(error))
+        raise cannot(path, "be read", problem) from error
+    return Opened(data, {member.name: member for member in container.unpack(data)})
+
+
+def _signed(
+    envelope: Envelope | None, texts: Sequence[bytes], chain: trust.Chain | None
+) -> bytes | None:
+    """Of the payload and `manifest.json`, the one that the signature covers."""
+    if envelope is None or chain is None or envelope.payload_type != PAYLOAD_TYPE:
+        return None
+    for text in texts:
+        claim = Envelope(text, envelope.signature, envelope.key_id)
+        if envelope.key_id == chain.fingerprint and chain.covers(claim.signed, claim.signature):
+            return text
+    return None
+
+
+def _files(bundle: Opened, manifest: Manifest) -> Iterator[Finding]:
+    """Every listed file is there with its hash, and nothing else is."""
+    listed = {item.path: item for item in manifest.files}
+    owners = {item.sha256: item.path for item in reversed(manifest.files)}
+    altered, missing = [], []
+    for path, item in listed.items():
+        member = bundle.members.get(path)
+        if member is None:
+            missing.append(Finding("missing", path, "is missing"))
+        elif member.data is not None:
+            found = hashlib.sha256(member.data).hexdigest()
+            if found in owners and found != item.sha256:
+                altered.append(Finding("altered", path, f"{path} holds the bytes of {owners[found]}"))
+            elif found != item.sha256 or len(member.data) != item.bytes:
+                altered.append(Finding("altered", path, "was altered: its hash is another"))
+    yield from altered
+    yield from (found for found in missing if found.file != CERTIFICATES)
+    for name in bundle.members.keys() - listed.keys() - {MANIFEST, SEAL}:
+        yield Finding("extra", name, "does not belong to the bundle: it was added")
+
+
+def _canonical(bundle: Opened, manifest: Manifest) -> Iterator[Finding]:
+    """Packing the files again gives the same container; last, as most changes end here as well."""
+    order = [MANIFEST, SEAL, *(item.path for item in manifest.files)]
+    names = [name for name in order if name in bundle.members]
+    names += [name for name in bundle.members if name not in names]
+    again = container.pack((name, bundle.read(name)) for name in names)
+    if again == bundle.data:
+        return
+    shorter = min(len(again), len(bundle.data))
+    pairs = zip(again, bundle.data, strict=False)
+    at = next((i for i, (a, b) in enumerate(pairs) if a != b), shorter)
+    place = next((m.name for m in bundle.members.values() if m.start <= at < m.end), "")
+    where = f"the header of {place}" if place else "the directory at its end"
+    text = f"is not in canonical form from byte {at} on, in {where}: changed or repacked"
+    yield Finding("container", place, text)
+
+
+def _order(manifest: Manifest) -> Iterator[str]:
+    photos = {photo.role: photo for photo in manifest.photos}
+    if len(photos) != len(manifest.photos):
+        yield "two photos have the same role"
+    for earlier, later in (("enter", "wide"), ("wide", "leave"), ("enter", "leave")):
+        a, b = photos.get(earlier), photos.get(later)  # type: ignore[call-overload]
+        if a is not None and b is not None and a.pts_s > b.pts_s:
+            yield f"{later} was taken before {earlier}"
+    for a, b in pairwise(sorted(manifest.photos, key=lambda photo: photo.frame)):
+        if (a.frame == b.frame) != (a.pts_s == b.pts_s) or a.pts_s > b.pts_s:
+            yield f"the times of {a.role} and {b.role} contradict their frame numbers"
+    if manifest.case.latest.pts_s < manifest.case.begin.pts_s:
+        yield "the case ends before it begins"
+
+
+def _identity(manifest: Manifest) -> Iterator[str]:
+    media = manifest.source.media_sha256 or manifest.device.boot_id
+    parts = (manifest.site.get("name"), manifest.device.id, manifest.source.camera, media)
+    if digest(*parts, manifest.case.subject)[:24] != manifest.case.id:
+        yield "the case's id does not follow from site, device, camera and subject"
+
+
+def _marks(manifest: Manifest) -> Iterator[str]:
+    if manifest.evidential and manifest.source.kind == "replay":
+        yield "a replay claims to be evidential"
+    if manifest.evidential == bool(manifest.reasons):
+        yield "its evidential mark and its reasons contradict each other"
+    if manifest.case.is_complete == bool(manifest.case.reasons):
+        yield "complete and partial contradict each other"
+    if manifest.case.is_complete and len(manifest.photos) != 4:
+        yield f"a complete case with {len(manifest.photos)} photos"
+
+
+def _links(manifest: Manifest) -> Iterator[str]:
+    paths = [item.path for item in manifest.files]
+    if len(set(paths)) != len(paths):
+        yield "a file is listed twice"
+    originals = {item.path for item in manifest.media}
+    for item in manifest.derived:
+        if item.derived_from not in originals:
+            yield f"{item.path} derives from {item.derived_from}, which is not there"
+    if (manifest.chain.index == 0) != (manifest.chain.previous is None):
+        yield "only the first bundle of a chain has none before it"
+    if manifest.supersedes is not None and manifest.supersedes.index >= manifest.chain.index:
+        yield "it supersedes a later bundle"
+
+
+CONSISTENCY: tuple[Callable[[Manifest], Iterator[str]], ...] = (_identity, _order, _marks, _links)
+
+
+def _facts(manifest: Manifest, text: bytes) -> dict[str, Any]:
+    facts: dict[str, Any] = manifest.model_dump(mode="json")
+    return facts | {"manifest_sha256": hashlib.sha256(text).hexdigest()}

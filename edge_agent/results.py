@@ -1,0 +1,123 @@
+"""What a replay has to show for itself: verified bundles, warnings, the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edge_agent.config import Site
+from edge_agent.evidence import verify
+from edge_agent.folder import OutFolder
+from edge_agent.runner import Lane
+from edge_agent.types import Bundle, Frame
+
+
+@dataclass(frozen=True, slots=True)
+class CaseVerdict:
+    """One bundle, read back from the disk and verified."""
+
+    case_id: str
+    path: Path
+    is_valid: bool
+    is_complete: bool
+    is_evidential: bool
+    reasons: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """E.g. `valid, four photos; not evidential: replay`."""
+        what = "complete" if self.is_complete else "partial"
+        if not self.is_valid:
+            return f"INVALID, {what}: {', '.join(self.reasons)}"
+        worth = "evidential" if self.is_evidential else "not evidential: " + ", ".join(self.reasons)
+        return f"valid, {what}; {worth}"
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayResult:
+    """What a replay leaves behind."""
+
+    site: Site
+    folder: OutFolder
+    lanes: Sequence[Lane]
+    envelopes: Sequence[Mapping[str, Any]]
+    bundles: Sequence[Bundle]
+    first_frames: Mapping[str, Frame]
+    is_resumed: bool
+    undelivered: int = 0
+    """Envelopes that the broker has not confirmed; 0 unless publishing."""
+    complaint: str | None = None
+    """Why the broker has not confirmed them."""
+
+    @property
+    def is_damaged(self) -> bool:
+        return any(lane.damage for lane in self.lanes)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a person should know before trusting the results."""
+        found = [str(lane.damage) for lane in self.lanes if lane.damage]
+        for lane in self.lanes:
+            media = lane.source.media
+            if media.start_from == "assumed":
+                found.append(
+                    f"{media.name}: says nothing about when it was recorded, so it is taken to "
+                    f"begin at {media.start:%Y-%m-%d %H:%M} UTC: pass --start for true times"
+                )
+        if self.undelivered:
+            found.append(
+                f"{self.undelivered} messages wait in {self.folder.outbox} because "
+                f"{self.complaint or 'the broker is slow'}; run the same command again to "
+                "deliver them"
+            )
+        return found
+
+
+def verdicts(result: ReplayResult) -> list[CaseVerdict]:
+    """Read every bundle back from the disk and verify it, as a court would."""
+    return [_verdict(bundle) for bundle in result.bundles]
+
+
+def _verdict(bundle: Bundle) -> CaseVerdict:
+    path = Path(bundle.path)
+    report = verify(path)
+    manifest = bundle.manifest
+    found = tuple(f"{finding.file}: {finding.text}" for finding in report.findings)
+    return CaseVerdict(
+        case_id=bundle.case_id,
+        path=path,
+        is_valid=report.is_valid,
+        is_complete=manifest["case"]["is_complete"],
+        is_evidential=manifest["evidential"],
+        reasons=found if not report.is_valid else tuple(manifest["reasons"]),
+    )
+
+
+def as_json(result: ReplayResult, cases: Sequence[CaseVerdict]) -> dict[str, Any]:
+    """The summary for machines."""
+    counts: dict[str, int] = {}
+    for envelope in result.envelopes:
+        counts[envelope["type"]] = counts.get(envelope["type"], 0) + 1
+    return {
+        "events": str(result.folder.events),
+        "report": str(result.folder.report),
+        "counts": counts,
+        "cases": [
+            {
+                "id": case.case_id,
+                "bundle": str(case.path),
+                "valid": case.is_valid,
+                "complete": case.is_complete,
+                "evidential": case.is_evidential,
+                "reasons": list(case.reasons),
+            }
+            for case in cases
+        ],
+        "frames": {lane.source.camera: lane.frames for lane in result.lanes},
+        "inferred": {lane.source.camera: lane.inferred for lane in result.lanes},
+        "warnings": result.warnings,
+        "resumed": result.is_resumed,
+        "undelivered": result.undelivered,
+    }
