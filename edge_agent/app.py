@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,26 +11,33 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import cv2
 import platformdirs
 
 from edge_agent import __version__
-from edge_agent.analyzers import DOCUMENTED, View, make_analyzer, rule_settings
-from edge_agent.clock import Clock, SystemClock
+from edge_agent.analyzers import DOCUMENTED, make_analyzer, rule_settings
+from edge_agent.analyzers.view import View
+from edge_agent.clock import SystemClock
 from edge_agent.config import Camera, DetectorSettings, Rule, Site, load_site
 from edge_agent.config.load import site_sha256
-from edge_agent.errors import SourceError, UsageError
+from edge_agent.errors import UsageError
 from edge_agent.evidence import BundleWriter, CaseCollector, DeviceKey
 from edge_agent.folder import OutFolder
+from edge_agent.geometry import Polygon
 from edge_agent.identity import CameraOrigin, Origin, digest
 from edge_agent.journal import Journal
 from edge_agent.pipeline import Pipeline, RuleSlot
 from edge_agent.ports import Analyzer, Detector, Source
+from edge_agent.results import ReplayResult
 from edge_agent.runner import Lane, replay
 from edge_agent.sources import open_recording
 from edge_agent.tracking import Tracker
-from edge_agent.types import Bundle, Frame
+from edge_agent.types import Frame
 from edge_agent.uplink import Outbox, Uplink
 from edge_agent.vision import open_detector, open_gate, search_path
+
+PATIENCE_S = 10.0
+"""A broker that takes nothing for so long is given up until the command is repeated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +52,6 @@ class ReplayRequest:
     workers: int = 2
     publish: bool = False
     overwrite: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ReplayResult:
-    """What a replay leaves behind, for the report and the closing words."""
-
-    site: Site
-    folder: OutFolder
-    lanes: Sequence[Lane]
-    envelopes: Sequence[Mapping[str, Any]]
-    bundles: Sequence[Bundle]
-    first_frames: Mapping[str, Frame]
-    warnings: Sequence[str]
-    is_resumed: bool
-    undelivered: int
-    """Envelopes that the broker has not confirmed; 0 unless publishing."""
 
 
 @dataclass
@@ -166,7 +157,9 @@ def make_origin(site: Site, config: Path, lanes: Sequence[Lane]) -> Origin:
     config_sha256 = site_sha256(config)
     medias = [lane.source.media for lane in lanes]
     run = digest(
-        config_sha256, __version__, *(f"{media.sha256} {media.start.isoformat()}" for media in medias)
+        config_sha256,
+        __version__,
+        *(f"{media.sha256} {media.start.isoformat()}" for media in medias),
     )
     return Origin(
         site={"name": info.name, "lat": info.lat, "lon": info.lon, "responsible": info.responsible},
@@ -182,40 +175,57 @@ def make_origin(site: Site, config: Path, lanes: Sequence[Lane]) -> Origin:
 
 
 def run_replay(
-    request: ReplayRequest, observer: Observer, clock: Clock | None = None, site: Site | None = None
+    request: ReplayRequest, observer: Observer, site: Site | None = None
 ) -> ReplayResult:
-    """Play recordings through the site's rules and leave events, evidence and a result."""
+    """Play recordings through the site's rules; leaves events and evidence in the folder.
+
+    `site` replaces what `request.config` says, which is still what the events name by its hash.
+    """
     site = site or load(request.config)
     if request.publish and site.mqtt is None:
         raise UsageError(f"--publish: {request.config} names no broker: add an mqtt section")
     lanes = open_lanes(site, request)
     origin = make_origin(site, request.config, lanes)
     folder = OutFolder(request.out, origin.boot_id)
-    key = DeviceKey.load_or_create(state_dir(site), site.device, clock or SystemClock())
+    key = DeviceKey.load_or_create(state_dir(site), site.device, SystemClock())
     is_resumed = folder.prepare(request.overwrite)
     observer.on_lanes(lanes)
     with ExitStack() as stack:
         outbox = stack.enter_context(Outbox(folder.outbox if request.publish else ":memory:"))
-        bundles = BundleWriter(folder.evidence, key, origin, site.evidence, _zones(site))
-        journal = Journal(origin, outbox, bundles, folder.events)
+        zones = {lane.source.camera: _polygons(site.cameras[lane.source.camera]) for lane in lanes}
+        bundles = BundleWriter(folder.evidence, key, origin, site.evidence, zones)
+        journal = stack.enter_context(Journal(origin, outbox, bundles, folder.events))
         uplink = None
         if request.publish and site.mqtt is not None:
             uplink = stack.enter_context(Uplink(site.mqtt, outbox, origin, key.fingerprint))
-            journal.on_envelope = lambda envelope: uplink.wake()
-        stack.enter_context(journal)
+            journal.on_envelope = uplink.wake
         replay(lanes, journal, request.workers, observer.see)
-        undelivered = 0 if uplink is None else _flush(uplink, outbox)
-    return ReplayResult(
-        site=site,
-        folder=folder,
-        lanes=lanes,
-        envelopes=journal.envelopes,
-        bundles=list(journal.written.values()),
-        first_frames=observer.first_frames,
-        warnings=_warnings(lanes),
-        is_resumed=is_resumed,
-        undelivered=undelivered,
-    )
+        complaint = uplink.status().reason if uplink and not _delivers(uplink) else None
+        return ReplayResult(
+            site=site,
+            folder=folder,
+            lanes=lanes,
+            envelopes=journal.envelopes,
+            bundles=list(journal.written.values()),
+            first_frames=observer.first_frames,
+            is_resumed=is_resumed,
+            undelivered=outbox.waiting if uplink else 0,
+            complaint=complaint,
+        )
+
+
+def _polygons(camera: Camera) -> dict[str, Polygon]:
+    return {name: Polygon(corners) for name, corners in camera.zones.items()}
+
+
+def _delivers(uplink: Uplink) -> bool:
+    """Wait for the broker for as long as it keeps taking messages."""
+    waiting = uplink.status().waiting
+    while not uplink.flush(PATIENCE_S):
+        if uplink.status().waiting >= waiting:
+            return False
+        waiting = uplink.status().waiting
+    return True
 
 
 def with_model(site: Site, model: str) -> Site:
@@ -232,3 +242,35 @@ def with_model(site: Site, model: str) -> Site:
 def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0))
+
+
+def check_site(
+    config: Path, stills: Sequence[tuple[str | None, Path]], out: Path
+) -> dict[str, Any]:
+    """Load everything that the site file names and draw its zones; raises what is wrong."""
+    site = load(config)
+    detectors = Detectors(model_paths(site))
+    pictures = dict(bind(site, stills)) if stills else {}
+    cameras: dict[str, Any] = {}
+    for name, camera in site.cameras.items():
+        make_pipeline(name, camera, site, detectors.get(camera.detector))
+        drawn = [str(_draw(name, camera, pictures[name], out))] if name in pictures else []
+        rules = [rule.kind for rule in camera.rules]
+        cameras[name] = {"model": camera.detector.model, "rules": rules, "drawn": drawn}
+    return {"config": str(config), "cameras": cameras}
+
+
+def _draw(name: str, camera: Camera, still: Path, out: Path) -> Path:
+    source = open_recording(still, name)
+    try:
+        frame = next(source.frames())
+    finally:
+        source.close()
+    path = out / f"{name}-zones.png"
+    picture = cv2.imencode(".png", draw_zones(frame.image, camera.zones, camera.lines))[1]
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(picture.tobytes())
+    except OSError as error:
+        raise UsageError(f"--out {out}: cannot be written ({error.strerror})") from error
+    return path

@@ -12,7 +12,7 @@ import resource
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from itertools import islice
@@ -29,7 +29,7 @@ from edge_agent.pipeline import Pipeline
 from edge_agent.ports import Tracker
 from edge_agent.runner import Lane, replay
 from edge_agent.sources import open_recording
-from edge_agent.types import Case, Detections, Event, Frame, Scene, Track
+from edge_agent.types import Case, Detections, Event, Frame, Track
 from edge_agent.vision import OnnxDetector
 
 WARM_UP = 5
@@ -148,7 +148,7 @@ class _Short:
         self.camera, self.live = camera, False
         self.media, self.duration_s = self._inner.media, self._inner.duration_s
 
-    def frames(self) -> Iterable[Frame]:
+    def frames(self) -> Iterator[Frame]:
         return islice(self._inner.frames(), self._count)
 
     def clip(self, start_s: float, end_s: float) -> bytes | None:

@@ -31,7 +31,7 @@ class SourceError(EdgeError):
     """A video or camera cannot be opened or read."""
 
 
-class SourceLost(SourceError):
+class SourceLost(SourceError):  # noqa: N818  (an event more than an error)
     """A source that worked has stopped delivering; whoever owns it may reopen it."""
 
 

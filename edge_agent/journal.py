@@ -30,8 +30,8 @@ class Journal:
     outbox: Outbox
     bundles: BundleWriter
     lines: Path
-    on_envelope: Callable[[dict[str, Any]], None] = lambda envelope: None
-    """Told of every envelope once it is stored: wakes the uplink."""
+    on_envelope: Callable[[], None] = lambda: None
+    """Called whenever an envelope has been stored: wakes the uplink."""
     envelopes: list[dict[str, Any]] = field(default_factory=list, init=False)
     written: dict[str, Bundle] = field(default_factory=dict, init=False)
 
@@ -69,7 +69,7 @@ class Journal:
             self._file.flush()
         except OSError as error:
             raise _cannot_write(self.lines, error) from error
-        self.on_envelope(stored)
+        self.on_envelope()
 
 
 def _cannot_write(path: Path, error: OSError) -> EvidenceError:

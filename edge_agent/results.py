@@ -6,10 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
+import cv2
+
+from edge_agent import __version__
+from edge_agent.clock import utc_text
 from edge_agent.config import Site
+from edge_agent.drawing import draw_zones
 from edge_agent.evidence import verify
 from edge_agent.folder import OutFolder
+from edge_agent.report import CaseReport, Recording, ReportData, write_report
 from edge_agent.runner import Lane
 from edge_agent.types import Bundle, Frame
 
@@ -24,6 +31,7 @@ class CaseVerdict:
     is_complete: bool
     is_evidential: bool
     reasons: tuple[str, ...]
+    manifest: Mapping[str, Any]
 
     @property
     def text(self) -> str:
@@ -75,27 +83,61 @@ class ReplayResult:
         return found
 
 
-def verdicts(result: ReplayResult) -> list[CaseVerdict]:
-    """Read every bundle back from the disk and verify it, as a court would."""
-    return [_verdict(bundle) for bundle in result.bundles]
+def conclude(result: ReplayResult) -> list[CaseVerdict]:
+    """Read every bundle back from the disk, verify it as a court would, and write the report."""
+    cases = [_verdict(bundle) for bundle in result.bundles]
+    data = ReportData(
+        site=result.site.site.name,
+        software=f"edge-agent {__version__}",
+        recordings=[_recording(lane, result) for lane in result.lanes],
+        envelopes=result.envelopes,
+        cases=[_case_report(case) for case in cases],
+        warnings=result.warnings,
+    )
+    write_report(result.folder.report, data)
+    if not result.undelivered:
+        result.folder.finish()
+    return cases
 
 
 def _verdict(bundle: Bundle) -> CaseVerdict:
     path = Path(bundle.path)
     report = verify(path)
     manifest = bundle.manifest
-    found = tuple(f"{finding.file}: {finding.text}" for finding in report.findings)
+    found = tuple(str(finding) for finding in report.findings)
     return CaseVerdict(
         case_id=bundle.case_id,
         path=path,
         is_valid=report.is_valid,
         is_complete=manifest["case"]["is_complete"],
         is_evidential=manifest["evidential"],
-        reasons=found if not report.is_valid else tuple(manifest["reasons"]),
+        reasons=found or tuple(manifest["reasons"]),
+        manifest=manifest,
     )
 
 
-def as_json(result: ReplayResult, cases: Sequence[CaseVerdict]) -> dict[str, Any]:
+def _case_report(case: CaseVerdict) -> CaseReport:
+    photos = _photos(case) if case.is_valid else {}
+    return CaseReport(case.case_id, case.manifest, photos, case.text, case.is_valid)
+
+
+def _photos(case: CaseVerdict) -> dict[str, bytes]:
+    with ZipFile(case.path) as bundle:
+        photos = (item for item in case.manifest["media"] if item["path"].endswith(".jpg"))
+        return {photo["role"]: bundle.read(photo["path"]) for photo in photos}
+
+
+def _recording(lane: Lane, result: ReplayResult) -> Recording:
+    name, media = lane.source.camera, lane.source.media
+    camera = result.site.cameras[name]
+    scene = None
+    if name in result.first_frames:
+        drawn = draw_zones(result.first_frames[name].image, camera.zones, camera.lines)
+        scene = cv2.imencode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
+    return Recording(name, media.name, media.sha256, utc_text(media.start), lane.last_s, scene)
+
+
+def summary(result: ReplayResult, cases: Sequence[CaseVerdict]) -> dict[str, Any]:
     """The summary for machines."""
     counts: dict[str, int] = {}
     for envelope in result.envelopes:

@@ -33,7 +33,9 @@ def cli(verbose: int) -> None:
     Exit status: 0 success, 1 done but the answer is no, 2 wrong usage, 78 bad configuration.
     """
     level = (logging.ERROR, logging.INFO, logging.DEBUG)[min(verbose, 2)]
-    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.basicConfig(
+        level=level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
 
 
 for command in (replay, demo, check, score, evidence, models, bench):

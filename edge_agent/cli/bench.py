@@ -23,7 +23,8 @@ from edge_agent.demo import CLIP, SITE
 @click.option("--frames", type=click.IntRange(10), default=300, show_default=True)
 @click.option("--rounds", type=click.IntRange(1, 20), default=3, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print figures as JSON.")
-def bench(  # noqa: PLR0913
+def bench(  # noqa: PLR0913  (click hands over one per option)
+    *,
     video: Path | None,
     config: Path | None,
     model: str | None,

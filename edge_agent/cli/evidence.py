@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
+from rich.table import Table
 
-from edge_agent.evidence import EXIT_CODES, describe, extract, verify, verify_chain
+from edge_agent.errors import EvidenceError
+from edge_agent.evidence import EXIT_CODES, Report, describe, extract, verify, verify_chain
 from edge_agent.score import load_events, load_truth, score_events
 
-FILES = click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+CODES = "\n".join(f"    {code}  {kind}" for kind, code in EXIT_CODES.items())
 
 
 @click.group()
@@ -21,5 +24,150 @@ def evidence() -> None:
 
     \b
     edge-agent evidence verify results/evidence/*.evb
-    edge-agent evidence show results/evidence/3f2a….evb
+    edge-agent evidence show results/evidence/3f2a90.evb
     """
+
+
+@evidence.command("verify", epilog=f"\b\nExit status beside 0:\n{CODES}")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--root", type=click.Path(path_type=Path), help="PEM of the root or device to trust.")
+@click.option("--json", "as_json", is_flag=True, help="Print findings as JSON.")
+def verify_command(files: Sequence[Path], root: Path | None, as_json: bool) -> None:
+    """Say whether bundles are what was signed, and name whatever is not.
+
+    \b
+    edge-agent evidence verify case.evb
+    edge-agent evidence verify results/evidence/*.evb --root device-cert.pem
+
+    Without --root the signature shows that nothing was altered since signing, but not who signed.
+    Several bundles are also checked for order and for gaps between them.
+    """
+    pem = _pem(root) if root else None
+    reports = [verify(path, pem) for path in files]
+    if len(files) > 1:
+        reports.append(verify_chain(files))
+    if as_json:
+        click.echo(json.dumps([_as_json(report) for report in reports], indent=2))
+    else:
+        for report in reports:
+            _say(report)
+    worst = next((report.exit_code for report in reports if not report.is_valid), 0)
+    raise click.exceptions.Exit(worst)
+
+
+@evidence.command("show")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--extract", "folder", type=click.Path(path_type=Path), help="Unpack files there.")
+@click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
+def show(file: Path, folder: Path | None, as_json: bool) -> None:
+    """Print what a bundle says, and whether it verifies; unpack it on request.
+
+    \b
+    edge-agent evidence show case.evb
+    edge-agent evidence show case.evb --extract case/
+    """
+    facts = describe(file)
+    if as_json:
+        click.echo(json.dumps(facts, indent=2))
+    else:
+        _say(verify(file))
+        _show(facts)
+    if folder is not None:
+        for path in extract(file, folder):
+            click.echo(f"unpacked  {path}")
+
+
+def _pem(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise EvidenceError(f"--root {path}: cannot be read: {error.strerror}") from error
+
+
+def _say(report: Report) -> None:
+    name = report.path or "order of the bundles"
+    for finding in report.findings:
+        click.echo(f"INVALID  {name}: {finding} [{finding.code}]")
+    if not report.is_valid:
+        return
+    notes = [] if report.path else [f"{n} in a row" for n in report.facts["chains"].values()]
+    if report.path:
+        facts = report.facts
+        doubts = ", ".join(facts["reasons"])
+        notes.append("evidential" if facts["evidential"] else f"not evidential: {doubts}")
+        notes.append(f"signed by {facts['device']['id']} ({facts['device']['fingerprint'][:16]}…)")
+        if not facts["pinned"]:
+            notes.append("signer not checked against a root: pass --root")
+    click.echo(f"VALID    {name}: {'; '.join(notes)}")
+
+
+def _as_json(report: Report) -> dict[str, Any]:
+    return {
+        "path": report.path or None,
+        "valid": report.is_valid,
+        "exit_code": report.exit_code,
+        "findings": [
+            {"code": finding.code, "file": finding.file, "text": finding.text}
+            for finding in report.findings
+        ],
+    }
+
+
+def _show(facts: Mapping[str, Any]) -> None:
+    case, source, device = facts["case"], facts["source"], facts["device"]
+    table = Table(show_header=False, box=None)
+    rows = {
+        "case": f"{case['id']} (revision {case['revision']})",
+        "offence": f"{case['kind']}, zone {case['zone']}",
+        "began": f"{case['begin']['utc']} (frame {case['begin']['frame']})",
+        "stood": f"{case['dwell_s']} s" if case.get("dwell_s") is not None else "-",
+        "complete": "yes" if case["is_complete"] else "partial: " + ", ".join(case["reasons"]),
+        "recording": f"{source['media_name']} ({source['kind']}), camera {source['camera']}",
+        "model": facts["model"]["name"],
+        "device": f"{device['id']}, certificate {device['fingerprint'][:16]}…",
+        "manifest": facts["manifest_sha256"],
+    }
+    for name, value in rows.items():
+        table.add_row(name, str(value))
+    console = Console()
+    console.print(table)
+    files = Table("file", "time in recording", "size", "SHA-256", box=None)
+    for item in [*facts["media"], *facts["derived"]]:
+        at = f"{item['pts_s']:.2f} s" if "pts_s" in item else ""
+        size = f"{item['width']}x{item['height']}" if "width" in item else f"{item['bytes']} bytes"
+        files.add_row(item["path"], at, size, item["sha256"][:32] + "…")
+    console.print(files)
+
+
+@click.command()
+@click.option("--events", required=True, type=click.Path(path_type=Path), help="events.jsonl")
+@click.option("--truth", required=True, type=click.Path(path_type=Path), help="What happened.")
+@click.option("--min-detection-rate", type=click.FloatRange(0, 1), help="Exit 1 below this.")
+@click.option("--max-false", type=click.IntRange(0), help="Exit 1 with more false alarms.")
+@click.option("--json", "as_json", is_flag=True, help="Print figures as JSON.")
+def score(
+    events: Path,
+    truth: Path,
+    min_detection_rate: float | None,
+    max_false: int | None,
+    as_json: bool,
+) -> None:
+    """Compare reported events with the truth: detection rate, false alarms, time to detect.
+
+    \b
+    edge-agent score --events results/events.jsonl --truth truth.json
+    edge-agent score --events results/events.jsonl --truth truth.json --min-detection-rate 0.9
+    """
+    result = score_events(load_events(events), load_truth(truth))
+    if as_json:
+        click.echo(json.dumps(result.as_json(), indent=2))
+    else:
+        Console().print(result.as_table())
+        for missed in result.missed:
+            click.echo(f"missed: {missed.type} {missed.begin_s:.1f} to {missed.end_s:.1f} s")
+        for false in result.false:
+            click.echo(f"false:  {false.type} {false.begin_s:.1f} to {false.end_s:.1f} s")
+    rate = result.total.detection_rate
+    is_blind = min_detection_rate is not None and rate is not None and rate < min_detection_rate
+    if is_blind or (max_false is not None and result.total.false > max_false):
+        raise click.exceptions.Exit(1)

@@ -3,39 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from edge_agent.app import Observer, ReplayRequest, ReplayResult, run_replay
+from edge_agent.app import Observer, ReplayRequest, cores, run_replay
+from edge_agent.cli.arguments import Moment, split_cameras
 from edge_agent.config import Mqtt
 from edge_agent.demo import run_demo
 from edge_agent.errors import UsageError
-from edge_agent.reporting import CaseVerdict, summarise
+from edge_agent.results import CaseVerdict, ReplayResult, conclude, summary
 from edge_agent.runner import Lane
 from edge_agent.types import Frame
-
-DEFAULT_WORKERS = os.cpu_count() or 1
-
-
-class Moment(click.ParamType):
-    """A UTC moment such as `2026-05-13T09:49:12Z`."""
-
-    name = "moment"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> datetime:
-        try:
-            moment = datetime.fromisoformat(str(value))
-        except ValueError:
-            self.fail(f"{value!r} is not a time; write 2026-05-13T09:49:12Z", param, ctx)
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 class ProgressBar(Observer):
@@ -70,33 +53,24 @@ class ProgressBar(Observer):
         self._bar.stop()
 
 
-def _split_camera(values: Sequence[str]) -> list[tuple[str | None, Path]]:
-    pairs: list[tuple[str | None, Path]] = []
-    for value in values:
-        name, equals, path = value.partition("=")
-        if not equals or not name or not path:
-            raise UsageError(f"--camera {value}: write NAME=VIDEO, e.g. --camera north=street.mp4")
-        pairs.append((name, Path(path)))
-    return pairs
-
-
 @click.command()
 @click.argument("videos", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--config", required=True, type=click.Path(path_type=Path), help="The site file.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for results.")
 @click.option("--camera", "cameras", multiple=True, metavar="NAME=VIDEO", help="Bind by name.")
 @click.option("--start", type=Moment(), help="Wall clock of the first frame (UTC).")
-@click.option("--workers", type=click.IntRange(1, 64), default=DEFAULT_WORKERS, show_default=True)
+@click.option("--workers", type=click.IntRange(1, 64), help="Inference threads; default: cores.")
 @click.option("--publish", is_flag=True, help="Also deliver to the site's broker.")
 @click.option("--overwrite", is_flag=True, help="Replace what an earlier replay left in --out.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
-def replay(  # noqa: PLR0913
+def replay(  # noqa: PLR0913  (click hands over one per option)
+    *,
     videos: Sequence[Path],
     config: Path,
     out: Path,
     cameras: Sequence[str],
     start: datetime | None,
-    workers: int,
+    workers: int | None,
     publish: bool,
     overwrite: bool,
     as_json: bool,
@@ -112,15 +86,15 @@ def replay(  # noqa: PLR0913
     same command is given again. Exit status 1: the footage was damaged, or not everything was
     delivered.
     """
-    bound = [(None, path) for path in videos] + _split_camera(cameras)
-    request = ReplayRequest(config, out, bound, start, workers, publish, overwrite)
+    bound = [(None, path) for path in videos] + split_cameras(cameras, "--camera")
+    request = ReplayRequest(config, out, bound, start, workers or cores(), publish, overwrite)
     console = Console(stderr=True)
     bar = ProgressBar(console)
     try:
         result = run_replay(request, bar)
     finally:
         bar.stop()
-    verdicts = summarise(result)
+    verdicts = conclude(result)
     _say(result, verdicts, as_json)
     if result.is_damaged or result.undelivered or any(not v.is_valid for v in verdicts):
         raise click.exceptions.Exit(1)
@@ -128,7 +102,7 @@ def replay(  # noqa: PLR0913
 
 def _say(result: ReplayResult, verdicts: Sequence[CaseVerdict], as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(result.as_json(verdicts), indent=2))
+        click.echo(json.dumps(summary(result, verdicts), indent=2))
         return
     for warning in result.warnings:
         click.echo(f"warning: {warning}", err=True)

@@ -6,7 +6,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 """Goes into topics, URNs and file names: lower case, digits, `-` and `_`."""
@@ -132,12 +140,17 @@ class Tls(Settings):
     key: Path | None = None
 
 
+def _as_text(value: object) -> object:
+    """YAML reads `protocol: 5` as a number."""
+    return str(value) if isinstance(value, int) else value
+
+
 class Mqtt(Settings):
     """The broker."""
 
     host: str
     port: Annotated[int, Field(ge=1, le=65535)] = 1883
-    protocol: Literal["5", "3.1.1"] = "5"
+    protocol: Annotated[Literal["5", "3.1.1"], BeforeValidator(_as_text)] = "5"
     username: str | None = None
     password_file: Path | None = None
     tls: Tls | None = None
@@ -165,11 +178,3 @@ class Site(Settings):
     mqtt: Mqtt | None = None
     evidence: Evidence = Evidence()
     cameras: Annotated[dict[Name, Camera], Field(min_length=1)]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _yaml_protocol(cls, value: Any) -> Any:
-        mqtt = value.get("mqtt") if isinstance(value, dict) else None
-        if isinstance(mqtt, dict) and isinstance(mqtt.get("protocol"), int | float):
-            value = {**value, "mqtt": {**mqtt, "protocol": str(mqtt["protocol"])}}
-        return value

@@ -12,12 +12,11 @@ from edge_agent.app import Observer, ReplayRequest, cores, load, run_replay
 from edge_agent.config import Mqtt
 from edge_agent.demo.footage import CLIP, SITE
 from edge_agent.errors import EvidenceError
-from edge_agent.report import conclude
-from edge_agent.results import CaseVerdict, ReplayResult
+from edge_agent.results import CaseVerdict, ReplayResult, conclude
 from edge_agent.uplink import EmbeddedBroker, Listener
 
 ARRIVAL_S = 10.0
-"""Everything was acknowledged before this is waited for; the subscriber is at most a step behind."""
+"""Everything has been acknowledged by then; the subscriber is at most a step behind."""
 
 Message = tuple[str, dict[str, Any]]
 

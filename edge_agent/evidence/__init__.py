@@ -1,0 +1,27 @@
+"""From events to evidence: choosing photos, signing bundles, verifying them offline."""
+
+from edge_agent.evidence.bundle import BundleWriter
+from edge_agent.evidence.case import CaseCollector
+from edge_agent.evidence.keys import DeviceKey
+from edge_agent.evidence.lineage import verify_chain
+from edge_agent.evidence.verify import (
+    EXIT_CODES,
+    Finding,
+    Report,
+    describe,
+    extract,
+    verify,
+)
+
+__all__ = [
+    "EXIT_CODES",
+    "BundleWriter",
+    "CaseCollector",
+    "DeviceKey",
+    "Finding",
+    "Report",
+    "describe",
+    "extract",
+    "verify",
+    "verify_chain",
+]

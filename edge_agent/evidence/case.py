@@ -105,6 +105,8 @@ class Dossier:
                 self.best.pop("leave", None)
             if "leave" not in self.best:
                 self.place = track.box
+            if self.begin is None and not self._was_moving(track):
+                self.best.pop("enter", None)
         self.is_moving = is_moving
 
     def consider(self, scene: Scene, track: Track, observer: Observer) -> None:
@@ -141,13 +143,16 @@ class Dossier:
 
     def _is_arriving(self, track: Track, t_s: float) -> bool:
         still_s = track.still_since_s
-        if still_s is not None:
-            was_moving = still_s - track.first_s > SEEN_MOVING_S
-            if not was_moving or t_s - still_s > HALTED_S:
-                return False
+        if still_s is not None and (t_s - still_s > HALTED_S or not self._was_moving(track)):
+            return False
         enter = self.best.get("enter")
         is_whole = enter is not None and enter.sight.is_whole
         return t_s - self.first.t_s <= (ENTER_S if is_whole else ENTER_WHOLE_S)
+
+    def _was_moving(self, track: Track) -> bool:
+        """False for what was standing when it was first seen; that takes a moment to tell."""
+        seen_s = (self.first.track or track).first_s
+        return track.still_since_s is None or track.still_since_s - seen_s > SEEN_MOVING_S
 
     def awaits_wide(self, t_s: float) -> bool:
         """True while the scene may still be photographed."""

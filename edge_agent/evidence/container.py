@@ -28,12 +28,14 @@ _ENCRYPTED, _STREAMED = 0x1, 0x8
 
 
 class ContainerError(EvidenceError):
-    """The container cannot be read beyond the named member."""
+    """The container cannot be read, because of the named member if there is one."""
 
-    def __init__(self, member: str, text: str) -> None:
+    def __init__(self, member: str, text: str, is_bundle: bool = True) -> None:
         super().__init__(f"{member}: {text}" if member else text)
         self.member = member
         self.text = text
+        self.is_bundle = is_bundle
+        """False when it looks like something else altogether."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ def pack(members: Iterable[tuple[str, bytes]]) -> bytes:
 
 
 def unpack(data: bytes) -> tuple[Member, ...]:
-    """The members in order; raises ContainerError, never anything else, whatever the bytes are.
+    """The members in order; raises ContainerError, never anything else.
 
     Walks the members themselves and ignores the central directory: whether the two agree shows
     when the members are packed again.
@@ -82,17 +84,19 @@ def unpack(data: bytes) -> tuple[Member, ...]:
             raise ContainerError("", f"more than {MAX_MEMBERS} files")
         at = member.end
     if not members:
-        raise ContainerError("", "is not an evidence bundle: it does not begin as a ZIP archive does")
+        raise ContainerError("", "is not an evidence bundle: it begins with no file", False)
     if not data.startswith(b"PK\x01\x02", at):
         last = list(members)[-1]
-        raise ContainerError(last, f"what follows it, at byte {at}, is no file: damaged or cut short")
+        raise ContainerError(
+            last, f"what follows it, at byte {at}, is no file: damaged or cut short"
+        )
     return tuple(members.values())
 
 
 def first_member(head: bytes) -> tuple[str, int, int]:
     """Name, offset and end of the first member's content, from a file's first bytes."""
     if len(head) < _LOCAL.size or not head.startswith(b"PK\x03\x04"):
-        raise ContainerError("", "is not an evidence bundle")
+        raise ContainerError("", "is not an evidence bundle", False)
     *_, size, _plain, name_size, extra_size = _LOCAL.unpack_from(head)
     start = _LOCAL.size + name_size + extra_size
     return _safe(head[_LOCAL.size : _LOCAL.size + name_size]), start, start + size
@@ -107,9 +111,9 @@ def _member_at(data: bytes, at: int) -> Member:
     name = _safe(data[label : label + name_size])
     start = label + name_size + extra_size
     if flags & (_ENCRYPTED | _STREAMED):
-        raise ContainerError(name, "is encrypted or streamed; a bundle's files never are: repacked?")
+        raise ContainerError(name, "is encrypted or streamed: the bundle was repacked")
     if start + size > len(data):
-        raise ContainerError(name, f"reaches past the end of the container: cut short at {len(data)}")
+        raise ContainerError(name, f"reaches past the end: cut short at byte {len(data)}")
     content = data[start : start + size] if method == 0 else None
     return Member(name, content, at, start + size)
 

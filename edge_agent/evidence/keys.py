@@ -162,7 +162,7 @@ def _read_certificate(path: Path, key: ec.EllipticCurvePrivateKey) -> tuple[byte
     try:
         first = x509.load_pem_x509_certificates(pem)[0]
         is_ours = first.public_key() == key.public_key()
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise EvidenceError(
             f"{path}: is not a certificate in PEM form; "
             "restore it, or remove it to have it made again for the same key"

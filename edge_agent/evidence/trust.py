@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -17,7 +18,11 @@ from edge_agent.errors import EvidenceError
 
 MAX_CHAIN = 8
 
-_REFUSALS = (ValueError, TypeError, UnsupportedAlgorithm, InvalidSignature)
+_REFUSALS = (
+    *(ValueError, TypeError, UnsupportedAlgorithm, InvalidSignature, x509.InvalidVersion),
+    *(x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType),
+)
+"""Everything that cryptography raises for what is in a certificate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,29 +42,32 @@ class Chain:
             return False
         return True
 
-    def flaws(self, when: str | None) -> Iterator[str]:
+    def flaws(self, when: str | None) -> list[str]:
         """What is wrong with the chain itself; `when` (RFC 3339): it must have been valid then.
 
         A replay shows the past, so its time says nothing about the certificate: pass None.
         """
-        for certificate, issuer in pairwise((*self.certificates, self.certificates[-1])):
-            is_last = certificate is self.certificates[-1]
-            if is_last and certificate.issuer != certificate.subject:
-                continue
-            if not _is_issued(certificate, issuer, needs_authority=not is_last):
-                yield "its signatures do not form a chain"
-        if when is None:
-            return
         try:
-            moment = datetime.fromisoformat(when)
-            is_valid = all(
-                c.not_valid_before_utc <= moment <= c.not_valid_after_utc for c in self.certificates
-            )
+            with _undisturbed():
+                is_linked = self._is_linked()
+                is_valid = when is None or self._is_valid_at(datetime.fromisoformat(when))
         except _REFUSALS:
-            yield f"its validity at {when!r} cannot be told"
-            return
-        if not is_valid:
-            yield f"was not valid at the time of capture, {when}"
+            return ["holds dates or names that cannot be read"]
+        flaws = [] if is_linked else ["its signatures do not form a chain"]
+        return flaws if is_valid else [*flaws, f"was not valid at the time of capture, {when}"]
+
+    def _is_linked(self) -> bool:
+        last = self.certificates[-1]
+        is_self_issued = last.issuer == last.subject
+        return all(_is_issued(a, b, True) for a, b in pairwise(self.certificates)) and (
+            not is_self_issued or _is_issued(last, last, False)
+        )
+
+    def _is_valid_at(self, moment: datetime) -> bool:
+        return all(
+            certificate.not_valid_before_utc <= moment <= certificate.not_valid_after_utc
+            for certificate in self.certificates
+        )
 
     def leads_to(self, root: bytes) -> bool:
         """True when the last certificate is one of the roots (PEM) or was issued by one."""
@@ -74,7 +82,8 @@ def read_chain(pem: bytes) -> Chain:
     """Parse a bundle's `chain.pem`; raises ValueError, never anything else."""
     certificates = _parse(pem)
     try:
-        key = certificates[0].public_key()
+        with _undisturbed():
+            key = certificates[0].public_key()
     except _REFUSALS as error:
         raise ValueError("holds a key that nobody can use") from error
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
@@ -90,25 +99,34 @@ def read_roots(pem: bytes) -> tuple[x509.Certificate, ...]:
         raise EvidenceError(f"root: {error}; pass one or more certificates in PEM form") from error
 
 
-def _parse(pem: bytes) -> tuple[x509.Certificate, ...]:
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Odd but readable fields (a negative serial number) are the signature's business."""
     with warnings.catch_warnings():
-        # Odd but parsable fields (a negative serial number) are the signature's business.
         warnings.simplefilter("ignore")
-        try:
+        yield
+
+
+def _parse(pem: bytes) -> tuple[x509.Certificate, ...]:
+    try:
+        with _undisturbed():
             certificates = tuple(x509.load_pem_x509_certificates(pem))
-        except _REFUSALS as error:
-            raise ValueError("is not a certificate in PEM form") from error
+    except _REFUSALS as error:
+        raise ValueError("is not a certificate in PEM form") from error
     if len(certificates) > MAX_CHAIN:
         raise ValueError(f"holds more than {MAX_CHAIN} certificates")
     return certificates
 
 
-def _is_issued(certificate: x509.Certificate, issuer: x509.Certificate, needs_authority: bool) -> bool:
+def _is_issued(
+    certificate: x509.Certificate, issuer: x509.Certificate, needs_authority: bool
+) -> bool:
     try:
-        certificate.verify_directly_issued_by(issuer)
-        if needs_authority:
-            found = issuer.extensions.get_extension_for_class(x509.BasicConstraints)
-            return found.value.ca
-    except (*_REFUSALS, x509.ExtensionNotFound, x509.DuplicateExtension):
+        with _undisturbed():
+            certificate.verify_directly_issued_by(issuer)
+            if needs_authority:
+                found = issuer.extensions.get_extension_for_class(x509.BasicConstraints)
+                return found.value.ca
+    except _REFUSALS:
         return False
     return True

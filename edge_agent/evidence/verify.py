@@ -16,6 +16,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+
 from edge_agent.errors import EvidenceError
 from edge_agent.evidence import container, trust
 from edge_agent.evidence.container import ContainerError, Member
@@ -51,6 +53,9 @@ class Finding:
     file: str
     """The file inside the bundle that it is about; empty: the bundle as a whole."""
     text: str
+
+    def __str__(self) -> str:
+        return f"{self.file} {self.text}".strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,13 +245,14 @@ def _files(bundle: Opened, manifest: Manifest) -> Iterator[Finding]:
         elif member.data is not None:
             found = hashlib.sha256(member.data).hexdigest()
             if found in owners and found != item.sha256:
-                altered.append(Finding("altered", path, f"{path} holds the bytes of {owners[found]}"))
+                altered.append(Finding("altered", path, f"holds the bytes of {owners[found]}"))
             elif found != item.sha256 or len(member.data) != item.bytes:
                 altered.append(Finding("altered", path, "was altered: its hash is another"))
     yield from altered
     yield from (found for found in missing if found.file != CERTIFICATES)
-    for name in bundle.members.keys() - listed.keys() - {MANIFEST, SEAL}:
-        yield Finding("extra", name, "does not belong to the bundle: it was added")
+    for name in bundle.members:
+        if name not in listed and name not in (MANIFEST, SEAL):
+            yield Finding("extra", name, "does not belong to the bundle: it was added")
 
 
 def _canonical(bundle: Opened, manifest: Manifest) -> Iterator[Finding]:
@@ -258,8 +264,8 @@ def _canonical(bundle: Opened, manifest: Manifest) -> Iterator[Finding]:
     if again == bundle.data:
         return
     shorter = min(len(again), len(bundle.data))
-    pairs = zip(again, bundle.data, strict=False)
-    at = next((i for i, (a, b) in enumerate(pairs) if a != b), shorter)
+    expected, found = (np.frombuffer(data, np.uint8, shorter) for data in (again, bundle.data))
+    at = next(iter(np.flatnonzero(expected != found)), shorter)
     place = next((m.name for m in bundle.members.values() if m.start <= at < m.end), "")
     where = f"the header of {place}" if place else "the directory at its end"
     text = f"is not in canonical form from byte {at} on, in {where}: changed or repacked"

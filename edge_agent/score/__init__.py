@@ -15,7 +15,7 @@ Measures, per event type and in total:
 
 from edge_agent.score.figures import Measures, Score, score_events
 from edge_agent.score.files import Ignored, TrueEvent, Truth, load_events, load_truth
-from edge_agent.score.matching import Reported
+from edge_agent.score.happenings import Reported, happenings
 
 __all__ = [
     "Ignored",
@@ -24,6 +24,7 @@ __all__ = [
     "Score",
     "TrueEvent",
     "Truth",
+    "happenings",
     "load_events",
     "load_truth",
     "score_events",

@@ -9,11 +9,9 @@ from typing import Final
 from rich.table import Table
 
 from edge_agent.score.files import TrueEvent, Truth, checked_truth
-from edge_agent.score.matching import Reported, counts, happenings, match
+from edge_agent.score.happenings import DOCUMENTED, Reported, happenings
+from edge_agent.score.matching import counts, match
 from edge_agent.types import JSON
-
-DOCUMENTED: Final = frozenset({"parking.illegal"})
-"""Kinds that must end in an evidence case."""
 
 _DAY_S: Final = 86_400.0
 

@@ -79,12 +79,14 @@ class _Source(BaseModel):
 
 
 class _Object(BaseModel):
+    cls: str | None = None
     box: Corners | None = None
 
 
 class EnvelopeData(BaseModel):
     """What scoring needs to know of an envelope's `data`."""
 
+    phase: str = "end"
     time: _Time
     source: _Source
     begin_s: FiniteFloat | None = None

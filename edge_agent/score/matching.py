@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Final
 
 import lap
@@ -11,51 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.geometry import iou
-from edge_agent.score.files import EnvelopeData, TrueEvent, Truth, checked_envelope
-from edge_agent.types import JSON, Box
+from edge_agent.score.files import TrueEvent, Truth
+from edge_agent.score.happenings import Reported
+from edge_agent.types import Box
 
 TOLERANCE_S: Final = 2.0
 MIN_IOU: Final = 0.3
-CASE: Final = "evidence.case"
-
-_REPLAYED: Final = frozenset({"replay", "clock not synchronised"})
-"""Reasons that a replay has by its nature."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reported:
-    """One happening as its envelopes tell it; times are video seconds."""
-
-    type: str
-    subject: str
-    begin_s: float
-    end_s: float
-    told_s: float
-    """When its first envelope was sent."""
-    boxes: tuple[Box, ...]
-    """Normalised."""
-    places: Mapping[str, str]
-    """`camera`, `zone`, `line`, `direction`, as far as the envelopes name them."""
-    is_verifiable: bool
-
-
-def happenings(
-    events: Iterable[Mapping[str, JSON]], documented: frozenset[str]
-) -> Iterator[Reported]:
-    """Join the envelopes of each subject, in the order in which the subjects first appear."""
-    told: dict[tuple[str, str], list[EnvelopeData]] = {}
-    cases: dict[str, EnvelopeData] = {}
-    for number, event in enumerate(events, 1):
-        envelope = checked_envelope(event, f"event {number}")
-        if envelope.kind == CASE:
-            cases[envelope.subject] = envelope.data
-        else:
-            told.setdefault((envelope.kind, envelope.subject), []).append(envelope.data)
-    for (kind, subject), parts in told.items():
-        case = cases.get(subject)
-        has_papers = case is not None or kind not in documented
-        is_verifiable = has_papers and _is_evidential(case or parts[-1])
-        yield _happening(kind, subject, parts, is_verifiable)
 
 
 def counts(reported: Reported, truth: Truth) -> bool:
@@ -90,31 +50,6 @@ def match(reported: Sequence[Reported], true: Sequence[TrueEvent]) -> list[tuple
     costs[~possible] = 4.0 * limit
     _, columns, _ = lap.lapjv(costs, extend_cost=True, cost_limit=limit)
     return [(i, int(j)) for i, j in enumerate(columns) if j >= 0]
-
-
-def _happening(
-    kind: str, subject: str, parts: Sequence[EnvelopeData], is_verifiable: bool
-) -> Reported:
-    first, last = parts[0], parts[-1]
-    begins = (part.time.pts_s if part.begin_s is None else part.begin_s for part in parts)
-    begin_s = min(begins)
-    end_s = last.time.pts_s if last.end_s is None else last.end_s
-    named = {"zone": last.zone, "line": last.line, "direction": last.direction}
-    return Reported(
-        type=kind,
-        subject=subject,
-        begin_s=begin_s,
-        end_s=max(begin_s, end_s),
-        told_s=first.time.pts_s,
-        boxes=tuple(Box(*part.object.box) for part in parts if part.object.box is not None),
-        places={"camera": last.source.camera} | {k: v for k, v in named.items() if v is not None},
-        is_verifiable=is_verifiable,
-    )
-
-
-def _is_evidential(data: EnvelopeData) -> bool:
-    reasons = set(data.reasons)
-    return data.evidential or ("replay" in reasons and reasons <= _REPLAYED)
 
 
 def _may_match(reported: Reported, true: TrueEvent) -> bool:

@@ -58,6 +58,8 @@ def _select(packets: Iterable[Packet[VideoStream]], start: Fraction, end: Fracti
     for packet in packets:
         if packet.pts is None:
             return []
+        if chosen and _time(packet) < _time(chosen[0]) - _REORDER_S:  # the clock starts again
+            break
         if packet.is_keyframe and (not chosen or _time(packet) <= start):
             chosen = [packet]
         elif chosen:
@@ -66,7 +68,9 @@ def _select(packets: Iterable[Packet[VideoStream]], start: Fraction, end: Fracti
             break
     # Pictures that precede their key frame need one that is not in the clip.
     chosen = [packet for packet in chosen if _time(packet) >= _time(chosen[0])]
-    wanted = [index for index, packet in enumerate(chosen) if _time(packet) <= end]
+    # The last packet of a file that was cut off is a torso.
+    whole = [index for index, packet in enumerate(chosen) if not packet.is_corrupt]
+    wanted = [index for index in whole if _time(chosen[index]) <= end]
     return chosen[: wanted[-1] + 1] if wanted else chosen[:1]
 
 

@@ -17,11 +17,11 @@ from av.video.stream import VideoStream
 
 from edge_agent.errors import SourceError
 
-# Only these are probed. Others would let a text file play as a film of letters, or a play list
-# or a name with `%d` in it read files that the recording's hash does not cover.
+# Nothing else is played: a text file would be a film of letters, and a play list (or an image
+# name with `%d` in it, see `pattern_type`) would read files that the recording's hash leaves out.
 _FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,avi,gif,matroska,webm,mpegts,mpeg,mpegvideo,flv,asf,ogg,mjpeg,h264,"
-    "hevc,m4v,av1,obu,ivf,dv,mxf,jpeg_pipe,png_pipe,bmp_pipe,webp_pipe,tiff_pipe"
+    "hevc,m4v,av1,obu,ivf,dv,mxf,image2,jpeg_pipe,png_pipe,bmp_pipe,webp_pipe,tiff_pipe"
 )
 
 
@@ -52,23 +52,31 @@ def open_video(path: Path) -> tuple[InputContainer, VideoStream]:
     """
     try:
         # `file:` keeps a colon in a name from being taken for a protocol.
-        options = {"format_whitelist": _FORMATS}
+        options = {"format_whitelist": _FORMATS, "pattern_type": "none"}
         container = av.open(
             f"file:{path}", "r", container_options=options, metadata_errors="replace"
         )
     except (FFmpegError, ValueError):
         raise SourceError(f"{path}: {_why_unplayable(path)}") from None
-    for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic:
-            break
-    else:
+    try:
+        stream = _film_track(path, container)
+    except SourceError:
         container.close()
-        raise SourceError(f"{path}: has no video track: give a recording with pictures")
-    if stream.codec_context is None:
-        container.close()
-        raise SourceError(f"{path}: no decoder for its video track: convert it to H.264")
+        raise
     stream.thread_type, stream.thread_count = "NONE", 1
     return container, stream
+
+
+def _film_track(path: Path, container: InputContainer) -> VideoStream:
+    if not len(container.streams):
+        raise SourceError(f"{path}: {_why_unplayable(path)}")
+    for stream in container.streams.video:
+        if stream.disposition & Disposition.attached_pic:  # the cover of a piece of music
+            continue
+        if stream.codec_context is None:
+            raise SourceError(f"{path}: no decoder for its video track: convert it to H.264")
+        return stream
+    raise SourceError(f"{path}: has no video track: give a recording with pictures")
 
 
 def _why_unplayable(path: Path) -> str:

@@ -24,7 +24,7 @@ class Turn:
     flips_y: bool = False
 
 
-_UPRIGHT = Turn()
+UPRIGHT = Turn()
 
 
 class _Scalers(threading.local):
@@ -46,9 +46,9 @@ class VideoPicture:
     turns into bilinear where the picture grows.
     """
 
-    def __init__(self, frame: VideoFrame) -> None:
+    def __init__(self, frame: VideoFrame, turn: Turn = UPRIGHT) -> None:
         self._frame = frame
-        self._turn = _turn(frame)
+        self._turn = turn
         width, height = self._stored(frame.width, frame.height)
         self.width, self.height = width, height
         self._native: weakref.ref[Image] | None = None
@@ -89,7 +89,7 @@ class VideoPicture:
 
     def _upright(self, image: Image) -> Image:
         turn = self._turn
-        if turn == _UPRIGHT:
+        if turn == UPRIGHT:
             return image
         if turn.is_transposed:
             image = np.asarray(cv2.transpose(image), np.uint8)
@@ -97,11 +97,15 @@ class VideoPicture:
         return np.ascontiguousarray(image[::step_y, ::step_x])
 
 
-def _turn(frame: VideoFrame) -> Turn:
-    """Read the display matrix (ISO/IEC 14496-12, 6.2.2), rounded to quarter turns."""
+def turn_of(frame: VideoFrame) -> Turn:
+    """Read the display matrix (ISO/IEC 14496-12, 6.2.2), rounded to quarter turns.
+
+    For the first frame of a stream only: the access ties frame and side data into a cycle, which
+    would keep every picture alive until the garbage collector runs.
+    """
     matrix: Any = frame.side_data.get("DISPLAYMATRIX")
     if matrix is None:
-        return _UPRIGHT
+        return UPRIGHT
     a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5].tolist()
     if abs(a) >= abs(b):
         return Turn(False, a < 0, d < 0)

@@ -14,7 +14,7 @@ NAME_EXAMPLES = "2013-04-12_14_20_09.jpg, 20130412T142009Z.jpg or 2019-06-28_13-
 ASSUMED = datetime(2000, 1, 1, tzinfo=UTC)
 
 _STAMP = re.compile(
-    r"""(?<!\d)(\d{4})[-_.]?(\d{2})[-_.]?(\d{2})
+    r"""(?<!\d)((?:19|20)\d{2})[-_.]?(\d{2})[-_.]?(\d{2})
         [T_\-. ]?
         (\d{2})[-_.:]?(\d{2})[-_.:]?(\d{2})
         (?:[.,](\d{1,6})(?!\d))?
@@ -47,10 +47,10 @@ def recording_start(
     if named is not None:
         return named, "name"
     try:
-        created = datetime.fromisoformat(metadata.get("creation_time", ""))
-    except ValueError:
+        created = in_utc(datetime.fromisoformat(metadata.get("creation_time", "")), UTC)
+    except (ValueError, OverflowError):
         return ASSUMED, "assumed"
-    return in_utc(created, UTC), "metadata"
+    return created, "metadata"
 
 
 def in_utc(moment: datetime, timezone: tzinfo) -> datetime:

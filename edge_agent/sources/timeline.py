@@ -21,8 +21,8 @@ class Timeline:
         self.nominal_s = nominal_s
         self.zero: Fraction | None = None
         """Presentation time (s) of media time 0; None until one is known."""
-        self.is_broken = False
-        """True once a jump was bridged: `zero` then holds for the latest part only."""
+        self.broken_s: float | None = None
+        """Media time of the first jump that was bridged: `zero` has moved since."""
         self._last_s: float | None = None
 
     def at(self, stamp: Fraction | None) -> float:
@@ -42,8 +42,8 @@ class Timeline:
         if self.zero is None:
             self.zero = stamp - Fraction(next_s)
         t_s = float(stamp - self.zero)
-        if not -_BACK_S <= t_s - next_s <= _AHEAD_S:
-            self.zero = stamp - Fraction(next_s)
-            self.is_broken = True
-            return next_s
-        return t_s
+        if -_BACK_S <= t_s - (self._last_s or 0.0) <= _AHEAD_S:
+            return t_s
+        self.zero = stamp - Fraction(next_s)
+        self.broken_s = next_s if self.broken_s is None else self.broken_s
+        return next_s

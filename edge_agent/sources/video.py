@@ -26,7 +26,7 @@ from edge_agent.sources.container import (
     stamp,
     stores_decoding_order,
 )
-from edge_agent.sources.picture import VideoPicture
+from edge_agent.sources.picture import VideoPicture, turn_of
 from edge_agent.sources.start import recording_start
 from edge_agent.sources.timeline import Timeline
 from edge_agent.types import Frame, Media
@@ -69,6 +69,7 @@ class VideoSource:
             raise SourceError(
                 f"{path}: not one picture could be decoded: copy it again or convert it to H.264"
             )
+        self._turn = turn_of(first)
         self._zero = stamp(first, self._by_decoding)
         self._pending = chain((first,), pictures)
 
@@ -80,8 +81,9 @@ class VideoSource:
         return self._frames()
 
     def clip(self, start_s: float, end_s: float) -> bytes | None:
-        """Also None for a stream whose clock jumped: its packets' times say nothing then."""
-        if self._zero is None or self._timeline.is_broken:
+        """Also None after a jump of the stream's clock: its packets' times mislead from there."""
+        broken_s = self._timeline.broken_s
+        if self._zero is None or (broken_s is not None and end_s >= broken_s):
             return None
         start, end = (self._zero + Fraction(max(0.0, at_s)) for at_s in (start_s, end_s))
         return cut_clip(self._path, start, end)
@@ -97,7 +99,7 @@ class VideoSource:
             t_s = self._timeline.at(stamp(picture, self._by_decoding))
             end_s = t_s + max(self._timeline.nominal_s, _duration_s(picture))
             wall = self.media.start + timedelta(seconds=t_s)
-            yield Frame(self.camera, seq, t_s, wall, VideoPicture(picture))
+            yield Frame(self.camera, seq, t_s, wall, VideoPicture(picture, self._turn))
         if not self._is_closed:
             self.close()
             self._judge_end(seq + 1, end_s)

@@ -10,7 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.geometry import iou_matrix
-from edge_agent.types import VEHICLES, Detections
+from edge_agent.tracking.sameness import (
+    LIKE_AREA,
+    SAME,
+    Floats,
+    group,
+    is_part,
+    is_same,
+    overlaps,
+)
+from edge_agent.types import Detections
 
 if TYPE_CHECKING:
     from edge_agent.tracking.kalman import Edges
@@ -29,17 +38,10 @@ IOU_REACH = 0.25
 REACH_SIGMAS = 2.0
 REACH_SIZES = 0.75
 """Boxes are grown by so many standard deviations, but by no more than that, in own sizes."""
-LIKE_AREA = 0.5
-"""Boxes whose areas differ more are not of one object."""
 HANDICAP = 0.1
 """A hidden or a new track has to fit better than one that was just seen."""
-SAME = 0.7
-"""Two boxes of one kind that overlap more than this are one object ..."""
-INSIDE = 0.85
-"""... and so is a new one with this share of its area inside another of like area."""
-
-Floats = NDArray[np.float32]
-
+COVER = 0.15
+"""A still object is covered if something that moves shares this much of its area."""
 
 def assign(cost: NDArray[np.float64], limit: float) -> list[tuple[int, int]]:
     """Pairs (row, column) of the cheapest assignment, none dearer than `limit`.
@@ -53,8 +55,8 @@ def assign(cost: NDArray[np.float64], limit: float) -> list[tuple[int, int]]:
 
 
 def groups(names: Sequence[str]) -> NDArray[np.str_]:
-    """Classes that a detector may take for each other share a group: all vehicles, else none."""
-    return np.array(["vehicle" if name in VEHICLES else name for name in names], dtype=np.str_)
+    """The group of every class name."""
+    return np.array([group(name) for name in names], dtype=np.str_)
 
 
 class Sightings:
@@ -98,7 +100,8 @@ class Association:
         self._boxes = np.array([trace.motion.edges for trace in traces], np.float32).reshape(-1, 4)
         self._iou = iou_matrix(self._boxes, sightings.boxes)
         kinds = groups([trace.cls for trace in traces])
-        self._barred = kinds[:, None] != sightings.groups
+        self._barred_kind = kinds[:, None] != sightings.groups
+        self._barred = self._barred_kind.copy()
         self._handicap = np.array([HANDICAP * (t.is_hidden or not t.id) for t in traces])
         self._bar()
 
@@ -156,15 +159,43 @@ class Association:
         for row, column in assign(cost, 1.0 - least + HANDICAP):
             self.seen[rows[row]] = columns[column]
 
-    def is_known(self, column: int) -> bool:
-        """True for a free sighting that shows an object which another sighting stands for."""
-        others = [other for other in self.seen.values()]
-        alike = [o for o in others if self._sightings.groups[o] == self._sightings.groups[column]]
-        if not alike:
-            return False
-        box, boxes = self._sightings.boxes[column], self._sightings.boxes[alike]
-        corners = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
-        inner = np.prod(np.clip(corners, 0, None), axis=1)
-        area = np.prod(box[2:] - box[:2])
-        areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
-        return bool(np.any((inner >= INSIDE * area) & (area >= LIKE_AREA * areas)))
+    def match_parts(self, columns: Sequence[int]) -> None:
+        """Join free traces that stand to what sticks out of something that hides them."""
+        for row, trace in enumerate(self._traces):
+            if row in self.seen or not trace.is_still:
+                continue
+            taken = set(self.seen.values())
+            for column in columns:
+                if column not in taken and not self._barred_kind[row, column]:
+                    edges = self._sightings.edges(column)
+                    if is_part(edges, trace.place) or is_same(trace.place, edges):
+                        self.seen[row] = column
+                        break
+
+    def births(self, columns: Sequence[int]) -> list[int]:
+        """Free sightings that show something new, not another side of something known."""
+        known = sorted(self.seen.values())
+        new: list[int] = []
+        sightings = self._sightings
+        for column in columns:
+            if column in known:
+                continue
+            box, kind = sightings.edges(column), sightings.groups[column]
+            others = (sightings.edges(o) for o in known if sightings.groups[o] == kind)
+            if not any(is_same(box, other) or is_same(other, box) for other in others):
+                new.append(column)
+                known.append(column)
+        return new
+
+
+    def covered(self) -> set[int]:
+        """Rows of what was seen partly behind or before something seen moving."""
+        rows = sorted(self.seen)
+        still = [row for row in rows if self._traces[row].is_still]
+        moving = [row for row in rows if not self._traces[row].is_still]
+        if not still or not moving:
+            return set()
+        inner = overlaps(self._boxes[still], self._boxes[moving])
+        areas = np.prod(self._boxes[still][:, 2:] - self._boxes[still][:, :2], axis=1)
+        covers = (inner > COVER * areas[:, None]).any(axis=1)
+        return {row for row, is_covered in zip(still, covers, strict=True) if is_covered}

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 from edge_agent.tracking.kalman import Edges, scaled
@@ -25,29 +25,51 @@ AGREE = 0.03
 AGREE_ONE = 0.08
 """... or than this, by the root of the number of boxes in them: single boxes jitter."""
 AGREE_PX = 1.0
+ODD = 3
+"""So many in a row may disagree if those before them agree again."""
 SETTLES_S = 0.6
 """An object has stopped when its beats agree for this long ..."""
 FROZEN_S = 2.0
 """... and from here on its anchor is fixed."""
-LEAVES = 0.2
-"""It has moved when it is farther than this from its anchor, in its own sizes ..."""
+LEAVES = 0.12
+"""It has moved when two beats in a row are farther than this from the anchor, in its own sizes ..."""
+LEAVES_ONE = 0.25
+"""... or than this, by the root of the number of boxes in them ..."""
+COVERED = 2.0
+"""... and so many times farther if something passes before it."""
 LEAVES_PX = 2.0
-LEAVES_S = 0.4
-"""... for this long; one odd box is none."""
+BACK_S = 5.0
+"""Back at its place within this time, it never was away: something had passed."""
+BORDER = 0.01
+"""Edges nearer than this share of the picture to its border are cut off."""
 LONG_SIDE = 1.5
 """A bus has moved long before it has moved by a fifth of its length."""
 
 
-def way(a: Edges, b: Edges, coarse_px: float = 1.0) -> float:
+Cut = tuple[bool, bool, bool, bool]
+"""Which edges lie on the border of the picture, where they do not show a movement."""
+
+UNCUT: Cut = (False, False, False, False)
+
+
+def cut_by(edges: Edges, size: tuple[float, float]) -> Cut:
+    """The edges that a picture of that size (width, height) cuts off."""
+    x, y = BORDER * size[0], BORDER * size[1]
+    return edges[0] < x, edges[1] < y, edges[2] > size[0] - x, edges[3] > size[1] - y
+
+
+def way(a: Edges, b: Edges, coarse_px: float = 1.0, cut: Cut = UNCUT) -> float:
     """How far an object went from box `a` to box `b`, in sizes of `a`; 0 for a mere occlusion.
 
-    No size counts as smaller than `coarse_px`.
+    No size counts as smaller than `coarse_px`; an edge that is cut goes with the opposite one.
     """
     width, height = a[2] - a[0], a[3] - a[1]
     x_unit = max(min(width, LONG_SIDE * height), coarse_px)
     y_unit = max(min(height, LONG_SIDE * width), coarse_px)
     left, right = (b[0] - a[0]) / x_unit, (b[2] - a[2]) / x_unit
     top, bottom = (b[1] - a[1]) / y_unit, (b[3] - a[3]) / y_unit
+    left, right = right if cut[0] else left, left if cut[2] else right
+    top, bottom = bottom if cut[1] else top, top if cut[3] else bottom
     across = min(abs(left), abs(right)) if left * right > 0 else 0.0
     down = min(abs(top), abs(bottom)) if top * bottom > 0 else 0.0
     three_edges = sorted((abs(left), abs(right), abs(top), abs(bottom)))[1]
@@ -67,93 +89,128 @@ class Beat:
     begin_s: float
     edges: Edges
     n: int
+    cut: Cut
 
     def agrees(self, other: Beat) -> bool:
         """True when nothing says that the object moved between the two."""
         least = max(AGREE, AGREE_ONE / math.sqrt(min(self.n, other.n)))
-        return way(self.edges, other.edges, AGREE_PX / AGREE) <= least
+        return way(self.edges, other.edges, AGREE_PX / AGREE, self.cut) <= least
+
+    def is_at(self, anchor: Edges, slack: float) -> bool:
+        """False when the object left that place, with so many times the usual tolerance."""
+        least = max(LEAVES, LEAVES_ONE / math.sqrt(self.n)) * slack
+        return way(anchor, self.edges, LEAVES_PX / LEAVES, self.cut) <= least
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an object stood, since when and until when."""
+
+    anchor: Edges
+    since_s: float
+    left_s: float
 
 
 class Stillness:
     """Judges one object; `observe` it whenever it is seen."""
 
-    __slots__ = ("_beats", "_doubts", "_is_frozen", "_leaving_n", "_leaving_s", "_slot", "_slot_s",
-                 "_t_s", "anchor", "since_s")  # fmt: skip
+    __slots__ = ("_beats", "_doubts", "_is_frozen", "_left", "_size", "_slot", "_slot_s", "_t_s", "anchor",
+                 "is_leaving", "since_s")  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, size: tuple[float, float]) -> None:
+        self._size = size
         self.since_s: float | None = None
         """Media time since which it has stood, or None while it moves."""
         self.anchor: Edges | None = None
         """Where it stands, or None while it moves."""
+        self.is_leaving = False
+        """It stood, and was somewhere else of late: soon to be called moving."""
         self._is_frozen = False
         self._t_s = -math.inf
         self._slot_s = 0.0
         self._slot: list[Edges] = []
         self._beats: deque[Beat] = deque()
         self._doubts = 0
-        self._leaving_s = 0.0
-        self._leaving_n = 0
+        self._left: Place | None = None
 
-    @property
-    def is_leaving(self) -> bool:
-        """It stood, and the latest boxes are somewhere else: soon to be called moving."""
-        return self._leaving_n > 1
+    def observe(self, t_s: float, edges: Edges, is_covered: bool = False) -> None:
+        """Take a measured box into account; times must rise.
 
-    def observe(self, t_s: float, edges: Edges) -> None:
-        """Take a measured box into account; times must rise."""
-        if self.anchor is not None:
-            self._watch(t_s, edges, self.anchor)
+        `is_covered` says that something that moves is in front of, or behind, the object.
+        """
         if not self._slot:
             self._slot_s = t_s
         self._slot.append(edges)
         is_beat = t_s - min(self._slot_s, self._t_s) >= BEAT_S
         self._t_s = t_s
         if is_beat:
-            self._beats.append(Beat(self._slot_s, middle(self._slot), len(self._slot)))
+            box = middle(self._slot)
+            self._beats.append(Beat(self._slot_s, box, len(self._slot), cut_by(box, self._size)))
             self._slot = []
+            if self._is_frozen:
+                self._watch(t_s, is_covered)
             if not self._is_frozen:
                 self._judge(t_s)
+
+    def backdate(self, since_s: float | None) -> None:
+        """It is known to have stood there before it was observed."""
+        if since_s is not None and self.since_s is not None:
+            self.since_s = min(since_s, self.since_s)
 
     def scale(self, x: float, y: float) -> None:
         """The picture has another size now."""
         self._slot = [scaled(edges, x, y) for edges in self._slot]
-        self._beats = deque(Beat(b.begin_s, scaled(b.edges, x, y), b.n) for b in self._beats)
+        self._size = (self._size[0] * x, self._size[1] * y)
+        self._beats = deque(replace(beat, edges=scaled(beat.edges, x, y)) for beat in self._beats)
         self.anchor = scaled(self.anchor, x, y) if self.anchor else None
+        if self._left:
+            self._left = replace(self._left, anchor=scaled(self._left.anchor, x, y))
 
-    def _watch(self, t_s: float, edges: Edges, anchor: Edges) -> None:
-        """See whether it leaves its anchor."""
-        if way(anchor, edges, LEAVES_PX / LEAVES) <= LEAVES:
-            self._leaving_n = 0
-            return
-        self._leaving_s = self._leaving_s if self._leaving_n else t_s
-        self._leaving_n += 1
-        if self._leaving_n > 1 and t_s - self._leaving_s >= LEAVES_S:
-            self._move()
+    def _watch(self, t_s: float, is_covered: bool) -> None:
+        """See whether it leaves its anchor: two beats in a row."""
+        if self.anchor is None or self._beats[-1].is_at(self.anchor, COVERED if is_covered else 1.0):
+            self.is_leaving = False
+        elif self.is_leaving:
+            self._move(t_s)
+        else:
+            self.is_leaving = True
+        self._trim(t_s)
 
-    def _move(self) -> None:
+    def _move(self, t_s: float) -> None:
+        if self._is_frozen and self.anchor is not None and self.since_s is not None:
+            self._left = Place(self.anchor, self.since_s, t_s)
         self.since_s = self.anchor = None
-        self._is_frozen = False
-        self._leaving_n = self._doubts = 0
+        self._is_frozen = self.is_leaving = False
+        self._doubts = 0
 
-    def _judge(self, t_s: float) -> None:
-        """Walk back for as long as the beats agree with the newest; one odd beat is none."""
+    def _trim(self, t_s: float) -> None:
         while len(self._beats) > 3 and self._beats[-3].begin_s < t_s - FROZEN_S - 2 * BEAT_S:
             self._beats.popleft()
+
+    def _judge(self, t_s: float) -> None:
+        """Walk back for as long as beats agree with the newest; what passes makes some odd."""
+        self._trim(t_s)
         here = self._beats[-1]
         stay: list[Beat] = []
         odd = 0
         for beat in reversed(self._beats):
             odd = 0 if here.agrees(beat) else odd + 1
-            if odd > 1:
+            if odd > ODD:
                 break
             if not odd:
                 stay.append(beat)
         since_s = stay[-1].begin_s
         if len(stay) > 1 and t_s - since_s >= SETTLES_S:
-            self.since_s, self._doubts = since_s, 0
-            self.anchor = middle([beat.edges for beat in stay])
-            self._is_frozen = t_s - since_s >= FROZEN_S
+            self._settle(t_s, stay)
         elif self.anchor is not None:
             self._doubts += 1
             if self._doubts > 1:
-                self._move()
+                self._move(t_s)
+
+    def _settle(self, t_s: float, stay: Sequence[Beat]) -> None:
+        self.since_s, self._doubts = stay[-1].begin_s, 0
+        self.anchor = middle([beat.edges for beat in stay])
+        self._is_frozen = t_s - self.since_s >= FROZEN_S
+        left = self._left
+        if left and t_s - left.left_s <= BACK_S and stay[0].is_at(left.anchor, 0.5):
+            self.since_s, self.anchor, self._is_frozen = left.since_s, left.anchor, True

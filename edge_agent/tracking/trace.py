@@ -11,6 +11,8 @@ SURE_S = 0.5
 """After having been hidden, a still object must be seen standing this long before it may leave."""
 SAME_PLACE = 0.2
 """Until then it may not be farther than this (own sizes) from where it reappeared."""
+ARRIVES_S = 1.0
+"""What moved for longer than this before it stood was seen to arrive."""
 WHOLE = 0.75
 """A still object whose box fits its place less well than this is partly hidden."""
 
@@ -19,10 +21,16 @@ def edges_iou(a: Edges, b: Edges) -> float:
     return iou(Box(*a), Box(*b))
 
 
+def area(edges: Edges) -> float:
+    return Box(*edges).area
+
+
 class Trace:
     """The state of one track; `id` is 0 until it is confirmed."""
 
-    def __init__(self, t_s: float, edges: Edges, vote: tuple[str, float]) -> None:
+    def __init__(
+        self, t_s: float, edges: Edges, vote: tuple[str, float], size: tuple[int, int]
+    ) -> None:
         self.id = 0
         self.first_s = t_s
         self.last_s = t_s
@@ -31,7 +39,7 @@ class Trace:
         self.box = edges
         self.score = 0.0
         self.motion = Motion(edges)
-        self.stillness = Stillness()
+        self.stillness = Stillness(size)
         self._votes: dict[str, float] = {}
         self._back: tuple[float, Edges] | None = None
         self.see(t_s, edges, vote)
@@ -47,9 +55,20 @@ class Trace:
         return self.stillness.anchor is not None and not self.stillness.is_leaving
 
     @property
+    def place(self) -> Edges:
+        """Where it stands, or else where it is expected."""
+        return self.stillness.anchor or self.motion.edges
+
+    @property
     def is_holding(self) -> bool:
         """It is hidden and holds its place."""
         return self.is_hidden and self.is_still
+
+    @property
+    def has_arrived(self) -> bool:
+        """It was seen moving before it stood."""
+        since_s = self.stillness.since_s
+        return since_s is not None and since_s - self.first_s > ARRIVES_S
 
     @property
     def is_back(self) -> bool:
@@ -61,8 +80,8 @@ class Trace:
         """It was not seen in the latest picture that was looked at."""
         return self.unseen_s > 0
 
-    def see(self, t_s: float, edges: Edges, vote: tuple[str, float]) -> None:
-        """It is here, and looks like that (class name and score)."""
+    def see(self, t_s: float, edges: Edges, vote: tuple[str, float], covered: bool = False) -> None:
+        """It is here, and looks like that (class name and score); maybe something covers it."""
         name, self.score = vote
         self._votes[name] = self._votes.get(name, 0.0) + self.score
         if self.is_holding:
@@ -75,7 +94,7 @@ class Trace:
         self.last_s = t_s
         self.unseen_s = 0.0
         self.hits += 1
-        self.stillness.observe(t_s, edges)
+        self.stillness.observe(t_s, edges, covered)
 
     def stay(self, t_s: float) -> None:
         """The picture has not changed since it was seen."""
@@ -91,6 +110,16 @@ class Trace:
             self.motion.pin(anchor)
         else:
             self.motion.coast()
+
+    def absorb(self, other: Trace) -> None:
+        """The other one, which stands at the same place, is this one: take its better outline."""
+        if (other.is_hidden, -area(other.place)) < (self.is_hidden, -area(self.place)):
+            since_s = self.stillness.since_s
+            self.box, self.motion, self.stillness = other.box, other.motion, other.stillness
+            self.last_s, self.unseen_s = other.last_s, other.unseen_s
+            self.stillness.backdate(since_s)
+        for name, votes in other._votes.items():
+            self._votes[name] = self._votes.get(name, 0.0) + votes
 
     def may_be(self, edges: Edges) -> bool:
         """False for a box that a passer-by shows where this object was hidden until just now."""

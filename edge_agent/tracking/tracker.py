@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from edge_agent.config.models import TrackerSettings
 from edge_agent.tracking.association import IOU_PLACE, IOU_STRONG, Association, Sightings
+from edge_agent.tracking.sameness import twins
 from edge_agent.tracking.trace import Trace
 from edge_agent.types import Detections, Frame, Track
 
@@ -46,8 +47,12 @@ class Tracker:
         if not is_blind:
             association.match_reach(strong)
         association.match_weak(weak)
+        association.match_parts(strong + weak)
         self._take(association, sightings, dt_s)
-        self._traces += self._births(association, sightings, strong)
+        self._traces += [
+            Trace(frame.t_s, sightings.edges(column), sightings.vote(column), self._shape())
+            for column in association.births(strong)
+        ]
         return self._report()
 
     def hold(self, frame: Frame) -> tuple[Track, ...]:
@@ -74,6 +79,7 @@ class Tracker:
     def _take(self, association: Association, sightings: Sightings, dt_s: float) -> None:
         """Record what was seen and what was not, and give up what is gone."""
         t_s = self._now()
+        covered = association.covered()
         kept: list[Trace] = []
         gone: list[Trace] = []
         for row, trace in enumerate(self._traces):
@@ -81,10 +87,27 @@ class Tracker:
             if column is None:
                 trace.miss(dt_s)
             else:
-                trace.see(t_s, sightings.edges(column), sightings.vote(column))
+                trace.see(t_s, sightings.edges(column), sightings.vote(column), row in covered)
             (gone if self._is_gone(trace) else kept).append(trace)
+        gone += self._merge(kept)
         self._ended = tuple(self._track(trace) for trace in gone if trace.id)
-        self._traces = kept
+        self._traces = [trace for trace in kept if trace not in gone]
+
+    def _merge(self, traces: list[Trace]) -> list[Trace]:
+        """The tracks to be given up because another one stands at the same place.
+
+        What is hidden at a place to which another vehicle was seen to come has left it unseen.
+        """
+        gone: list[Trace] = []
+        for elder, younger in twins(traces):
+            if elder in gone or younger in gone:
+                continue
+            if elder.is_hidden and younger.has_arrived:
+                gone.append(elder)
+            else:
+                elder.absorb(younger)
+                gone.append(younger)
+        return gone
 
     def _is_gone(self, trace: Trace) -> bool:
         if not trace.is_hidden:
@@ -94,16 +117,6 @@ class Tracker:
         if trace.is_still:
             return trace.unseen_s > self._settings.lost_still_s
         return trace.unseen_s > self._settings.lost_s or trace.is_outside(*self._shape())
-
-    def _births(
-        self, association: Association, sightings: Sightings, strong: list[int]
-    ) -> list[Trace]:
-        taken = set(association.seen.values())
-        return [
-            Trace(self._now(), sightings.edges(column), sightings.vote(column))
-            for column in strong
-            if column not in taken and not association.is_known(column)
-        ]
 
     def _report(self) -> tuple[Track, ...]:
         for trace in self._traces:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import threading
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, Self
 
 from edge_agent.config.models import Mqtt
@@ -14,6 +14,7 @@ from edge_agent.errors import UplinkError
 
 _START_S = 10.0
 _HOST = "127.0.0.1"
+_LISTENER = "default"
 
 
 class EmbeddedBroker:
@@ -31,11 +32,17 @@ class EmbeddedBroker:
                 "in the site file's mqtt section"
             ) from error
         self.host = _HOST
-        self.port = _free_port()
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = asyncio.Event()
-        self._started: Future[None] = Future()
-        self._thread = threading.Thread(target=self._run, name="broker", daemon=True)
+        self._port: Future[int] = Future()
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._serve()), name="broker", daemon=True
+        )
+
+    @property
+    def port(self) -> int:
+        """Where it listens, once it does."""
+        return self._port.result(_START_S)
 
     @property
     def mqtt(self) -> Mqtt:
@@ -46,11 +53,7 @@ class EmbeddedBroker:
         for name in ("amqtt", "transitions"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
         self._thread.start()
-        try:
-            self._started.result(_START_S)
-        except (TimeoutError, OSError, UplinkError) as error:
-            self.close()
-            raise UplinkError(f"the embedded broker does not start: {error}") from error
+        self._port.result(_START_S)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -58,39 +61,44 @@ class EmbeddedBroker:
 
     def close(self) -> None:
         """Disconnect everybody and stop."""
-        if self._thread.is_alive():
+        if self._loop is not None and self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stopping.set)
             self._thread.join(_START_S)
 
-    def _run(self) -> None:
-        try:
-            self._loop.run_until_complete(self._serve())
-            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-        finally:
-            self._loop.close()
-
     async def _serve(self) -> None:
         from amqtt.broker import Broker
-        from amqtt.errors import BrokerError
+        from amqtt.errors import AMQTTError
 
         config: dict[str, Any] = {
-            "listeners": {"default": {"type": "tcp", "bind": f"{self.host}:{self.port}"}},
+            "listeners": {_LISTENER: {"type": "external"}},
             "plugins": {
                 "amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}
             },
         }
+        self._loop = asyncio.get_running_loop()
         broker = Broker(config, loop=self._loop)
         try:
             await broker.start()
-        except BrokerError as error:
-            self._started.set_exception(UplinkError(str(error)))
+            server = await asyncio.start_server(partial(_take, broker), self.host, 0)
+        except (AMQTTError, OSError) as error:
+            self._port.set_exception(UplinkError(f"the embedded broker does not start: {error}"))
             return
-        self._started.set_result(None)
+        self._port.set_result(server.sockets[0].getsockname()[1])
         await self._stopping.wait()
+        server.close()
         await broker.shutdown()
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((_HOST, 0))
-        return int(probe.getsockname()[1])
+async def _take(
+    broker: Any,  # noqa: ANN401  (amqtt is optional)
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+) -> None:
+    """One client; the connection is closed here because amqtt leaves refused ones open."""
+    from amqtt.adapters import StreamReaderAdapter, StreamWriterAdapter
+
+    try:
+        ends = (StreamReaderAdapter(reader), StreamWriterAdapter(writer))
+        await broker.external_connected(*ends, _LISTENER)
+    finally:
+        writer.close()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from typing import Protocol
 
 from edge_agent.clock import Clock
 from edge_agent.errors import UplinkError
 from edge_agent.uplink.envelope import CONTENT_TYPE
 from edge_agent.uplink.outbox import Outbox, Row
-from edge_agent.uplink.session import Ack, Message, Session
+from edge_agent.uplink.session import Ack, Message
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +22,16 @@ EXPIRY_S = 7 * 24 * 3600
 
 RETRY_MIN_S, RETRY_MAX_S = 1.0, 60.0
 _STRIKES = 3
+
+
+class Carrier(Protocol):
+    """The part of a session that a delivery needs."""
+
+    receive_maximum: int
+
+    def fits(self, message: Message) -> bool: ...
+
+    def publish(self, message: Message) -> None: ...
 
 
 class Delivery:
@@ -56,7 +67,7 @@ class Delivery:
         self._cursor = 0
         self.has_progress = False
 
-    def fill(self, session: Session) -> None:
+    def fill(self, session: Carrier) -> None:
         """Publish as many rows as the window allows."""
         now = self._clock.monotonic()
         self._check_silence(now)
@@ -106,7 +117,7 @@ class Delivery:
             for sequence in sorted(self._flying):
                 self._hold(sequence, "the connection is lost whenever a certain message is sent")
 
-    def _send(self, row: Row, session: Session) -> bool:
+    def _send(self, row: Row, session: Carrier) -> bool:
         message = Message(row.topic, row.body, row.sequence, CONTENT_TYPE, expiry_s=EXPIRY_S)
         if not session.fits(message):
             self._hold(row.sequence, f"the broker takes no messages of {len(row.body)} bytes")

@@ -6,7 +6,7 @@ import json
 import threading
 from typing import Any, Self
 
-from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.client import Client, MQTTMessage, topic_matches_sub
 
 from edge_agent.config.models import Mqtt
 from edge_agent.errors import UplinkError
@@ -89,6 +89,9 @@ class Listener:
         self._fail(explain_silence(self._mqtt))
 
     def _on_message(self, _c: Client, _u: object, message: MQTTMessage) -> None:
+        # amqtt 0.12 sends retained messages of other clients' subscriptions as well.
+        if not topic_matches_sub(self._filter, message.topic):
+            return
         try:
             payload = json.loads(message.payload)
         except ValueError:

@@ -90,9 +90,8 @@ class Uplink:
     def status(self) -> Status:
         """The connection's state now."""
         state, reason = self._state
-        if state == "online":
-            reason = self._delivery.complaint
-        return Status(state, reason, self._outbox.waiting)
+        complaints = [text for text in (reason, self._delivery.complaint) if text is not None]
+        return Status(state, "; ".join(complaints) or None, self._outbox.waiting)
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until everything is delivered; False when that takes longer than `timeout_s`."""

@@ -187,7 +187,7 @@ class Outbox:
             raise UplinkError(f"outbox {self.path}: this is some other database: {_DAMAGED}")
         (finding,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
         if finding != "ok":
-            raise UplinkError(f"outbox {self.path}: {finding}: {_DAMAGED}")
+            raise UplinkError(f"outbox {self.path}: {finding.splitlines()[-1]}: {_DAMAGED}")
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
         with self._transaction():

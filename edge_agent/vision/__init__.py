@@ -1,1 +1,37 @@
 """Finding objects in pictures: networks, the weight-free motion model and the model store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from edge_agent.config.models import DetectorSettings
+from edge_agent.ports import Detector, Gate
+from edge_agent.vision.cards import search_path
+from edge_agent.vision.detector import OnnxDetector, open_onnx
+from edge_agent.vision.gate import MotionGate
+from edge_agent.vision.motion import MotionDetector
+
+__all__ = [
+    "MotionDetector",
+    "MotionGate",
+    "OnnxDetector",
+    "open_detector",
+    "open_gate",
+    "search_path",
+]
+
+
+def open_detector(settings: DetectorSettings, paths: Sequence[Path]) -> Detector:
+    """The detector that a camera asks for; ModelError names the command that fixes a problem.
+
+    A new one per camera for `motion`, which remembers; networks share their session anyway.
+    """
+    if settings.model == "motion":
+        return MotionDetector(min_score=settings.min_score)
+    return open_onnx(settings.model, paths, settings.min_score)
+
+
+def open_gate() -> Gate:
+    """A fresh gate for one camera."""
+    return MotionGate()

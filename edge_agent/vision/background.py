@@ -69,7 +69,7 @@ class Background:
             stack = np.stack(samples[-11:])
             self._mean = np.median(stack, axis=0).astype(np.float32)
             spread = np.median(np.abs(stack - self._mean).max(axis=3), axis=0)
-            self._deviation = np.clip(1.5 * spread, 1.0, 12.0).astype(np.float32)
+            self._deviation = np.clip(1.5 * spread, 1.0, 5.0).astype(np.float32)
             shape = image.shape[:2]
             self._since = np.full(shape, np.inf, np.float32)
             self._flicker = np.zeros(shape, np.float32)
@@ -97,13 +97,15 @@ class Background:
         """(H, W) the difference from which on a pixel is foreground; renewed now and then."""
         if self._limit is None or abs(self._t_s - self._limit_s) > 0.25:
             options = self._settings
-            limit = cv2.max(self._deviation * options.noise_factor, options.min_contrast)
+            limit = np.maximum(self._deviation * options.noise_factor, options.min_contrast)
             restless = 255 * min(options.restless_per_s * self._step_s, 0.4)
             limit[self._flicker > restless] = 255
             self._limit, self._limit_s = np.asarray(cv2.convertScaleAbs(limit)), self._t_s
         return self._limit
 
-    def learn(self, image: Bytes, difference: Bytes, raw: Bytes, objects: Bytes, t_s: float) -> None:
+    def learn(
+        self, image: Bytes, difference: Bytes, raw: Bytes, objects: Bytes, t_s: float
+    ) -> None:
         """Adapt to a picture.
 
         raw: 255 where the difference exceeds the threshold. objects: 255 where an object is.
@@ -112,16 +114,19 @@ class Background:
         step = max(t_s - self._t_s, 1e-3)
         self._t_s = t_s
         options = self._settings
-        rate = 1 - math.exp(-step / options.adapt_s)
-        free = cv2.bitwise_not(cv2.dilate(objects, _DISC_5))
+        age = max(t_s - self._started_s, 1.0)  # young backgrounds learn faster
+        rate = 1 - math.exp(-step / min(options.adapt_s, age))
+        # shadows and loose parts beside an object are no noise
+        hidden = cv2.bitwise_and(raw, cv2.dilate(objects, _BOX_25))
+        hidden = cv2.bitwise_or(hidden, cv2.dilate(objects, _DISC_9))
+        free = cv2.bitwise_not(hidden)
         self._note_flicker(raw, step)
         cv2.accumulateWeighted(image, self._mean, rate, mask=free)
-        cv2.accumulateWeighted(difference, self._deviation, rate, mask=free)
-        hidden = cv2.bitwise_not(free)
+        cv2.accumulateWeighted(np.minimum(difference, 30), self._deviation, rate, mask=free)
         if any(abs(g - 1) > 0.01 for g in self._gain):
             carried = _scaled(self._mean, self._gain)
             cv2.accumulateWeighted(carried, self._mean, rate, mask=hidden)
-        self._hidden = hidden
+        self._hidden = np.asarray(hidden, np.uint8)
         self._absorb_old(image, objects, t_s)
         self._watch_flood(objects, t_s)
 
@@ -184,7 +189,9 @@ class Background:
 
 def _scaled(mean: Array, gain: Gain) -> Bytes:
     """The mean picture in another light, clipped to 0..255."""
-    return np.asarray(cv2.multiply(mean, (*gain, 0.0), dtype=cv2.CV_8U), np.uint8)
+    factors: Any = (*gain, 0.0)  # the stubs know no scalars
+    return np.asarray(cv2.multiply(mean, factors, dtype=cv2.CV_8U), np.uint8)
 
 
-_DISC_5 = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
+_BOX_25 = np.ones((25, 25), np.uint8)
+_DISC_9 = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9))

@@ -27,6 +27,16 @@ ALIASES: Mapping[str, str] = {
     "vehicles": "vehicle",
 }
 
+COCO_STREET: Mapping[int, str] = {
+    0: "person",
+    1: "bicycle",
+    2: "car",
+    3: "motorcycle",
+    5: "bus",
+    7: "truck",
+}
+"""Where the street's classes stand among the 80 of COCO."""
+
 ALIKE: Mapping[str, str] = dict.fromkeys(("car", "van", "bus", "truck"), "vehicle")
 """Classes that a network gives to one and the same object: a pickup is often a car and a truck.
 

@@ -45,11 +45,10 @@ class _View:
     """One frame at working size, beside what it would look like without objects."""
 
     image: Bytes
-    grey: Bytes
-    edges_now: Bytes
-    edges_was: Bytes
     reference: Bytes
     difference: Bytes
+    edges_now: Bytes
+    edges_was: Bytes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,10 +69,12 @@ class MotionDetector:
     """
 
     is_ordered = True
-    min_score = 0.5
 
-    def __init__(self, settings: MotionSettings | None = None) -> None:
+    def __init__(
+        self, settings: MotionSettings | None = None, min_score: float | None = None
+    ) -> None:
         self.model = ModelInfo("motion", None, is_evidential=False)
+        self.min_score = 0.5 if min_score is None else min_score
         self.settings = settings or MotionSettings()
         self._size = (0, 0)
         self._restart()
@@ -93,8 +94,11 @@ class MotionDetector:
             self._background.warm_up(image, frame.t_s)
             return Detections.none(NAMES)
         view = self._view(image)
-        raw = np.asarray(cv2.compare(view.difference, self._background.threshold(), cv2.CMP_GT))
-        blobs = self._blobs(view, _whole(_without_shadow(view, raw), raw))
+        # half an edge's height more where the background has one: cameras shake a little
+        limit = cv2.addWeighted(self._background.threshold(), 1, view.edges_was, 0.5, 0)
+        raw = np.asarray(cv2.compare(view.difference, limit, cv2.CMP_GT), np.uint8)
+        body = np.asarray(cv2.morphologyEx(cv2.medianBlur(raw, 3), cv2.MORPH_CLOSE, _DISC_5))
+        blobs = self._blobs(view, _whole(_without_shadow(view, raw), body), body)
         ghosts = self._judge_ghosts(view, blobs, frame.t_s)
         real = [blob for blob in blobs if blob not in ghosts]
         objects = np.zeros_like(raw)
@@ -104,14 +108,12 @@ class MotionDetector:
 
     def _view(self, image: Bytes) -> _View:
         reference, difference = self._background.differ(image)
-        grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
-        edges_was = _edges(np.asarray(cv2.cvtColor(reference, cv2.COLOR_BGR2GRAY)))
-        return _View(image, grey, _edges(grey), edges_was, reference, difference)
+        return _View(image, reference, difference, _edges(image), _edges(reference))
 
-    def _blobs(self, view: _View, mask: Bytes) -> list[_Blob]:
+    def _blobs(self, view: _View, mask: Bytes, body: Bytes) -> list[_Blob]:
         smallest = self.settings.min_area * mask.size
         blobs = []
-        for contour in self._contours(mask):
+        for contour in self._contours(mask, body):
             x, y, w, h = cv2.boundingRect(contour)
             area = cv2.contourArea(contour)
             if w * h >= smallest and area >= 0.6 * smallest:
@@ -120,13 +122,14 @@ class MotionDetector:
                 blobs.append(_Blob(contour, Box(x, y, x + w, y + h), score))
         return blobs
 
-    def _contours(self, mask: Bytes) -> Iterable[Array]:
+    def _contours(self, mask: Bytes, body: Bytes) -> Iterable[Array]:
         """Outlines of the pieces of a mask, after parting those that only touch."""
         for contour in cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]:
-            area, hull = cv2.contourArea(contour), cv2.contourArea(cv2.convexHull(contour))
-            large = area > 8 * self.settings.min_area * mask.size
-            parts = _parted(contour) if large and area < self.settings.split_solidity * hull else []
-            yield from parts or [contour]
+            is_large = cv2.contourArea(contour) > 8 * self.settings.min_area * mask.size
+            if is_large and _solidity(contour, body) < self.settings.split_solidity:
+                yield from _parted(contour) or [contour]
+            else:
+                yield contour
 
     def _judge_ghosts(self, view: _View, blobs: Iterable[_Blob], t_s: float) -> list[_Blob]:
         """Blobs that are holes; those that stay so for a moment join the background."""
@@ -136,7 +139,7 @@ class MotionDetector:
                 continue
             since = min((s for box, s in self._suspects if iou(box, blob.box) > 0.6), default=t_s)
             if t_s - since >= self.settings.ghost_s:
-                mask = np.zeros(view.grey.shape, np.uint8)
+                mask = np.zeros(view.difference.shape, np.uint8)
                 cv2.drawContours(mask, [blob.contour], -1, 255, cv2.FILLED)
                 self._background.absorb(view.image, cv2.dilate(mask, _DISC_5) > 0)
                 ghosts.append(blob)
@@ -149,7 +152,7 @@ class MotionDetector:
         """True when the outline is an edge of the background but not of the picture."""
         top, left = max(0, int(blob.box.y1) - 2), max(0, int(blob.box.x1) - 2)
         part = np.s_[top : int(blob.box.y2) + 2, left : int(blob.box.x2) + 2]
-        line = np.zeros(view.grey[part].shape, np.uint8)
+        line = np.zeros(view.difference[part].shape, np.uint8)
         cv2.drawContours(line, [blob.contour], -1, 255, 3, offset=(-left, -top))
         now = view.edges_now[part][line > 0].astype(np.int16)
         was = view.edges_was[part][line > 0].astype(np.int16)
@@ -201,18 +204,21 @@ def _parted(contour: Array) -> list[Array]:
     body = np.zeros((h + 2, w + 2), np.uint8)
     cv2.drawContours(body, [contour], -1, 255, cv2.FILLED, offset=(1 - x, 1 - y))
     depth = cv2.distanceTransform(body, cv2.DIST_L2, 3)
-    core = np.asarray(depth > 0.55 * depth.max(), np.uint8)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(core)
-    areas = stats[1:, cv2.CC_STAT_AREA]
-    if count < 3 or np.sort(areas)[-2] < 0.2 * areas.max():
+    for level in (0.6, 0.7, 0.8):
+        core = np.asarray(depth > level * depth.max(), np.uint8)
+        count, labels, stats, _ = cv2.connectedComponentsWithStats(core)
+        areas = stats[1:, cv2.CC_STAT_AREA]
+        if count > 2 and np.sort(areas)[-2] > 0.4 * areas.max():
+            break
+    else:
         return []
     _, nearest = cv2.distanceTransformWithLabels(1 - core, cv2.DIST_L2, 3)
     parts = []
-    for label in 1 + np.flatnonzero(areas >= 0.2 * areas.max()):
+    for label in 1 + np.flatnonzero(areas > 0.4 * areas.max()):
         seeds = np.unique(nearest[labels == label])
         part = np.asarray(np.isin(nearest, seeds) & (body > 0), np.uint8)
         found = cv2.findContours(part, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]
-        parts.append(max(found, key=cv2.contourArea) + (x - 1, y - 1))
+        parts.append(np.add(max(found, key=cv2.contourArea), (x - 1, y - 1)))
     return parts
 
 
@@ -238,22 +244,32 @@ def _without_shadow(view: _View, raw: Bytes) -> Bytes:
     return solid
 
 
-def _whole(solid: Bytes, raw: Bytes) -> Bytes:
+def _solidity(contour: Array, body: Bytes) -> float:
+    """Which share of an outline's convex hull is foreground, shadow included."""
+    hull = cv2.convexHull(contour)
+    x, y, w, h = cv2.boundingRect(hull)
+    inside = np.zeros((h, w), np.uint8)
+    cv2.drawContours(inside, [hull], -1, 255, cv2.FILLED, offset=(-x, -y))
+    filled = cv2.countNonZero(cv2.bitwise_and(inside, body[y : y + h, x : x + w]))
+    return filled / max(cv2.countNonZero(inside), 1)
+
+
+def _whole(solid: Bytes, body: Bytes) -> Bytes:
     """Objects without specks and gaps.
 
     Parts of a dark car look like shadow; they are given back where solid parts lie around them.
     """
-    body = cv2.morphologyEx(cv2.medianBlur(raw, 3), cv2.MORPH_CLOSE, _DISC_5)
-    mask = cv2.morphologyEx(cv2.medianBlur(solid, 3), cv2.MORPH_CLOSE, _BOX_15)
+    mask = cv2.morphologyEx(cv2.medianBlur(solid, 3), cv2.MORPH_CLOSE, _BOX_11)
     mask = cv2.morphologyEx(cv2.bitwise_and(mask, body), cv2.MORPH_OPEN, _DISC_5)
     return np.asarray(mask, np.uint8)
 
 
-def _edges(grey: Array) -> Bytes:
-    """Local contrast: brightest minus darkest neighbour."""
-    return np.asarray(cv2.morphologyEx(grey, cv2.MORPH_GRADIENT, _BOX_3), np.uint8)
+def _edges(image: Bytes) -> Bytes:
+    """Local contrast: brightest minus darkest neighbour, in whichever channel shows most."""
+    b, g, r = cv2.split(cv2.morphologyEx(image, cv2.MORPH_GRADIENT, _BOX_3))
+    return np.asarray(cv2.max(cv2.max(b, g), r), np.uint8)
 
 
 _BOX_3 = np.ones((3, 3), np.uint8)
 _DISC_5 = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
-_BOX_15 = np.ones((15, 15), np.uint8)
+_BOX_11 = np.ones((11, 11), np.uint8)

@@ -62,7 +62,8 @@ class Session:
             raise ModelError(f"model file {path}: expected one 4-dimensional input, found {found}")
         self._input = inputs[0].name
         self.input_shape: tuple[int | None, ...] = _fixed(inputs[0].shape)
-        self.input_dtype = "uint8" if inputs[0].type == "tensor(uint8)" else "float32"
+        kind = inputs[0].type.removeprefix("tensor(").removesuffix(")")
+        self.input_dtype = "float32" if kind == "float" else kind
         self.output_shapes = tuple(_fixed(o.shape) for o in self._ort.get_outputs())
         self.metadata: Mapping[str, str] = self._ort.get_modelmeta().custom_metadata_map
 
@@ -80,8 +81,8 @@ class Session:
 
 
 @lru_cache(maxsize=8)
-def open_session(path: Path, sha256: str) -> Session:  # noqa: ARG001  (the content is the key)
-    """The session of a weight file; the same one for everybody who asks for the same content."""
+def open_session(path: Path, sha256: str) -> Session:
+    """The session of a weight file; the same one for everybody who asks for that content."""
     return Session(path)
 
 
@@ -111,7 +112,7 @@ def metadata_size(session: Session) -> tuple[int, int] | None:
     return None
 
 
-def _literal(session: Session, key: str) -> Any:
+def _literal(session: Session, key: str) -> object:
     try:
         return ast.literal_eval(session.metadata.get(key, "None"))
     except (ValueError, SyntaxError) as error:
@@ -128,4 +129,3 @@ def _fixed(shape: list[Any]) -> tuple[int | None, ...]:
 
 def _first_line(error: BaseException) -> str:
     return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-

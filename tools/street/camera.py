@@ -29,8 +29,8 @@ class Camera:
         """Rows: right, up and forward of the camera in the world, shape (3, 3)."""
         yaw, pitch = np.radians((self.yaw_deg, self.pitch_deg))
         right = np.array([np.cos(yaw), np.sin(yaw), 0.0])
-        ahead = np.array([-np.sin(yaw) * np.cos(pitch), np.cos(yaw) * np.cos(pitch)] + [0.0])
-        ahead[2] = -np.sin(pitch)
+        level = np.array([-np.sin(yaw), np.cos(yaw), 0.0])
+        ahead = level * np.cos(pitch) - [0.0, 0.0, np.sin(pitch)]
         return np.stack([right, np.cross(right, ahead), ahead])
 
     def project(self, points: Array) -> Array:

@@ -8,7 +8,7 @@ import numpy as np
 
 from .mesh import Array, Mesh, box, ellipsoid, grid, joined, pictured_quad, tube
 
-PAINT, WHEEL, PLATE, PLAIN, TRIM = 0.0, 1.0, 2.0, 3.0, 4.0
+PAINT, WHEEL, PLATE, PLAIN, TRIM, SHELL = 0.0, 1.0, 2.0, 3.0, 4.0, 5.0
 PLATE_SIZE_M = (0.56, 0.13)
 
 Outline = tuple[tuple[float, float], ...]
@@ -204,7 +204,7 @@ def fittings(model: Model, layer: float) -> Mesh:
     for side in (-1, 1):
         at = (side * (wide + 0.09), mirror_y, model.belt + 0.07)
         foot = (side * (wide - 0.06), mirror_y, model.belt + 0.03)
-        parts.append(ellipsoid(at, (0.1, 0.055, 0.075), TRIM, (0.03, 0.03, 0.03)))
+        parts.append(ellipsoid(at, (0.095, 0.06, 0.068), SHELL, (1, 1, 1)))
         parts.append(tube(foot, at, (0.035, 0.03), TRIM, (0.03, 0.03, 0.03)))
         for y in (model.pillars[0] + 0.16, model.pillars[1] + 0.12):
             x = side * float(_half_width(model, np.array(y), np.array(model.belt - 0.1)))

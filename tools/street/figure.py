@@ -36,7 +36,7 @@ def person(step: float, coat: Colour, trousers: Colour) -> Mesh:
             tube(hip, mid, (0.092, 0.066), PLAIN, trousers),
             ellipsoid(mid, (0.066, 0.066, 0.066), PLAIN, trousers),
             tube(mid, foot, (0.064, 0.047), PLAIN, trousers),
-            ellipsoid(foot + [0, 0.06, -0.03], (0.045, 0.125, 0.045), PLAIN, shoe),
+            ellipsoid(foot + np.array([0, 0.06, -0.03]), (0.045, 0.125, 0.045), PLAIN, shoe),
         ]
         bend = -0.42 * np.sin(step) * side
         shoulder, elbow, hand = _limb(

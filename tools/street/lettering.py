@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageChops, ImageDraw, ImageFont
 
 from .scene import SIGNS
 
@@ -35,7 +35,11 @@ def plate(text: str) -> NDArray[np.uint8]:
     draw.rectangle((6, 6, 50, 113), fill="#16407f")
     _text(picture, "E", (14, 70, 42, 104), "#f2f2f2")
     draw.ellipse((16, 18, 40, 42), outline="#e8c63a", width=4)
-    _text(picture, text, (66, 22, 494, 98), "#101012")
+    wide = Image.new("RGB", (900, 120), "#e9e9e4")
+    _text(wide, text, (8, 8, 892, 112), "#101012")
+    ink = ImageChops.difference(wide, Image.new("RGB", wide.size, "#e9e9e4")).getbbox()
+    letters = wide.crop(ink).resize((424, 82), Image.Resampling.LANCZOS)  # tall and narrow
+    picture.paste(letters, (68, 19))
     return np.asarray(picture)
 
 

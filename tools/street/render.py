@@ -15,10 +15,11 @@ from .figure import person
 from .lettering import PLATE_PX, SIGN_PX, plate, shop_signs
 from .mesh import Array, Mesh
 from .scene import SUN, ZONE_X, ZONE_Y, street
-from .story import ACTORS, Actor, Pose
+from .story import ACTORS, STRIDE_M, Actor, Pose
 
 SIZE = (WIDTH, HEIGHT)
-STRIDE_M = 1.42
+Shape = moderngl.VertexArray
+Value = bytes | float | tuple[float, ...]
 MAX_FOOTPRINTS = 12
 
 
@@ -43,7 +44,8 @@ class Renderer:
     """Draws frames of the story; needs OpenGL 3.3 (a software one will do)."""
 
     def __init__(self, seed: int, passes: int = 16) -> None:
-        self._gl: Any = moderngl.create_context(standalone=True, backend="egl")
+        settings: Any = {"standalone": True, "backend": "egl"}
+        self._gl = moderngl.create_context(**settings)
         self._gl.gc_mode = "auto"
         self._camera = Camera()
         self._sources = resources.files(__package__) / "shaders"
@@ -51,32 +53,34 @@ class Renderer:
         self._actor = self._program("object.vert", "actor.frag")
         self._ground = self._program("screen.vert", "ground.frag")
         self._develop = self._program("screen.vert", "develop.frag")
-        self._shade = self._gl.program(self._text("shadow.vert"), fragment_shader=self._text("shadow.frag"))
-        self._shadow_size = 2048
-        self._moving = self._shadow_map(self._shadow_size)
+        self._shade = self._gl.program(
+            self._text("shadow.vert"), fragment_shader=self._text("shadow.frag")
+        )
+        self._moving, self._moving_depth = self._shadow_map(2048)
         self._sun = sun_matrix(SUN, np.array([-19, 6, 0.0]), np.array([8, 44, 2.4]))
         self._targets()
         self._stills(seed, passes)
-        self._casts: dict[str, list[tuple[Any, Any, Any]]] = {}
+        self._casts: dict[str, list[tuple[Shape, Shape]]] = {}
         self._load_actors()
 
     def _text(self, name: str) -> str:
         return (self._sources / name).read_text(encoding="utf-8")
 
-    def _program(self, vertex: str, fragment: str) -> Any:
+    def _program(self, vertex: str, fragment: str) -> moderngl.Program:
         head = "#version 330\n" + self._text("common.glsl")
         return self._gl.program(self._text(vertex), fragment_shader=head + self._text(fragment))
 
-    def _shadow_map(self, size: int) -> Any:
+    def _shadow_map(self, size: int) -> tuple[moderngl.Framebuffer, moderngl.Texture]:
         depth = self._gl.depth_texture((size, size))
         depth.compare_func = "<="
         depth.repeat_x = depth.repeat_y = False
-        return self._gl.framebuffer(depth_attachment=depth)
+        return self._gl.framebuffer(depth_attachment=depth), depth
 
     def _targets(self) -> None:
         gl = self._gl
         self._many = gl.framebuffer(
-            [gl.renderbuffer(SIZE, 4, samples=4, dtype="f2")], gl.depth_renderbuffer(SIZE, samples=4)
+            [gl.renderbuffer(SIZE, 4, samples=4, dtype="f2")],
+            gl.depth_renderbuffer(SIZE, samples=4),
         )
         self._light = gl.texture(SIZE, 4, dtype="f2")
         self._single = gl.framebuffer([self._light])
@@ -85,7 +89,7 @@ class Renderer:
         self._ground_vao = gl.vertex_array(self._ground, [(corners, "2f", "in_position")])
         self._develop_vao = gl.vertex_array(self._develop, [(corners, "2f", "in_position")])
 
-    def _upload(self, mesh: Mesh, program: Any) -> tuple[Any, Any]:
+    def _upload(self, mesh: Mesh, program: moderngl.Program) -> tuple[Shape, Shape]:
         """Vertex arrays for the picture and for the shadow map."""
         vertices = self._gl.buffer(mesh.vertices.astype("f4").tobytes())
         triangles = self._gl.buffer(mesh.triangles.astype("i4").tobytes())
@@ -96,7 +100,9 @@ class Renderer:
         )
         return full, shadow
 
-    def _textures(self, pictures: NDArray[np.uint8], size: tuple[int, int]) -> Any:
+    def _textures(
+        self, pictures: NDArray[np.uint8], size: tuple[int, int]
+    ) -> moderngl.TextureArray:
         array = self._gl.texture_array((*size, len(pictures)), 3, pictures.tobytes())
         array.build_mipmaps()
         array.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
@@ -104,10 +110,11 @@ class Renderer:
         array.repeat_x = array.repeat_y = False
         return array
 
-    def _put(self, program: Any, **values: Any) -> None:
+    def _put(self, program: moderngl.Program, **values: Value) -> None:
+        """Sets uniforms; those that the compiler found unused are left out."""
         for name, value in values.items():
-            if name in program:
-                uniform = program[name]
+            uniform = program.get(name, None)
+            if isinstance(uniform, moderngl.Uniform):
                 if isinstance(value, bytes):
                     uniform.write(value)
                 else:
@@ -119,11 +126,11 @@ class Renderer:
         mesh = street(seed)
         full, shadow = self._upload(mesh, self._street)
         from_sun = sun_matrix(SUN, np.array([-30, 0, 0.0]), np.array([12, 50, 10.5]))
-        static_map = self._shadow_map(4096)
+        static_map, static_depth = self._shadow_map(4096)
         self._cast_shadows(static_map, from_sun, [(shadow, np.eye(4))])
         targets = [gl.texture(SIZE, 4, dtype="f4") for _ in range(3)]
         screen = gl.framebuffer(targets, gl.depth_renderbuffer(SIZE))
-        static_map.depth_attachment.use(0)
+        static_depth.use(0)
         signs = self._textures(shop_signs(), SIGN_PX)
         signs.use(1)
         self._put(
@@ -139,8 +146,8 @@ class Renderer:
             self._put(self._street, to_clip=_raw(camera.matrix(shift)))
             full.render()
             if i < passes:
-                for total, target in zip(sums, targets, strict=False):
-                    total += np.frombuffer(target.read(), "f4").reshape(HEIGHT, WIDTH, 4)
+                for k, target in enumerate(targets[:2]):
+                    sums[k] += np.frombuffer(target.read(), "f4").reshape(HEIGHT, WIDTH, 4)
         self._ambient, self._sunlight = (
             gl.texture(SIZE, 4, (total / passes).astype("f4").tobytes(), dtype="f4")
             for total in sums
@@ -155,9 +162,11 @@ class Renderer:
         for layer, actor in enumerate(cars):
             assert actor.model
             shells = (body(actor.model), fittings(actor.model, layer), wheel(actor.model))
-            self._casts[actor.name] = [(*self._upload(m, self._actor), None) for m in shells]
+            self._casts[actor.name] = [self._upload(m, self._actor) for m in shells]
 
-    def _cast_shadows(self, target: Any, from_sun: Array, things: list[tuple[Any, Array]]) -> None:
+    def _cast_shadows(
+        self, target: moderngl.Framebuffer, from_sun: Array, things: list[tuple[Shape, Array]]
+    ) -> None:
         target.use()
         target.clear(depth=1.0)
         self._gl.enable(moderngl.DEPTH_TEST)
@@ -180,7 +189,7 @@ class Renderer:
                 places.append(model_matrix(pose) @ at @ turn)
         return places
 
-    def _things(self, actor: Actor, pose: Pose) -> list[tuple[Any, Any, Array]]:
+    def _things(self, actor: Actor, pose: Pose) -> list[tuple[Shape, Shape, Array]]:
         """Every mesh of an actor with its place: (picture, shadow, matrix)."""
         matrix = model_matrix(pose)
         if actor.model is None:
@@ -191,7 +200,7 @@ class Renderer:
             return [(*self._upload(mesh, self._actor), matrix)]
         shell, fitting, rim = self._casts[actor.name]
         spots = self._wheels(actor, pose)
-        return [(*shell[:2], matrix), (*fitting[:2], matrix), *((*rim[:2], s) for s in spots)]
+        return [(*shell, matrix), (*fitting, matrix), *((*rim, spot) for spot in spots)]
 
     def frame(self, t_s: float, exposure: float = 0.82) -> NDArray[np.uint8]:
         """The noise-free picture at a time of the story, (H, W, 3) RGB."""
@@ -222,7 +231,7 @@ class Renderer:
         self._gl.enable(moderngl.DEPTH_TEST)
         for unit, texture in enumerate((self._ambient, self._sunlight, self._place)):
             texture.use(unit)
-        self._moving.depth_attachment.use(3)
+        self._moving_depth.use(3)
         self._put(
             self._ground, ambient_map=0, sun_map=1, place_map=2, moving_map=3, count=len(cast),
             from_sun=_raw(self._sun), to_clip=_raw(self._camera.matrix()),
@@ -230,7 +239,9 @@ class Renderer:
         )  # fmt: skip
         self._ground_vao.render()
 
-    def _draw_actors(self, drawn: list[tuple[Actor, list[tuple[Any, Any, Array]]]], t_s: float) -> None:
+    def _draw_actors(
+        self, drawn: list[tuple[Actor, list[tuple[Shape, Shape, Array]]]], t_s: float
+    ) -> None:
         self._plates.use(0)
         self._put(
             self._actor, plates=0, moving_map=3, from_sun=_raw(self._sun), sun_dir=tuple(SUN),
@@ -244,7 +255,7 @@ class Renderer:
                 full.render()
 
 
-def _appearance(actor: Actor, t_s: float) -> dict[str, Any]:
+def _appearance(actor: Actor, t_s: float) -> dict[str, Value]:
     model = actor.model
     assert model
     return {

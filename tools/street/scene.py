@@ -116,7 +116,9 @@ def _buildings(dice: np.random.Generator) -> Mesh:
 
 def _tree(foot: tuple[float, float], dice: np.random.Generator) -> Mesh:
     x, y = foot
-    pit = box((x - 0.55, y - 0.55, 0), (x + 0.55, y + 0.55, KERB_Z + 0.01), BARK, (0.06, 0.045, 0.03))
+    pit = box(
+        (x - 0.55, y - 0.55, 0), (x + 0.55, y + 0.55, KERB_Z + 0.01), BARK, (0.06, 0.045, 0.03)
+    )
     bark = (0.12, 0.09, 0.065)
     parts = [pit, tube((x, y, 0.1), (x + 0.06, y, 3.2), (0.15, 0.1), BARK, bark)]
     for angle in np.linspace(0.4, 6.0, 5):
@@ -142,9 +144,7 @@ def _street_furniture() -> Mesh:
         parts.append(tube((-9.75, y, 0), (-9.75, y, 1.0), (0.06, 0.06), PLAIN, green))
         parts.append(ellipsoid((-9.75, y, 1.0), (0.075, 0.075, 0.075), PLAIN, green))
     parts.append(tube((0.42, 22.9, 0), (0.42, 22.9, 2.75), (0.03, 0.03), PLAIN, steel))
-    parts.append(
-        pictured_quad((0.14, 22.86, 2.02), (0.56, 0, 0), (0, 0, 0.7), SIGN, NO_STOPPING)
-    )
+    parts.append(pictured_quad((0.14, 22.86, 2.02), (0.56, 0, 0), (0, 0, 0.7), SIGN, NO_STOPPING))
     parts.append(box((-11.9, 26.0, 0.12), (-11.45, 26.5, 1.05), PLAIN, green))
     parts.append(box((0.55, 24.6, 0.12), (0.95, 25.0, 1.0), PLAIN, green))
     for y in (20.6, 21.0, 21.4):

@@ -11,6 +11,8 @@ from .cars import ESTATE, HATCH, SALOON, VAN, Model
 from .mesh import Array
 
 SECONDS = 65.0
+STRIDE_M = 1.42
+"""Two steps of a walker."""
 Shape = tuple[tuple[float, float], ...]
 
 STEADY: Shape = ((0, 1), (1, 1))
@@ -109,23 +111,27 @@ class Actor:
 
     def lamps(self, t_s: float) -> tuple[float, float, float, float]:
         """Brake, reverse, indicator (sign = side) and head lamps, 0 to 1."""
-        leg = [leg for leg in self.legs if leg.begin_s <= t_s][-1]
-        pose = leg.at(t_s)
-        is_halted = t_s >= leg.end_s
-        stays = len(self.legs) > 1 and any(n.begin_s - leg.end_s > 5 for n in self.legs[1:])
-        brake = pose.accelerating < -0.6 or (is_halted and (not stays or t_s < leg.end_s + 1.2))
-        blink = 1.0 if (t_s * 1.5) % 1 < 0.5 else 0.0
-        side = 0.0
-        if len(self.legs) > 1:
-            side = -1.0 if leg is self.legs[-1] and t_s < leg.begin_s + 3 else 1.0
-            side = 0.0 if (leg is self.legs[-1] and t_s > leg.begin_s + 3) else side
-            side = 0.0 if is_halted and stays and t_s > leg.end_s + 1.0 else side
-        is_backing = leg.is_reversing and not is_halted
-        return (float(brake), float(is_backing), side * blink, 0.0 if len(self.legs) > 1 else 0.5)
+        number = max(i for i, leg in enumerate(self.legs) if leg.begin_s <= t_s)
+        leg, pose = self.legs[number], self.legs[number].at(t_s)
+        is_through = len(self.legs) == 1
+        is_leaving = not is_through and number == len(self.legs) - 1
+        halted_s = t_s - leg.end_s  # above 0: standing until the next leg
+        is_braking = pose.accelerating < -0.6 or 0 <= halted_s < 1.2
+        is_signalling = t_s < leg.begin_s + 3 if is_leaving else halted_s < 1
+        is_blink = is_signalling and not is_through and (t_s * 1.5) % 1 < 0.5
+        return (
+            float(is_braking),
+            float(leg.is_reversing and halted_s < 0),
+            (-1.0 if is_leaving else 1.0) * is_blink,
+            0.5 if is_through else 0.0,
+        )
 
 
 _UP = ((-4.25, -9.0), (-4.25, 33.2), (-4.0, 37.0))
 _DOWN = ((-7.55, 33.0), (-7.55, -6.0))
+_TO_LEFT = (*_UP[:2], (-4.2, 40.6), (-18, 40.6))
+_FROM_LEFT = ((-18, 37), (-7.9, 37.0), *_DOWN)
+_FROM_RIGHT = ((13, 40.6), (-7.2, 40.6), *_DOWN)
 
 OFFENDER = Actor(
     "offender",
@@ -138,37 +144,64 @@ OFFENDER = Actor(
             PULL_OUT,
         ),
     ),
-    (0.018, 0.055, 0.17),
+    (0.012, 0.032, 0.095),
     SALOON,
     "EA 417 KV",
 )
+SHORT_STOP = Actor(
+    "short stop",
+    (
+        Leg((49.0, 54.4), ((-4.2, -9), (-4.2, 8), (-1.25, 16.5), (-1.25, 19.2)), BRAKE),
+        Leg(
+            (60.4, 66.4),
+            ((-1.25, 19.2), (-1.25, 20), (-4.2, 27), (-4.2, 33.2), (-4, 37), (9, 37)),
+            PULL_OUT,
+        ),
+    ),
+    (0.33, 0.28, 0.21),
+    HATCH,
+    "EF 046 RB",
+)
+CROSSING_WALKER = Actor(
+    "crossing walker",
+    (
+        Leg(
+            (30.5, 53.0),
+            ((-10.9, 16.5), (-10.9, 30.4), (1.5, 30.5), (1.7, 34.2), (7.5, 34.2)),
+            round_m=0.6,
+        ),
+    ),
+    (0.40, 0.06, 0.05),
+)
+LEFT_WALKER = Actor(
+    "left walker",
+    (Leg((13.0, 30.0), ((-15, 34.8), (-11.4, 34.2), (-11.3, 14.0)), round_m=0.6),),
+    (0.05, 0.12, 0.16),
+    trousers=(0.12, 0.10, 0.07),
+)
+
+
+def _passing(
+    name: str, leg: Leg, what: tuple[Model, str], paint: tuple[float, float, float]
+) -> Actor:
+    return Actor(name, (leg,), paint, *what)
+
+
 ACTORS = (
     OFFENDER,
-    Actor("red hatchback", (Leg((14.0, 22.0), ((-18, 37), (-7.9, 37.0), *_DOWN), OUT_OF_JUNCTION),),
-          (0.36, 0.02, 0.018), HATCH, "EC 280 LM"),
-    Actor("delivery van", (Leg((18.6, 26.6), (*_UP, (14, 37)), INTO_JUNCTION),),
-          (0.62, 0.62, 0.60), VAN, "EV 655 DH"),
-    Actor("grey saloon", (Leg((26.0, 34.0), ((13, 40.6), (-7.2, 40.6), *_DOWN), OUT_OF_JUNCTION),),
-          (0.20, 0.205, 0.21), SALOON, "EB 902 TN"),
-    Actor("green estate", (Leg((31.2, 39.2), (*_UP[:2], (-4.2, 40.6), (-18, 40.6)), INTO_JUNCTION),),
-          (0.03, 0.085, 0.05), ESTATE, "ED 318 PA"),
-    Actor("yellow hatchback", (Leg((36.4, 44.4), ((-18, 37), (-7.9, 37.0), *_DOWN), OUT_OF_JUNCTION),),
-          (0.60, 0.36, 0.03), HATCH, "EA 771 SC"),
-    Actor(
-        "short stop",
-        (
-            Leg((49.0, 54.4), ((-4.2, -9), (-4.2, 8), (-1.25, 16.5), (-1.25, 19.2)), BRAKE),
-            Leg((60.4, 66.4), ((-1.25, 19.2), (-1.25, 20), (-4.2, 27), (-4.2, 33.2), (-4, 37), (9, 37)),
-                PULL_OUT),
-        ),
-        (0.50, 0.50, 0.49), HATCH, "EF 046 RB",
-    ),
-    Actor("white saloon", (Leg((55.0, 63.0), ((-18, 37), (-7.9, 37.0), *_DOWN), OUT_OF_JUNCTION),),
-          (0.55, 0.55, 0.53), SALOON, "EB 133 WG"),
-    Actor("crossing walker",
-          (Leg((30.5, 53.0), ((-10.9, 16.5), (-10.9, 30.4), (1.5, 30.5), (1.7, 34.2), (7.5, 34.2)),
-               round_m=0.6),),
-          (0.40, 0.06, 0.05)),
-    Actor("left walker", (Leg((13.0, 30.0), ((-15, 34.8), (-11.4, 34.2), (-11.3, 14.0)), round_m=0.6),),
-          (0.05, 0.12, 0.16), trousers=(0.12, 0.10, 0.07)),
+    _passing("red hatchback", Leg((14.0, 22.0), _FROM_LEFT, OUT_OF_JUNCTION), (HATCH, "EC 280 LM"),
+             (0.26, 0.014, 0.012)),
+    _passing("delivery van", Leg((18.6, 26.6), (*_UP, (14, 37)), INTO_JUNCTION), (VAN, "EV 655 DH"),
+             (0.50, 0.50, 0.485)),
+    _passing("grey saloon", Leg((26.0, 34.0), _FROM_RIGHT, OUT_OF_JUNCTION), (SALOON, "EB 902 TN"),
+             (0.20, 0.205, 0.21)),
+    _passing("green estate", Leg((31.2, 39.2), _TO_LEFT, INTO_JUNCTION), (ESTATE, "ED 318 PA"),
+             (0.03, 0.085, 0.05)),
+    _passing("yellow hatchback", Leg((36.4, 44.4), _FROM_LEFT, OUT_OF_JUNCTION),
+             (HATCH, "EA 771 SC"), (0.52, 0.27, 0.02)),
+    SHORT_STOP,
+    _passing("white saloon", Leg((55.0, 63.0), _FROM_LEFT, OUT_OF_JUNCTION), (SALOON, "EB 133 WG"),
+             (0.46, 0.46, 0.45)),
+    CROSSING_WALKER,
+    LEFT_WALKER,
 )  # fmt: skip

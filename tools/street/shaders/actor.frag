@@ -21,6 +21,7 @@ float line(float v, float at, float half_width) {
     float w = max(fwidth(v), 1e-4);
     return (1.0 - smoothstep(half_width, half_width + w, abs(v - at))) * clamp(half_width * 2.0 / w, 0.0, 1.0);
 }
+float within(float v, float low, float high, float soft) { return edge(v, low, soft) * (1.0 - edge(v, high, soft)); }
 struct Surface { vec3 colour; float gloss; vec3 glow; };
 
 float glazed(float u, float a, float inset) {
@@ -31,7 +32,7 @@ float glazed(float u, float a, float inset) {
         return max(front, rear);
     }
     float side = edge(place.z, dims.z + 0.02, soft) * edge(inset, 0.085, soft);
-    side *= edge(place.y, panes.z, 0.012) * (1.0 - edge(u, 4.98, 0.3) * (1.0 - edge(u, 5.0, 0.3)) * 0.0);
+    side *= edge(place.y, panes.z, 0.012);
     return side;
 }
 Surface body(float u, float a, float inset) {
@@ -71,19 +72,26 @@ Surface body(float u, float a, float inset) {
     float tall = edge(place.z, axles.z, 0.006) * (1.0 - edge(place.z, axles.w, 0.006));
     float wide = dims.y * (axles.w - axles.z > 0.4 ? 0.86 : 0.66);
     float lamp = back * tall * edge(abs(place.x), wide - 0.06 * (place.z - axles.z) / (axles.w - axles.z), 0.008);
-    float ribs = 0.75 + 0.5 * step(0.5, fract(place.z * 22.0));
-    float amber = lamp * (1.0 - edge(place.z, mix(axles.z, axles.w, 0.3), 0.005));
-    float clear = lamp * edge(place.z, mix(axles.z, axles.w, 0.3), 0.005) * (1.0 - edge(place.z, mix(axles.z, axles.w, 0.52), 0.005));
-    vec3 lens = mix(vec3(0.30, 0.012, 0.012), vec3(0.42, 0.30, 0.22), clamp(clear, 0.0, 1.0));
-    lens = mix(lens, vec3(0.40, 0.14, 0.02), clamp(amber, 0.0, 1.0));
-    s.colour = mix(s.colour, lens * ribs, lamp);
-    float red = lamp * (1.0 - clear) * (1.0 - amber);
+    float share = (place.z - axles.z) / (axles.w - axles.z);
+    float ribs = 0.8 + 0.4 * smoothstep(0.35, 0.65, abs(fract(place.x * 30.0) - 0.5) * 2.0);
+    float inner = within(share, 0.16, 0.50, 0.02) * edge(abs(place.x), wide + 0.05, 0.006);
+    float amber = lamp * inner * edge(abs(place.x), wide + 0.13, 0.004);
+    float clear = lamp * inner * (1.0 - edge(abs(place.x), wide + 0.13, 0.004));
+    vec3 lens = mix(vec3(0.17, 0.006, 0.008), vec3(0.30, 0.27, 0.26), clear);
+    lens = mix(lens, vec3(0.26, 0.09, 0.02), amber) * ribs;
+    float rim = lamp * (1.0 - within(share, 0.05, 0.95, 0.01));
+    s.colour = mix(s.colour, mix(lens, vec3(0.02), rim), lamp);
+    float red = lamp * (1.0 - inner);
     s.glow += red * lamps.x * vec3(2.6, 0.16, 0.10) + clear * lamps.y * vec3(2.2, 2.1, 1.9);
-    s.glow += amber * abs(lamps.z) * step(0.0, place.x * lamps.z) * vec3(2.6, 1.0, 0.1);
+    s.glow += amber * abs(lamps.z) * step(0.0, place.x * lamps.z) * vec3(3.2, 1.2, 0.1);
     float third = back * line(u, rear_glass.x - 0.03, 0.035) * step(abs(place.x), 0.2) * step(abs(a), 1.0);
     s.glow += third * lamps.x * vec3(2.2, 0.12, 0.08);
     float strip = back * edge(place.z, 0.40, 0.005) * (1.0 - edge(place.z, 0.47, 0.005));
     s.colour = mix(s.colour, vec3(0.03), strip * 0.9);
+    float dots = back * edge(place.z, 0.33, 0.004) * (1.0 - edge(place.z, 0.375, 0.004)) * edge(abs(place.x), 0.55, 0.005) * (1.0 - edge(abs(place.x), 0.72, 0.005));
+    s.colour = mix(s.colour, vec3(0.25, 0.01, 0.01), dots);
+    float badge = back * line(length((place.xz - vec2(0.0, axles.w - 0.02)) * vec2(1.0, 1.0)), 0.022, 0.007) * step(abs(a), 1.0);
+    s.colour = mix(s.colour, vec3(0.22), badge * step(7.9, u));
     // head lamps
     float ahead = step(half_length - 0.5, place.y);
     float head = ahead * edge(place.z, 0.60, 0.006) * (1.0 - edge(place.z, 0.60 + 0.24 * smoothstep(0.3, 0.9, abs(place.x)), 0.006)) * edge(abs(place.x), 0.47, 0.008);
@@ -111,7 +119,8 @@ void main() {
         float holes = edge(r, 0.22, 0.02) * (1.0 - edge(r, 0.60, 0.02)) * (1.0 - edge(spoke, 0.45, 0.08));
         s.colour = mix(vec3(0.018), mix(vec3(0.34, 0.35, 0.36), vec3(0.02), holes), rim);
         s.gloss = rim * 0.5 * (1.0 - holes);
-    } else if (part == 2) s.colour = pow(texture(plates, extra).rgb, vec3(2.2)) * 0.62;
+    } else if (part == 5) s = Surface(paint, 0.9, vec3(0.0));
+    else if (part == 2) s.colour = pow(texture(plates, extra).rgb, vec3(2.2)) * 0.62;
     else if (part == 4) s.gloss = 0.8;
     float lit = sunlit(moving_map, from_sun, world + n * 0.05, 0.0010);
     float ndl = max(dot(n, sun_dir), 0.0) * lit;

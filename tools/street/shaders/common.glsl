@@ -1,6 +1,6 @@
 // Noise, sky and light that every pass shares. Linear colours, metres, z up.
 uniform vec3 sun_dir;
-const vec3 SUN = vec3(3.1, 2.85, 2.45);
+const vec3 SUN = vec3(2.75, 2.53, 2.2);
 
 float hash(vec2 p) {
     uvec2 q = uvec2(ivec2(floor(p)) + 32768) * uvec2(1597334673u, 3812015801u);
@@ -25,8 +25,10 @@ vec3 surroundings(vec3 d) {
     vec3 sky = mix(vec3(0.95, 1.0, 1.05), vec3(0.30, 0.47, 0.78), sqrt(clamp(d.z, 0.0, 1.0)));
     sky = mix(sky, vec3(1.15), smoothstep(0.5, 0.75, fbm(d.xy / (d.z + 0.35) * 1.7 + 4.0)) * 0.7);
     vec3 wall = mix(vec3(0.34, 0.29, 0.25), vec3(0.45, 0.43, 0.40), hash(vec2(floor(round_ * 2.4), 1.0)));
-    vec2 pane = fract(vec2(round_ * 14.0, d.z * 11.0));
-    wall *= mix(1.0, 0.35, step(0.3, pane.x) * step(0.35, pane.y));
+    vec2 pane = abs(fract(vec2(round_ * 9.0, d.z * 8.0)) - 0.5);
+    vec2 wide = 0.12 + 0.5 * fwidth(vec2(round_ * 9.0, d.z * 8.0));
+    vec2 opening = smoothstep(0.3 + wide, 0.3 - wide, pane);
+    wall *= 1.0 - 0.45 * opening.x * opening.y * clamp(1.5 - 2.0 * wide.y, 0.0, 1.0);
     vec3 up = mix(wall, sky, smoothstep(roof - 0.01, roof + 0.02, d.z));
     vec3 road = vec3(0.17, 0.17, 0.175);
     return mix(road, up, smoothstep(-0.03, 0.03, d.z));

@@ -1,0 +1,37 @@
+"""Arguments that several commands take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from edge_agent.errors import UsageError
+
+
+class Moment(click.ParamType[datetime]):
+    """A moment such as `2026-05-13T09:49:12Z`; without a zone it is UTC."""
+
+    name = "moment"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        try:
+            moment = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is not a time; write 2026-05-13T09:49:12Z", param, ctx)
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def split_cameras(values: Sequence[str], option: str) -> list[tuple[str | None, Path]]:
+    """`NAME=FILE` pairs; a bare FILE belongs to the site's only camera."""
+    pairs: list[tuple[str | None, Path]] = []
+    for value in values:
+        name, equals, path = value.partition("=")
+        if equals and not (name and path):
+            raise UsageError(f"{option} {value}: write NAME=FILE, e.g. {option} north=street.mp4")
+        pairs.append((name, Path(path)) if equals else (None, Path(value)))
+    return pairs

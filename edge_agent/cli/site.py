@@ -1,0 +1,42 @@
+"""`check`: everything that can be wrong before the box is left alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from edge_agent.app import check_site
+from edge_agent.cli.arguments import split_cameras
+
+
+@click.command()
+@click.option("--config", required=True, type=click.Path(path_type=Path), help="The site file.")
+@click.option(
+    "--still", "stills", multiple=True, metavar="NAME=PICTURE", help="Draw zones onto this."
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path(), help="Folder for drawn pictures."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+def check(config: Path, stills: Sequence[str], out: Path, as_json: bool) -> None:
+    """Validate a site file: every value, every model, and the zones drawn onto a picture.
+
+    \b
+    edge-agent check --config site.yaml
+    edge-agent check --config site.yaml --still north=street.mp4 --out drawn/
+
+    A still is a picture, or a video of which the first frame is taken. With one camera the name
+    may be left out. Every mistake is listed at once, by line; exit status 78.
+    """
+    answer = check_site(config, split_cameras(stills, "--still"), out)
+    if as_json:
+        click.echo(json.dumps(answer, indent=2))
+        return
+    for name, camera in answer["cameras"].items():
+        click.echo(f"camera {name}: model {camera['model']}, {', '.join(camera['rules'])}")
+        for drawn in camera["drawn"]:
+            click.echo(f"  zones drawn: {drawn}")
+    click.echo(f"{config}: good")

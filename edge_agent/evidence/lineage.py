@@ -1,0 +1,78 @@
+"""Verification across bundles: is one missing, or out of its place?"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from edge_agent.errors import EvidenceError
+from edge_agent.evidence.chain import manifest_bytes
+from edge_agent.evidence.manifest import Manifest
+from edge_agent.evidence.verify import Finding, Report
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One bundle's place, as it says itself."""
+
+    path: str
+    sha256: str
+    manifest: Manifest
+
+    @property
+    def index(self) -> int:
+        return self.manifest.chain.index
+
+
+def verify_chain(paths: Sequence[Path]) -> Report:
+    """Check that bundles of one device or replay follow each other without a gap from the first.
+
+    Findings name the bundle by path. Earlier revisions count as present when their successor
+    names them. Says nothing about the bundles themselves (`verify` each) and cannot know of
+    bundles newer than the newest one given.
+    """
+    entries: dict[tuple[str, str], list[Entry]] = {}
+    findings: list[Finding] = []
+    for path in paths:
+        try:
+            text = manifest_bytes(path)
+            manifest = Manifest.from_bytes(text)
+        except (OSError, ValueError, RecursionError, EvidenceError) as error:
+            findings.append(Finding("unreadable", str(path), f"cannot be read: {error}"))
+            continue
+        key = (manifest.chain.origin, manifest.device.fingerprint)
+        entry = Entry(str(path), hashlib.sha256(text).hexdigest(), manifest)
+        entries.setdefault(key, []).append(entry)
+    for key in sorted(entries):
+        findings += _check(sorted(entries[key], key=lambda entry: (entry.index, entry.path)))
+    chains = {origin: len(entries[origin, signer]) for origin, signer in sorted(entries)}
+    return Report("", tuple(findings), {"chains": chains})
+
+
+def _check(entries: Sequence[Entry]) -> Iterator[Finding]:
+    hashes: dict[int, str] = {}
+    for entry in entries:
+        replaced = entry.manifest.supersedes
+        if replaced is not None:
+            hashes.setdefault(replaced.index, replaced.manifest_sha256)
+    for entry in entries:
+        if hashes.setdefault(entry.index, entry.sha256) != entry.sha256:
+            text = f"another bundle has its place, number {entry.index}: the chain forks"
+            yield Finding("chain", entry.path, text)
+    for before, after in pairwise([-1, *sorted(hashes)]):
+        if after - before > 1:
+            yield _gap(before + 1, after - 1, entries)
+    for entry in entries:
+        previous = hashes.get(entry.index - 1)
+        if previous is not None and entry.manifest.chain.previous != previous:
+            text = f"does not follow number {entry.index - 1}: replaced or reordered"
+            yield Finding("chain", entry.path, text)
+
+
+def _gap(first: int, last: int, entries: Sequence[Entry]) -> Finding:
+    which = f"number {first} is" if first == last else f"numbers {first} to {last} are"
+    following = next((entry for entry in entries if entry.index > last), entries[-1])
+    return Finding("chain", following.path, f"the chain has a gap: {which} missing before it")

@@ -1,0 +1,6 @@
+"""One self-contained HTML page about a replay: what happened when, and the evidence for it."""
+
+from edge_agent.report.data import CaseReport, Recording, ReportData
+from edge_agent.report.report import render_report, write_report
+
+__all__ = ["CaseReport", "Recording", "ReportData", "render_report", "write_report"]

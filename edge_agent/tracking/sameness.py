@@ -1,0 +1,99 @@
+"""When two boxes are two views of one object.
+
+Detectors report a vehicle twice: as a car and as a truck, or whole and in the parts that a pole
+leaves of it. Real neighbours overlap as well, but on the picture of a camera above the road what
+stands before or behind another vehicle has its foot lower or higher.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.geometry import iou, overlap
+from edge_agent.types import VEHICLES, Box
+
+if TYPE_CHECKING:
+    from edge_agent.tracking.kalman import Edges
+    from edge_agent.tracking.trace import Trace
+
+Floats = NDArray[np.float32]
+
+SAME = 0.7
+"""Two boxes of one kind that overlap more than this are one object ..."""
+INSIDE = 0.85
+"""... and so is a new one with this share of its area inside another of like area."""
+LIKE_AREA = 0.5
+"""Boxes whose areas differ more are not of one object."""
+PART_AREA = 0.2
+"""A smaller share of a vehicle is not taken for a part of it."""
+PART_EDGE = 0.15
+LEVEL = 0.15
+"""Edges nearer than this share of the size are the same edge."""
+
+
+def group(name: str) -> str:
+    """Classes that a detector may take for each other share a group: all vehicles, else none."""
+    return "vehicle" if name in VEHICLES else name
+
+
+def areas_of(boxes: Floats) -> Floats:
+    """(N, 4) xyxy -> (N,)."""
+    return np.asarray((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]), np.float32)
+
+
+def overlaps(a: Floats, b: Floats) -> Floats:
+    """Area that every pair shares: (N, 4) and (M, 4) xyxy -> (N, M)."""
+    corners = np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2])
+    return np.asarray(np.prod(np.clip(corners, 0, None), axis=2), np.float32)
+
+
+def twins(traces: Sequence[Trace]) -> list[tuple[Trace, Trace]]:
+    """Pairs of standing tracks that share one place, the elder first."""
+    still = [trace for trace in traces if trace.is_still]
+    if len(still) < 2:
+        return []
+    places = np.array([trace.place for trace in still], np.float32)
+    areas = np.prod(places[:, 2:] - places[:, :2], axis=1)
+    nested = np.triu(overlaps(places, places) > SAME * np.minimum(areas[:, None], areas), 1)
+    pairs = [(still[i], still[j]) for i, j in np.argwhere(nested)]
+    return [
+        (a, b)
+        for a, b in pairs
+        if group(a.cls) == group(b.cls)
+        and (
+            is_same(a.place, b.place)
+            or is_same(b.place, a.place)
+            or iou(Box(*a.place), Box(*b.place)) > SAME
+        )
+    ]
+
+
+def is_part(part: Edges, whole: Edges) -> bool:
+    """True for a box inside another, on at least two of its edges."""
+    width, height = whole[2] - whole[0], whole[3] - whole[1]
+    inner = overlap(Box(*part), Box(*whole))
+    area = Box(*part).area
+    if inner < INSIDE * area or area < PART_AREA * width * height:
+        return False
+    units = (width, height, width, height)
+    near = sum(
+        abs(a - b) <= PART_EDGE * unit for a, b, unit in zip(part, whole, units, strict=True)
+    )
+    return near > 1
+
+
+def is_same(inner: Edges, outer: Edges) -> bool:
+    """True for a box inside another that is of like size or stands on the same ground.
+
+    What stands inside the outline of a vehicle and is another one stands behind it or before it,
+    so that its foot is higher or lower.
+    """
+    small, large = Box(*inner), Box(*outer)
+    if overlap(small, large) < INSIDE * small.area:
+        return False
+    is_level = abs(small.y2 - large.y2) <= LEVEL * large.height
+    return small.area >= (PART_AREA if is_level else LIKE_AREA) * large.area

@@ -1,0 +1,411 @@
+"""The uplink against real brokers: mosquitto, and the embedded one as the first-class fake."""
+
+import os
+import re
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import paho.mqtt.client as paho
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+
+from edge_agent.clock import SystemClock
+from edge_agent.config.models import Mqtt
+from edge_agent.errors import UplinkError
+from edge_agent.identity import CameraOrigin, Origin
+from edge_agent.types import Media, ModelInfo
+from edge_agent.uplink import EmbeddedBroker, Listener, Outbox, Uplink
+
+TREE = "edge/v1/s/d/replay"
+STATUS = f"{TREE}/status"
+EVENT = f"{TREE}/cam/c/event/parking/illegal"
+PATIENCE_S = 30.0
+START = datetime(2026, 1, 1, tzinfo=UTC)
+MEDIA = Media("v", "replay", "a" * 64, START, "given")
+ORIGIN = Origin(
+    {"name": "s"}, "d", "b", "c" * 64, "edge 1", {"c": CameraOrigin(MEDIA, ModelInfo("m", None))}
+)
+
+
+def program() -> str:
+    found = shutil.which("mosquitto", path=os.environ["PATH"] + ":/usr/sbin:/usr/local/sbin")
+    if found is None and os.environ.get("CI"):
+        pytest.fail("mosquitto is missing on CI: run tools/install_test_needs.sh")
+    if found is None:
+        pytest.skip("MOSQUITTO ABSENT: run tools/install_test_needs.sh to run this test")
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Mosquitto:
+    """A broker process with a folder of its own; remembers across restarts."""
+
+    def __init__(self, folder: Path, *lines: str) -> None:
+        self.port = free_port()
+        self._program = program()
+        self._config = folder / "mosquitto.conf"
+        settings = [
+            f"listener {self.port} 127.0.0.1",
+            "persistence true",
+            f"persistence_location {folder}/",
+            "autosave_interval 1",
+            "max_queued_messages 0",
+            "max_inflight_messages 0",
+            f"user {os.environ.get('USER', 'root')}" if os.geteuid() == 0 else "",
+            *(lines or ["allow_anonymous true"]),
+        ]
+        self._config.write_text("\n".join(settings) + "\n")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Self:
+        self._process = subprocess.Popen(
+            [self._program, "-c", str(self._config)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        clock = SystemClock()
+        for _ in range(200):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return self
+            assert self._process.poll() is None, "mosquitto has ended: " + self._config.read_text()
+            clock.sleep(0.05)
+        raise AssertionError("mosquitto does not listen")
+
+    def save(self) -> None:
+        """Write sessions to disk now, rather than within the next second."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGUSR1)
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def mqtt(self, **more: Any) -> Mqtt:
+        return Mqtt(host="127.0.0.1", port=self.port, **more)
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Callable[..., Mosquitto]]:
+    with ExitStack() as stack:
+
+        def start(*lines: str) -> Mosquitto:
+            broker = Mosquitto(tmp_path, *lines)
+            stack.callback(broker.kill)
+            return broker.start()
+
+        yield start
+
+
+@pytest.fixture(params=["mosquitto 5", "mosquitto 3.1.1", "embedded"])
+def broker(request: pytest.FixtureRequest) -> Iterator[Mqtt]:
+    if request.param == "embedded":
+        with EmbeddedBroker() as embedded:
+            yield embedded.mqtt
+    else:
+        start = request.getfixturevalue("mosquitto")
+        yield start().mqtt(protocol=request.param.split()[1])
+
+
+def add(outbox: Outbox, count: int, first: int = 0) -> None:
+    for n in range(first, first + count):
+        outbox.add({"id": f"e{n}", "data": {"n": n}}, EVENT)
+
+
+def events(listener: Listener) -> list[dict[str, Any]]:
+    return [payload for topic, payload in listener.messages if topic == EVENT]
+
+
+def await_reason(uplink: Uplink, pattern: str) -> str:
+    clock = SystemClock()
+    for _ in range(int(PATIENCE_S / 0.05)):
+        reason = uplink.status().reason or ""
+        if re.search(pattern, reason):
+            return reason
+        clock.sleep(0.05)
+    raise AssertionError(f"expected {pattern!r}, got {uplink.status()}")
+
+
+def last_status(mqtt: Mqtt) -> str:
+    with Listener(mqtt, STATUS) as listener:
+        assert listener.wait(1, PATIENCE_S)
+        return str(listener.messages[0][1]["state"])
+
+
+def test_everything_arrives_in_order_and_leaves_the_outbox(broker: Mqtt) -> None:
+    with Outbox(":memory:") as outbox, Listener(broker) as listener:
+        add(outbox, 250)
+        with Uplink(broker, outbox, ORIGIN, "ab") as uplink:
+            add(outbox, 50, first=250)
+            assert uplink.flush(PATIENCE_S)
+            assert uplink.status().state == "online"
+            assert listener.wait(302, PATIENCE_S)
+        assert listener.wait(303, PATIENCE_S)
+        assert [event["data"]["n"] for event in events(listener)] == list(range(300))
+        assert [int(event["sequence"]) for event in events(listener)] == list(range(1, 301))
+        states = [payload for topic, payload in listener.messages if topic == STATUS]
+        assert states == [{"state": "online"}, {"state": "stopped"}]
+        assert outbox.waiting == 0
+
+
+def test_birth_and_status_are_retained(broker: Mqtt) -> None:
+    with Outbox(":memory:") as outbox:
+        add(outbox, 1)
+        with Uplink(broker, outbox, ORIGIN, "ab") as uplink:
+            assert uplink.flush(PATIENCE_S)
+            assert last_status(broker) == "online"
+            with Listener(broker, f"{TREE}/info") as late:
+                assert late.wait(1, PATIENCE_S)
+                assert late.messages[0][1]["fingerprint"] == "ab"
+    assert last_status(broker) == "stopped"
+
+
+def test_waking_delivers_what_is_added_later(broker: Mqtt) -> None:
+    with Outbox(":memory:") as outbox, Uplink(broker, outbox, ORIGIN) as uplink:
+        assert uplink.flush(PATIENCE_S)
+        for n in range(3):
+            add(outbox, 1, first=n)
+            uplink.wake()
+            assert uplink.flush(PATIENCE_S)
+
+
+def test_closing_is_final_and_may_be_repeated(broker: Mqtt) -> None:
+    with Outbox(":memory:") as outbox:
+        uplink = Uplink(broker, outbox, ORIGIN)
+        uplink.close()
+        uplink.close()
+        uplink.wake()
+        add(outbox, 1)
+        assert not uplink.flush(0.1)
+        assert uplink.status().state == "stopped"
+
+
+def test_properties_of_mqtt_5(mosquitto: Callable[..., Mosquitto]) -> None:
+    mqtt = mosquitto().mqtt()
+    arrived: list[paho.MQTTMessage] = []
+    found = threading.Event()
+
+    def keep(_c: object, _u: object, message: paho.MQTTMessage) -> None:
+        arrived.append(message)
+        found.set()
+
+    client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
+    client.on_message = keep
+    client.on_subscribe = lambda *_: found.set()
+    client.connect(mqtt.host, mqtt.port)
+    client.subscribe(EVENT, qos=1)
+    client.loop_start()
+    assert found.wait(PATIENCE_S)
+    found.clear()
+    with Outbox(":memory:") as outbox, Uplink(mqtt, outbox, ORIGIN):
+        add(outbox, 1)
+        assert found.wait(PATIENCE_S)
+    client.disconnect()
+    client.loop_stop()
+    properties: Any = arrived[0].properties
+    assert (arrived[0].qos, properties.ContentType) == (1, "application/cloudevents+json")
+    assert 600_000 < properties.MessageExpiryInterval <= 604_800
+
+
+def test_a_row_that_the_broker_refuses_stays(
+    mosquitto: Callable[..., Mosquitto], tmp_path: Path
+) -> None:
+    acl = tmp_path / "acl"
+    acl.write_text(f"topic read #\ntopic write {TREE}/info\ntopic write {TREE}/status\n")
+    mqtt = mosquitto("allow_anonymous true", f"acl_file {acl}").mqtt()
+    with Outbox(":memory:") as outbox, Uplink(mqtt, outbox, ORIGIN) as uplink:
+        add(outbox, 3)
+        uplink.wake()
+        reason = await_reason(uplink, "Not authorized")
+        assert "does not take" in reason
+        # Some versions of mosquitto (2.0.11) close the connection after such an answer.
+        assert not uplink.flush(0.5)
+        assert outbox.waiting == 3
+
+
+def test_an_old_client_hears_of_the_other_protocol() -> None:
+    with EmbeddedBroker() as embedded, Outbox(":memory:") as outbox:
+        add(outbox, 1)
+        mqtt = embedded.mqtt.model_copy(update={"protocol": "5"})
+        with Uplink(mqtt, outbox, ORIGIN) as uplink:
+            await_reason(uplink, r'mqtt\.protocol to "3\.1\.1"')
+        with pytest.raises(UplinkError, match=r"3\.1\.1"), Listener(mqtt):
+            pass
+        assert outbox.waiting == 1
+
+
+def test_wrong_credentials_name_the_user_and_the_file(
+    mosquitto: Callable[..., Mosquitto], tmp_path: Path
+) -> None:
+    users = tmp_path / "users"
+    users.write_text("box:right\n")
+    subprocess.run(["mosquitto_passwd", "-U", str(users)], check=True)
+    broker = mosquitto("allow_anonymous false", f"password_file {users}")
+    secret = tmp_path / "secret"
+    secret.write_text("wrong\n")
+    with Outbox(":memory:") as outbox:
+        add(outbox, 1)
+        for protocol in ("5", "3.1.1"):
+            mqtt = broker.mqtt(username="box", password_file=secret, protocol=protocol)
+            with Uplink(mqtt, outbox, ORIGIN) as uplink:
+                assert str(secret) in await_reason(uplink, "refuses user box")
+                assert uplink.status().state == "offline"
+            with pytest.raises(UplinkError, match="refuses user box"), Listener(mqtt):
+                pass
+        with Uplink(broker.mqtt(), outbox, ORIGIN) as uplink:
+            await_reason(uplink, r"set mqtt\.username")
+        secret.write_text("right\n")
+        with Uplink(mqtt, outbox, ORIGIN) as uplink:
+            assert uplink.flush(PATIENCE_S)
+
+
+class Subscriber:
+    """A consumer whose session outlives the broker: by id, the sequences that arrived."""
+
+    def __init__(self, mqtt: Mqtt) -> None:
+        self.sequences: dict[str, set[str]] = {}
+        self.changed = threading.Condition()
+        self._client = paho.Client(
+            CallbackAPIVersion.VERSION2, client_id="consumer", clean_session=False
+        )
+        self._client.reconnect_delay_set(1, 1)
+        self._client.on_message = self._keep
+        self._client.on_subscribe = lambda *_: self._ready.set()
+        self._ready = threading.Event()
+        self._client.connect(mqtt.host, mqtt.port)
+        self._client.subscribe(EVENT, qos=1)
+        self._client.loop_start()
+
+    def __enter__(self) -> Self:
+        assert self._ready.wait(PATIENCE_S)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def wait(self, count: int) -> bool:
+        with self.changed:
+            return self.changed.wait_for(lambda: len(self.sequences) >= count, PATIENCE_S)
+
+    def _keep(self, _c: object, _u: object, message: paho.MQTTMessage) -> None:
+        payload = json.loads(message.payload)
+        with self.changed:
+            self.sequences.setdefault(payload["id"], set()).add(payload["sequence"])
+            self.changed.notify_all()
+
+    def assert_complete(self, count: int) -> None:
+        """Every event once by id, and no gap in the numbering."""
+        assert self.wait(count)
+        assert set(self.sequences) == {f"e{n}" for n in range(count)}
+        assert all(len(numbers) == 1 for numbers in self.sequences.values())
+        numbers = sorted(int(min(found)) for found in self.sequences.values())
+        assert numbers == list(range(1, count + 1))
+
+
+@pytest.mark.slow
+def test_a_broker_killed_in_the_middle_loses_nothing(
+    mosquitto: Callable[..., Mosquitto], tmp_path: Path
+) -> None:
+    broker = mosquitto()
+    total = 600
+    with (
+        Subscriber(broker.mqtt()) as subscriber,
+        Outbox(tmp_path / "o.db") as outbox,
+        Uplink(broker.mqtt(), outbox, ORIGIN) as uplink,
+    ):
+        broker.save()
+        for n in range(total):
+            add(outbox, 1, first=n)
+            uplink.wake()
+            if n in (150, 400):
+                broker.kill()
+            if n in (250, 500):
+                broker.start()
+        assert uplink.flush(PATIENCE_S)
+        subscriber.assert_complete(total)
+
+
+PRODUCER = """
+import sys
+from pathlib import Path
+sys.path[:0] = [sys.argv[1]]
+import test_uplink_brokers as suite
+from edge_agent.config.models import Mqtt
+from edge_agent.uplink import Outbox, Uplink
+mqtt = Mqtt(host="127.0.0.1", port=int(sys.argv[3]))
+with Outbox(Path(sys.argv[2])) as outbox, Uplink(mqtt, outbox, suite.ORIGIN) as uplink:
+    for n in range(int(sys.argv[4])):
+        suite.add(outbox, 1, first=n)
+        uplink.wake()
+        print(n, flush=True)
+    assert uplink.flush(60)
+"""
+
+
+def produce(broker: Mosquitto, outbox: Path, total: int) -> subprocess.Popen[str]:
+    here = str(Path(__file__).parent)
+    return subprocess.Popen(
+        [sys.executable, "-c", PRODUCER, here, str(outbox), str(broker.port), str(total)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.slow
+def test_a_producer_killed_twenty_times_loses_nothing(
+    mosquitto: Callable[..., Mosquitto], tmp_path: Path
+) -> None:
+    broker = mosquitto()
+    total = 1000
+    chance = random.Random(20260513)
+    reached = 0
+    with Subscriber(broker.mqtt()) as subscriber:
+        for _ in range(20):
+            producer = produce(broker, tmp_path / "o.db", total)
+            assert producer.stdout is not None
+            goal = reached + chance.randrange(1, 45)
+            while reached < goal:
+                reached = int(producer.stdout.readline())
+            producer.kill()
+            producer.communicate()
+        producer = produce(broker, tmp_path / "o.db", total)
+        producer.communicate()
+        assert producer.returncode == 0
+        subscriber.assert_complete(total)
+    with Outbox(tmp_path / "o.db") as outbox:
+        assert (outbox.waiting, outbox.last_sequence) == (0, total)
+
+
+@pytest.mark.slow
+def test_the_last_will_tells_of_a_killed_producer(
+    mosquitto: Callable[..., Mosquitto], tmp_path: Path
+) -> None:
+    broker = mosquitto()
+    with Listener(broker.mqtt(), STATUS) as listener:
+        producer = produce(broker, tmp_path / "o.db", 10**6)
+        assert listener.wait(1, PATIENCE_S)
+        producer.kill()
+        producer.communicate()
+        assert listener.wait(2, PATIENCE_S)
+        states = [payload["state"] for _, payload in listener.messages]
+        assert states == ["online", "offline"]
+    assert last_status(broker.mqtt()) == "offline"
