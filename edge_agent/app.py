@@ -20,6 +20,7 @@ from edge_agent.analyzers.view import View
 from edge_agent.clock import SystemClock
 from edge_agent.config import Camera, DetectorSettings, Rule, Site, load_site
 from edge_agent.config.load import site_sha256
+from edge_agent.drawing import draw_zones
 from edge_agent.errors import UsageError
 from edge_agent.evidence import BundleWriter, CaseCollector, DeviceKey
 from edge_agent.folder import OutFolder

@@ -26,7 +26,7 @@ Point = tuple[Unit, Unit]
 class Settings(BaseModel):
     """Base of everything in a site file: unknown keys are errors, values never change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def _is_simple(points: list[Point]) -> list[Point]:
@@ -51,7 +51,7 @@ def _cross(p: Point, q: Point, a: Point, b: Point) -> bool:
     return turn(p, q, a) * turn(p, q, b) < 0 and turn(a, b, p) * turn(a, b, q) < 0
 
 
-Zone = Annotated[list[Point], Field(min_length=3), AfterValidator(_is_simple)]
+Zone = Annotated[list[Point], Field(min_length=3, max_length=200), AfterValidator(_is_simple)]
 """Corners in order, normalised to the picture: 0,0 top left, 1,1 bottom right."""
 
 

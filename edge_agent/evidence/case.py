@@ -126,7 +126,8 @@ class Dossier:
                 is_better = True
         is_quiet = scores.keys() == {"close"} and not self.is_moving
         pause_s = EVERY_S if not is_quiet else STILL_IMPROVING_S if is_better else STILL_S
-        self.next_s = t_s + pause_s
+        # On a common grid, so that all subjects of a camera share the pictures that are measured.
+        self.next_s = (t_s // pause_s + 1) * pause_s
 
     def _scores(self, track: Track, sight: Sight, t_s: float) -> Iterator[tuple[Role, float]]:
         yield "close", sight.clarity * sight.size * sight.exposure * sight.facing

@@ -244,24 +244,17 @@ def _without_shadow(view: _View, raw: Bytes) -> Bytes:
     return solid
 
 
-def _solidity(contour: Array, body: Bytes) -> float:
-    """Which share of an outline's convex hull is foreground, shadow included."""
-    hull = cv2.convexHull(contour)
-    x, y, w, h = cv2.boundingRect(hull)
-    inside = np.zeros((h, w), np.uint8)
-    cv2.drawContours(inside, [hull], -1, 255, cv2.FILLED, offset=(-x, -y))
-    filled = cv2.countNonZero(cv2.bitwise_and(inside, body[y : y + h, x : x + w]))
-    return filled / max(cv2.countNonZero(inside), 1)
-
-
 def _whole(solid: Bytes, body: Bytes) -> Bytes:
     """Objects without specks and gaps.
 
     Parts of a dark car look like shadow; they are given back where solid parts lie around them.
     """
     mask = cv2.morphologyEx(cv2.medianBlur(solid, 3), cv2.MORPH_CLOSE, _BOX_11)
-    mask = cv2.morphologyEx(cv2.bitwise_and(mask, body), cv2.MORPH_OPEN, _DISC_5)
-    return np.asarray(mask, np.uint8)
+    contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    mask = cv2.bitwise_and(mask, body)
+    for contour in contours:  # windows look like shadow as well
+        cv2.drawContours(mask, [contour], -1, 255, cv2.FILLED)
+    return np.asarray(cv2.morphologyEx(mask, cv2.MORPH_OPEN, _DISC_5), np.uint8)
 
 
 def _edges(image: Bytes) -> Bytes:

@@ -1,8 +1,9 @@
 """The uplink against real brokers: mosquitto, and the embedded one as the first-class fake."""
 
+import json
 import os
-import re
 import random
+import re
 import shutil
 import signal
 import socket
@@ -282,13 +283,13 @@ class Subscriber:
     def __init__(self, mqtt: Mqtt) -> None:
         self.sequences: dict[str, set[str]] = {}
         self.changed = threading.Condition()
+        self._ready = threading.Event()
         self._client = paho.Client(
             CallbackAPIVersion.VERSION2, client_id="consumer", clean_session=False
         )
         self._client.reconnect_delay_set(1, 1)
         self._client.on_message = self._keep
         self._client.on_subscribe = lambda *_: self._ready.set()
-        self._ready = threading.Event()
         self._client.connect(mqtt.host, mqtt.port)
         self._client.subscribe(EVENT, qos=1)
         self._client.loop_start()
@@ -345,15 +346,20 @@ def test_a_broker_killed_in_the_middle_loses_nothing(
 
 PRODUCER = """
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
-sys.path[:0] = [sys.argv[1]]
-import test_uplink_brokers as suite
 from edge_agent.config.models import Mqtt
+from edge_agent.identity import CameraOrigin, Origin
+from edge_agent.types import Media, ModelInfo
 from edge_agent.uplink import Outbox, Uplink
-mqtt = Mqtt(host="127.0.0.1", port=int(sys.argv[3]))
-with Outbox(Path(sys.argv[2])) as outbox, Uplink(mqtt, outbox, suite.ORIGIN) as uplink:
-    for n in range(int(sys.argv[4])):
-        suite.add(outbox, 1, first=n)
+path, port, total, topic = sys.argv[1:]
+media = Media("v", "replay", None, datetime(2026, 1, 1, tzinfo=UTC), "given")
+camera = CameraOrigin(media, ModelInfo("m", None))
+origin = Origin({"name": "s"}, "d", "b", "c" * 64, "edge 1", {"c": camera})
+mqtt = Mqtt(host="127.0.0.1", port=int(port))
+with Outbox(Path(path)) as outbox, Uplink(mqtt, outbox, origin) as uplink:
+    for n in range(int(total)):
+        outbox.add({"id": f"e{n}", "data": {"n": n}}, topic)
         uplink.wake()
         print(n, flush=True)
     assert uplink.flush(60)
@@ -361,9 +367,8 @@ with Outbox(Path(sys.argv[2])) as outbox, Uplink(mqtt, outbox, suite.ORIGIN) as 
 
 
 def produce(broker: Mosquitto, outbox: Path, total: int) -> subprocess.Popen[str]:
-    here = str(Path(__file__).parent)
     return subprocess.Popen(
-        [sys.executable, "-c", PRODUCER, here, str(outbox), str(broker.port), str(total)],
+        [sys.executable, "-c", PRODUCER, str(outbox), str(broker.port), str(total), EVENT],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         stdout=subprocess.PIPE,
         text=True,
