@@ -15,6 +15,8 @@ FORMAT: Final = "edge-agent.bundle/1"
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 NormalisedBox = Annotated[list[float], Field(min_length=4, max_length=4)]
+FileName = Annotated[str, Field(pattern=r"^[ -~]{1,200}$")]
+"""Printable, so that naming a file on a terminal is all that happens."""
 Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
 
 
@@ -75,7 +77,7 @@ class ObjectFacts(Part):
 class FileFacts(Part):
     """One file of the bundle."""
 
-    path: str
+    path: FileName
     sha256: Sha256
     bytes: Count
 
@@ -107,7 +109,7 @@ class ClipFile(FileFacts):
 class DerivedFile(FileFacts):
     """A copy that was drawn on, composed or redacted; never the original."""
 
-    derived_from: str
+    derived_from: FileName
 
 
 class ModelFacts(Part):

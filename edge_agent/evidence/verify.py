@@ -175,7 +175,8 @@ def verify(path: Path, root: bytes | None = None) -> Report:
         code = "container" if error.is_bundle else "unreadable"
         return Report(str(path), (Finding(code, error.member, error.text),))
     except EvidenceError as error:
-        return Report(str(path), (Finding("unreadable", "", str(error)),))
+        text = str(error).removeprefix(f"{path}: ")
+        return Report(str(path), (Finding("unreadable", "", text),))
     inspection = Inspection(bundle, root)
     findings = tuple(inspection.findings())
     facts: dict[str, Any] = {}

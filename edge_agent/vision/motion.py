@@ -33,8 +33,8 @@ class MotionSettings:
     """Narrower than this (width / height) is a person."""
     split_solidity: float = 0.85
     """An object that fills less of its convex hull may be two that touch."""
-    ghost_share: float = 2.0
-    """How many times more of an outline must be old edges than new ones to make it a ghost's."""
+    ghost_share: float = 1.2
+    """How many times more of an outline must be edges lost than edges won to make it a ghost's."""
     ghost_s: float = 0.4
     """How long it must look so."""
     background: BackgroundSettings = field(default_factory=BackgroundSettings)
@@ -97,8 +97,7 @@ class MotionDetector:
         # half an edge's height more where the background has one: cameras shake a little
         limit = cv2.addWeighted(self._background.threshold(), 1, view.edges_was, 0.5, 0)
         raw = np.asarray(cv2.compare(view.difference, limit, cv2.CMP_GT), np.uint8)
-        body = np.asarray(cv2.morphologyEx(cv2.medianBlur(raw, 3), cv2.MORPH_CLOSE, _DISC_5))
-        blobs = self._blobs(view, _whole(_without_shadow(view, raw), body), body)
+        blobs = self._blobs(view, _whole(_without_shadow(view, raw), raw))
         ghosts = self._judge_ghosts(view, blobs, frame.t_s)
         real = [blob for blob in blobs if blob not in ghosts]
         objects = np.zeros_like(raw)
@@ -110,10 +109,10 @@ class MotionDetector:
         reference, difference = self._background.differ(image)
         return _View(image, reference, difference, _edges(image), _edges(reference))
 
-    def _blobs(self, view: _View, mask: Bytes, body: Bytes) -> list[_Blob]:
+    def _blobs(self, view: _View, mask: Bytes) -> list[_Blob]:
         smallest = self.settings.min_area * mask.size
         blobs = []
-        for contour in self._contours(mask, body):
+        for contour in self._contours(mask):
             x, y, w, h = cv2.boundingRect(contour)
             area = cv2.contourArea(contour)
             if w * h >= smallest and area >= 0.6 * smallest:
@@ -122,11 +121,12 @@ class MotionDetector:
                 blobs.append(_Blob(contour, Box(x, y, x + w, y + h), score))
         return blobs
 
-    def _contours(self, mask: Bytes, body: Bytes) -> Iterable[Array]:
+    def _contours(self, mask: Bytes) -> Iterable[Array]:
         """Outlines of the pieces of a mask, after parting those that only touch."""
         for contour in cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]:
-            is_large = cv2.contourArea(contour) > 8 * self.settings.min_area * mask.size
-            if is_large and _solidity(contour, body) < self.settings.split_solidity:
+            area, hull = cv2.contourArea(contour), cv2.contourArea(cv2.convexHull(contour))
+            is_large = area > 8 * self.settings.min_area * mask.size
+            if is_large and area < self.settings.split_solidity * hull:
                 yield from _parted(contour) or [contour]
             else:
                 yield contour
@@ -157,7 +157,7 @@ class MotionDetector:
         now = view.edges_now[part][line > 0].astype(np.int16)
         was = view.edges_was[part][line > 0].astype(np.int16)
         gone, new = (was > now + 12).mean(), (now > was + 12).mean()
-        return bool(gone > 0.25 and gone > self.settings.ghost_share * new)
+        return bool(gone > 0.3 and gone > self.settings.ghost_share * new)
 
     def _detections(self, blobs: list[_Blob], frame: Frame) -> Detections:
         """Boxes in px of the native picture."""
@@ -244,16 +244,16 @@ def _without_shadow(view: _View, raw: Bytes) -> Bytes:
     return solid
 
 
-def _whole(solid: Bytes, body: Bytes) -> Bytes:
+def _whole(solid: Bytes, raw: Bytes) -> Bytes:
     """Objects without specks and gaps.
 
     Parts of a dark car look like shadow; they are given back where solid parts lie around them.
     """
+    body = cv2.morphologyEx(cv2.medianBlur(raw, 3), cv2.MORPH_CLOSE, _DISC_5)
     mask = cv2.morphologyEx(cv2.medianBlur(solid, 3), cv2.MORPH_CLOSE, _BOX_11)
-    contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    mask = cv2.bitwise_and(mask, body)
-    for contour in contours:  # windows look like shadow as well
-        cv2.drawContours(mask, [contour], -1, 255, cv2.FILLED)
+    mask = np.asarray(cv2.bitwise_and(mask, body), np.uint8)
+    outlines = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]
+    cv2.drawContours(mask, outlines, -1, 255, cv2.FILLED)  # windows look like shadow as well
     return np.asarray(cv2.morphologyEx(mask, cv2.MORPH_OPEN, _DISC_5), np.uint8)
 
 

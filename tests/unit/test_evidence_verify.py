@@ -273,6 +273,7 @@ FORGERIES: dict[str, Callable[[Any], None]] = {
     "is not a manifest of": lambda m: m.update(format="edge-agent.bundle/9"),
     "case.revision": lambda m: m["case"].update(revision=0),
     "surprise": lambda m: m.update(surprise=1),
+    "should match pattern": lambda m: m["media"][0].update(path="media/\x1b[2J.jpg"),
 }
 
 
@@ -331,7 +332,7 @@ def test_a_damaged_container_is_told(
 
 
 def test_what_is_no_file_is_told(tmp_path: Path) -> None:
-    assert "is not there" in said(tmp_path / "absent.evb")[0]
+    assert said(tmp_path / "absent.evb") == ["unreadable: is not there; name an .evb file"]
     assert "is a folder" in said(tmp_path)[0]
     assert "is no file" in said(Path("/dev/zero"))[0]
     assert verify(tmp_path).exit_code == EXIT_CODES["unreadable"]
