@@ -36,6 +36,16 @@ class Origin:
     def is_replay(self) -> bool:
         return any(camera.media.kind == "replay" for camera in self.cameras.values())
 
+    def doubts(self, camera: str) -> list[str]:
+        """Why nothing from this camera can be evidential, in the words of events and bundles."""
+        media, model = self.cameras[camera].media, self.cameras[camera].model
+        doubts = ["replay"] if media.kind == "replay" else []
+        if not model.is_evidential:
+            doubts.append(f"model {model.name} is not evidential")
+        if media.start_from in ("assumed", "clock"):
+            doubts.append("clock not synchronised")
+        return doubts
+
 
 def digest(*parts: str | int | float | None) -> str:
     """SHA-256 (hex) of the parts as a JSON array, so that no two lists of parts collide."""

@@ -57,7 +57,7 @@ def _pictures(renderer: Renderer, seconds: float, seed: int) -> Iterator[NDArray
 @click.option("--seed", type=int, default=7, show_default=True,
               help="Decides about shop fronts, trees and noise.")  # fmt: skip
 @click.option("--still", type=click.FloatRange(0, story.SECONDS), default=None,
-              help="Write only this second's picture, as street.png.")  # fmt: skip
+              help="Write only this second's picture, as street.jpg.")  # fmt: skip
 def main(out: Path, seconds: float, seed: int, still: float | None) -> None:
     """Render the demo street. The same options give the same bytes on the same machine."""
     _require_renderer()
@@ -68,7 +68,7 @@ def main(out: Path, seconds: float, seed: int, still: float | None) -> None:
     renderer = Renderer(seed)
     if still is not None:
         picture = film.Sensor(seed).expose(renderer.frame(still, film.exposure(still)))
-        Image.fromarray(picture).quantize(256, dither=Image.Dither.NONE).save(out / "street.png")
+        Image.fromarray(picture).save(out / "street.jpg", quality=88)
         return
     film.write_video(_pictures(renderer, seconds, seed), out / "street.mp4")
     text = json.dumps(truth(seconds), indent=1, ensure_ascii=False)

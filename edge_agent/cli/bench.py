@@ -11,6 +11,7 @@ from rich.table import Table
 
 from edge_agent import app
 from edge_agent.bench import Plan, Result, run_bench
+from edge_agent.cli.words import tables
 from edge_agent.clock import SystemClock
 from edge_agent.demo import CLIP, SITE
 
@@ -54,7 +55,7 @@ def bench(  # noqa: PLR0913  (click hands over one per option)
     if as_json:
         click.echo(json.dumps(result.as_json(), indent=2))
     else:
-        Console().print(_table(result))
+        tables().print(_table(result))
 
 
 def _table(result: Result) -> Table:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
+from edge_agent.cli.words import tables
 from edge_agent.errors import EvidenceError
 from edge_agent.evidence import EXIT_CODES, Report, describe, extract, verify, verify_chain
 from edge_agent.score import load_events, load_truth, score_events
@@ -129,7 +129,7 @@ def _show(facts: Mapping[str, Any]) -> None:
     }
     for name, value in rows.items():
         table.add_row(name, str(value))
-    console = Console()
+    console = tables()
     console.print(table)
     files = Table("file", "time in recording", "size", "SHA-256", box=None)
     for item in [*facts["media"], *facts["derived"]]:
@@ -162,7 +162,7 @@ def score(
     if as_json:
         click.echo(json.dumps(result.as_json(), indent=2))
     else:
-        Console().print(result.as_table())
+        tables().print(result.as_table())
         for missed in result.missed:
             click.echo(f"missed: {missed.type} {missed.begin_s:.1f} to {missed.end_s:.1f} s")
         for false in result.false:

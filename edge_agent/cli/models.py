@@ -13,6 +13,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from rich.table import Table
 
 from edge_agent.app import model_paths
+from edge_agent.cli.words import tables
 from edge_agent.clock import SystemClock
 from edge_agent.errors import ModelError, UsageError
 from edge_agent.vision import store
@@ -51,7 +52,7 @@ def list_(as_json: bool) -> None:
         command = "" if each.state == "ok" else each.detail
         size = f"{each.bytes / 1e6:.1f} MB" if each.bytes else ""
         table.add_row(each.name, each.state, each.licence, size, command)
-    Console().print(table)
+    tables().print(table)
     click.echo("motion needs no weights and is always there")
 
 
@@ -128,7 +129,7 @@ def check(names: Sequence[str], as_json: bool) -> None:
         table.add_row(
             trial.name, f"{trial.input[0]}x{trial.input[1]}", *times, ", ".join(trial.classes)
         )
-    Console().print(table)
+    tables().print(table)
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from edge_agent.app import Observer, ReplayRequest, cores, run_replay
-from edge_agent.cli.arguments import Moment, split_cameras
+from edge_agent.cli.words import Moment, split_cameras
 from edge_agent.config import Mqtt
 from edge_agent.demo import run_demo
 from edge_agent.errors import UsageError

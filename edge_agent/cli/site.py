@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from edge_agent.app import check_site
-from edge_agent.cli.arguments import split_cameras
+from edge_agent.cli.words import split_cameras
 
 
 @click.command()

@@ -165,7 +165,7 @@ class BundleWriter:
         self, case: Case, contents: Contents, identity: str, before: Link | None
     ) -> manifest.Manifest:
         origin, camera = self._origin, self._origin.cameras[case.begin.camera]
-        reasons = [*_doubts(origin, case.begin.camera), *case.reasons]
+        reasons = [*origin.doubts(case.begin.camera), *case.reasons]
         head = self._chain.head
         return manifest.Manifest(
             format=manifest.FORMAT,
@@ -201,17 +201,6 @@ class BundleWriter:
             profile=None,
             privacy=manifest.Privacy(redacted=False, delete_after=None),
         )
-
-
-def _doubts(origin: Origin, camera: str) -> list[str]:
-    """Why nothing from this camera can be evidential, in the words of the event envelope."""
-    media, model = origin.cameras[camera].media, origin.cameras[camera].model
-    doubts = ["replay"] if media.kind == "replay" else []
-    if not model.is_evidential:
-        doubts.append(f"model {model.name} is not evidential")
-    if media.start_from in ("assumed", "clock"):
-        doubts.append("clock not synchronised")
-    return doubts
 
 
 def _case_facts(case: Case, identity: str) -> manifest.CaseFacts:

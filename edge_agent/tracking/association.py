@@ -14,6 +14,7 @@ from edge_agent.tracking.sameness import (
     LIKE_AREA,
     SAME,
     Floats,
+    areas_of,
     group,
     is_part,
     is_same,
@@ -42,6 +43,7 @@ HANDICAP = 0.1
 """A hidden or a new track has to fit better than one that was just seen."""
 COVER = 0.15
 """A still object is covered if something that moves shares this much of its area."""
+
 
 def assign(cost: NDArray[np.float64], limit: float) -> list[tuple[int, int]]:
     """Pairs (row, column) of the cheapest assignment, none dearer than `limit`.
@@ -110,7 +112,7 @@ class Association:
             if trace.is_holding:
                 self._barred[row] |= self._iou[row] < IOU_PLACE
             elif trace.is_back:
-                for column in np.flatnonzero(self._iou[row] > IOU_STRONG):
+                for column in np.flatnonzero(self._iou[row] > IOU_STRONG).tolist():
                     self._barred[row, column] |= not trace.may_be(self._sightings.edges(column))
 
     def match(self, columns: Sequence[int], least: float) -> None:
@@ -142,9 +144,8 @@ class Association:
         iou = np.zeros_like(self._iou)
         for i, row in enumerate(rows):
             iou[row, columns] = iou_matrix((ours + grow)[i : i + 1], theirs + grow[i])[0]
-        areas = np.prod(ours[:, 2:] - ours[:, :2], axis=1)[:, None]
-        areas = areas / np.maximum(np.prod(theirs[:, 2:] - theirs[:, :2], axis=1), 1e-6)
-        unlike = (areas < LIKE_AREA) | (areas > 1 / LIKE_AREA)
+        ratio = areas_of(ours)[:, None] / np.maximum(areas_of(theirs), 1e-6)
+        unlike = (ratio < LIKE_AREA) | (ratio > 1 / LIKE_AREA)
         iou[np.ix_(rows, columns)] *= ~unlike
         self._join(rows, columns, iou, IOU_REACH)
 
@@ -168,7 +169,8 @@ class Association:
             for column in columns:
                 if column not in taken and not self._barred_kind[row, column]:
                     edges = self._sightings.edges(column)
-                    if is_part(edges, trace.place) or is_same(trace.place, edges):
+                    fits = is_part(edges, trace.place) or is_same(trace.place, edges)
+                    if fits and trace.may_be(edges):
                         self.seen[row] = column
                         break
 
@@ -187,7 +189,6 @@ class Association:
                 known.append(column)
         return new
 
-
     def covered(self) -> set[int]:
         """Rows of what was seen partly behind or before something seen moving."""
         rows = sorted(self.seen)
@@ -196,6 +197,5 @@ class Association:
         if not still or not moving:
             return set()
         inner = overlaps(self._boxes[still], self._boxes[moving])
-        areas = np.prod(self._boxes[still][:, 2:] - self._boxes[still][:, :2], axis=1)
-        covers = (inner > COVER * areas[:, None]).any(axis=1)
+        covers = np.any(inner > COVER * areas_of(self._boxes[still])[:, None], axis=1).tolist()
         return {row for row, is_covered in zip(still, covers, strict=True) if is_covered}

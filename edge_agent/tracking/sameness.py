@@ -47,8 +47,9 @@ def areas_of(boxes: Floats) -> Floats:
 
 def overlaps(a: Floats, b: Floats) -> Floats:
     """Area that every pair shares: (N, 4) and (M, 4) xyxy -> (N, M)."""
-    corners = np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2])
-    return np.asarray(np.prod(np.clip(corners, 0, None), axis=2), np.float32)
+    near = np.maximum(a[:, None, :2], b[None, :, :2])
+    far = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    return np.asarray(np.prod(np.clip(far - near, 0, None), axis=2), np.float32)
 
 
 def twins(traces: Sequence[Trace]) -> list[tuple[Trace, Trace]]:
@@ -57,7 +58,7 @@ def twins(traces: Sequence[Trace]) -> list[tuple[Trace, Trace]]:
     if len(still) < 2:
         return []
     places = np.array([trace.place for trace in still], np.float32)
-    areas = np.prod(places[:, 2:] - places[:, :2], axis=1)
+    areas = areas_of(places)
     nested = np.triu(overlaps(places, places) > SAME * np.minimum(areas[:, None], areas), 1)
     pairs = [(still[i], still[j]) for i, j in np.argwhere(nested)]
     return [

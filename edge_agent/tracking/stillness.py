@@ -25,6 +25,9 @@ AGREE = 0.03
 AGREE_ONE = 0.08
 """... or than this, by the root of the number of boxes in them: single boxes jitter."""
 AGREE_PX = 1.0
+STOPPED = 0.02
+SCATTER = 3.0
+"""It had not stopped while it was farther than both from where it stood: sizes, usual scatter."""
 ODD = 3
 """So many in a row may disagree if those before them agree again."""
 SETTLES_S = 0.6
@@ -32,7 +35,7 @@ SETTLES_S = 0.6
 FROZEN_S = 2.0
 """... and from here on its anchor is fixed."""
 LEAVES = 0.12
-"""It has moved when two beats in a row are farther than this from the anchor, in its own sizes ..."""
+"""It has moved when two beats in a row are farther than this from the anchor, in own sizes ..."""
 LEAVES_ONE = 0.25
 """... or than this, by the root of the number of boxes in them ..."""
 COVERED = 2.0
@@ -96,10 +99,29 @@ class Beat:
         least = max(AGREE, AGREE_ONE / math.sqrt(min(self.n, other.n)))
         return way(self.edges, other.edges, AGREE_PX / AGREE, self.cut) <= least
 
+    def scatter(self, place: Edges) -> float:
+        """How far from a place a single box of this beat would be expected, in its sizes."""
+        return way(place, self.edges, AGREE_PX / AGREE, self.cut) * math.sqrt(self.n)
+
     def is_at(self, anchor: Edges, slack: float) -> bool:
         """False when the object left that place, with so many times the usual tolerance."""
         least = max(LEAVES, LEAVES_ONE / math.sqrt(self.n)) * slack
         return way(anchor, self.edges, LEAVES_PX / LEAVES, self.cut) <= least
+
+
+def trim(stay: list[Beat]) -> None:
+    """Take the end of the braking from the old end of agreeing beats, the newest of which is first.
+
+    How far the newer half scatters tells what is braking and what is jitter.
+    """
+    newer = stay[: max(2, len(stay) // 2)]
+    here = middle([beat.edges for beat in newer])
+    scatter = median(beat.scatter(here) for beat in newer)
+    while len(stay) > 2:
+        oldest = stay[-1]
+        if oldest.scatter(here) <= max(STOPPED * math.sqrt(oldest.n), SCATTER * scatter):
+            return
+        stay.pop()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +136,6 @@ class Place:
 class Stillness:
     """Judges one object; `observe` it whenever it is seen."""
 
-    __slots__ = ("_beats", "_doubts", "_is_frozen", "_left", "_size", "_slot", "_slot_s", "_t_s", "anchor",
-                 "is_leaving", "since_s")  # fmt: skip
-
     def __init__(self, size: tuple[float, float]) -> None:
         self._size = size
         self.since_s: float | None = None
@@ -126,6 +145,7 @@ class Stillness:
         self.is_leaving = False
         """It stood, and was somewhere else of late: soon to be called moving."""
         self._is_frozen = False
+        self._first_s = math.inf
         self._t_s = -math.inf
         self._slot_s = 0.0
         self._slot: list[Edges] = []
@@ -138,6 +158,7 @@ class Stillness:
 
         `is_covered` says that something that moves is in front of, or behind, the object.
         """
+        self._first_s = min(self._first_s, t_s)
         if not self._slot:
             self._slot_s = t_s
         self._slot.append(edges)
@@ -168,7 +189,8 @@ class Stillness:
 
     def _watch(self, t_s: float, is_covered: bool) -> None:
         """See whether it leaves its anchor: two beats in a row."""
-        if self.anchor is None or self._beats[-1].is_at(self.anchor, COVERED if is_covered else 1.0):
+        slack = COVERED if is_covered else 1.0
+        if self.anchor is None or self._beats[-1].is_at(self.anchor, slack):
             self.is_leaving = False
         elif self.is_leaving:
             self._move(t_s)
@@ -199,6 +221,8 @@ class Stillness:
                 break
             if not odd:
                 stay.append(beat)
+        if stay[-1].begin_s > self._first_s:
+            trim(stay)
         since_s = stay[-1].begin_s
         if len(stay) > 1 and t_s - since_s >= SETTLES_S:
             self._settle(t_s, stay)

@@ -149,7 +149,7 @@ class Trace:
         """What the rest of the world sees, within a picture of that size."""
         anchor, is_still = self.stillness.anchor, self.is_still
         edges = self.motion.edges
-        if anchor is not None and is_still and edges_iou(anchor, self.box) < WHOLE:
+        if anchor is not None and is_still and edges_iou(anchor, edges) < WHOLE:
             edges = anchor
         return Track(
             id=self.id,

@@ -18,6 +18,17 @@ from edge_agent.errors import ConfigError
 CONNECT_TIMEOUT_S = 5.0
 
 
+class _TlsSocket(ssl.SSLSocket):
+    """Closes at once when the handshake fails; paho leaves that to the garbage collector."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
+
+
 def make_client(mqtt: Mqtt, client_id: str) -> Client:
     """An unconnected client with the credentials and certificates as they are on disk now.
 
@@ -69,7 +80,8 @@ def explain_error(error: OSError, mqtt: Mqtt) -> str:
     if isinstance(error, ConnectionRefusedError):
         return f"{where}: nothing listens there: is the broker running, is mqtt.port right?"
     if isinstance(error, TimeoutError):
-        return f"{where}: no answer: check the network, the firewall and mqtt.host"
+        tls = ", and that mqtt.port is its TLS port" if mqtt.tls else ""
+        return f"{where}: no answer: check the network, the firewall, mqtt.host{tls}"
     return f"{where}: {error.strerror or error}"
 
 
@@ -122,6 +134,7 @@ def _tls_context(tls: Tls) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=tls.ca)
     except (ssl.SSLError, OSError) as error:
         raise ConfigError(f"mqtt.tls.ca: {tls.ca} is no PEM certificate ({error})") from error
+    context.sslsocket_class = _TlsSocket
     if tls.certificate is None:
         return context
     try:

@@ -31,7 +31,7 @@ class MotionSettings:
     """Smallest object, as a share of the picture's area."""
     person_aspect: float = 0.52
     """Narrower than this (width / height) is a person."""
-    split_solidity: float = 0.85
+    split_solidity: float = 0.82
     """An object that fills less of its convex hull may be two that touch."""
     ghost_share: float = 1.2
     """How many times more of an outline must be edges lost than edges won to make it a ghost's."""
@@ -231,12 +231,11 @@ def _without_shadow(view: _View, raw: Bytes) -> Bytes:
     found = np.flatnonzero(raw)
     if not len(found):
         return raw
-    now = [p.ravel()[found].astype(np.float32) for p in cv2.split(view.image)]
-    was = [p.ravel()[found].astype(np.float32) for p in cv2.split(view.reference)]
+    now = np.ascontiguousarray(view.image.reshape(-1, 3)[found].T, np.float32)
+    was = np.ascontiguousarray(view.reference.reshape(-1, 3)[found].T, np.float32)
     energy = was[0] * was[0] + was[1] * was[1] + was[2] * was[2] + 1.0
     level = (now[0] * was[0] + now[1] * was[1] + now[2] * was[2]) / energy
-    tints = [np.abs(n - level * w) for n, w in zip(now, was, strict=True)]
-    tint = np.maximum(np.maximum(tints[0], tints[1]), tints[2])
+    tint = np.abs(now - level * was).max(axis=0)
     new_edge = view.edges_now.ravel()[found] > level * view.edges_was.ravel()[found] + 18
     shadow = (level > 0.4) & (level < 0.97) & (tint < 6 + 0.03 * np.sqrt(energy)) & ~new_edge
     solid = raw.copy()

@@ -47,17 +47,12 @@ def program() -> str:
     return found
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class Mosquitto:
     """A broker process with a folder of its own; remembers across restarts."""
 
     def __init__(self, folder: Path, *lines: str) -> None:
-        self.port = free_port()
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self.port = int(probe.getsockname()[1])
         self._program = program()
         self._config = folder / "mosquitto.conf"
         settings = [
@@ -66,7 +61,7 @@ class Mosquitto:
             f"persistence_location {folder}/",
             "autosave_interval 1",
             "max_queued_messages 0",
-            "max_inflight_messages 0",
+            "queue_qos0_messages true",
             f"user {os.environ.get('USER', 'root')}" if os.geteuid() == 0 else "",
             *(lines or ["allow_anonymous true"]),
         ]
@@ -74,11 +69,8 @@ class Mosquitto:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Self:
-        self._process = subprocess.Popen(
-            [self._program, "-c", str(self._config)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        quiet, run = subprocess.DEVNULL, [self._program, "-c", str(self._config)]
+        self._process = subprocess.Popen(run, stdout=quiet, stderr=quiet)
         clock = SystemClock()
         for _ in range(200):
             with socket.socket() as probe:
@@ -198,33 +190,6 @@ def test_closing_is_final_and_may_be_repeated(broker: Mqtt) -> None:
         assert uplink.status().state == "stopped"
 
 
-def test_properties_of_mqtt_5(mosquitto: Callable[..., Mosquitto]) -> None:
-    mqtt = mosquitto().mqtt()
-    arrived: list[paho.MQTTMessage] = []
-    found = threading.Event()
-
-    def keep(_c: object, _u: object, message: paho.MQTTMessage) -> None:
-        arrived.append(message)
-        found.set()
-
-    client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
-    client.on_message = keep
-    client.on_subscribe = lambda *_: found.set()
-    client.connect(mqtt.host, mqtt.port)
-    client.subscribe(EVENT, qos=1)
-    client.loop_start()
-    assert found.wait(PATIENCE_S)
-    found.clear()
-    with Outbox(":memory:") as outbox, Uplink(mqtt, outbox, ORIGIN):
-        add(outbox, 1)
-        assert found.wait(PATIENCE_S)
-    client.disconnect()
-    client.loop_stop()
-    properties: Any = arrived[0].properties
-    assert (arrived[0].qos, properties.ContentType) == (1, "application/cloudevents+json")
-    assert 600_000 < properties.MessageExpiryInterval <= 604_800
-
-
 def test_a_row_that_the_broker_refuses_stays(
     mosquitto: Callable[..., Mosquitto], tmp_path: Path
 ) -> None:
@@ -234,14 +199,14 @@ def test_a_row_that_the_broker_refuses_stays(
     with Outbox(":memory:") as outbox, Uplink(mqtt, outbox, ORIGIN) as uplink:
         add(outbox, 3)
         uplink.wake()
-        reason = await_reason(uplink, "Not authorized")
-        assert "does not take" in reason
+        await_reason(uplink, "does not take.*Not authorized")
         # Some versions of mosquitto (2.0.11) close the connection after such an answer.
         assert not uplink.flush(0.5)
         assert outbox.waiting == 3
 
 
-def test_an_old_client_hears_of_the_other_protocol() -> None:
+@pytest.mark.slow  # amqtt leaves a CONNECT of version 5 with a last will unanswered
+def test_a_broker_that_knows_no_mqtt_5_leads_to_the_other_protocol() -> None:
     with EmbeddedBroker() as embedded, Outbox(":memory:") as outbox:
         add(outbox, 1)
         mqtt = embedded.mqtt.model_copy(update={"protocol": "5"})
@@ -278,20 +243,29 @@ def test_wrong_credentials_name_the_user_and_the_file(
 
 
 class Subscriber:
-    """A consumer whose session outlives the broker: by id, the sequences that arrived."""
+    """A consumer whose session outlives the broker: by id, the sequences that arrived.
+
+    It listens at QoS 0: mosquitto then writes to it before it acknowledges towards the publisher,
+    and nothing that the kernel still holds is dropped because an answer could not be written. So
+    what is missing here was lost by the publisher, not by a broker that dies with its memory.
+    """
 
     def __init__(self, mqtt: Mqtt) -> None:
         self.sequences: dict[str, set[str]] = {}
         self.changed = threading.Condition()
+        self.properties: Any = None
         self._ready = threading.Event()
         self._client = paho.Client(
-            CallbackAPIVersion.VERSION2, client_id="consumer", clean_session=False
+            CallbackAPIVersion.VERSION2,
+            client_id="consumer",
+            protocol=paho.MQTTv5 if mqtt.protocol == "5" else paho.MQTTv311,
+            clean_session=None if mqtt.protocol == "5" else False,
         )
         self._client.reconnect_delay_set(1, 1)
         self._client.on_message = self._keep
         self._client.on_subscribe = lambda *_: self._ready.set()
         self._client.connect(mqtt.host, mqtt.port)
-        self._client.subscribe(EVENT, qos=1)
+        self._client.subscribe(EVENT, qos=0)
         self._client.loop_start()
 
     def __enter__(self) -> Self:
@@ -309,6 +283,7 @@ class Subscriber:
     def _keep(self, _c: object, _u: object, message: paho.MQTTMessage) -> None:
         payload = json.loads(message.payload)
         with self.changed:
+            self.properties = message.properties
             self.sequences.setdefault(payload["id"], set()).add(payload["sequence"])
             self.changed.notify_all()
 
@@ -316,9 +291,17 @@ class Subscriber:
         """Every event once by id, and no gap in the numbering."""
         assert self.wait(count)
         assert set(self.sequences) == {f"e{n}" for n in range(count)}
-        assert all(len(numbers) == 1 for numbers in self.sequences.values())
-        numbers = sorted(int(min(found)) for found in self.sequences.values())
+        numbers = sorted(int(number) for found in self.sequences.values() for number in found)
         assert numbers == list(range(1, count + 1))
+
+
+def test_properties_of_mqtt_5(mosquitto: Callable[..., Mosquitto]) -> None:
+    mqtt = mosquitto().mqtt()
+    with Subscriber(mqtt) as subscriber, Outbox(":memory:") as outbox, Uplink(mqtt, outbox, ORIGIN):
+        add(outbox, 1)
+        assert subscriber.wait(1)
+    assert subscriber.properties.ContentType == "application/cloudevents+json"
+    assert 600_000 < subscriber.properties.MessageExpiryInterval <= 604_800
 
 
 @pytest.mark.slow
@@ -328,7 +311,7 @@ def test_a_broker_killed_in_the_middle_loses_nothing(
     broker = mosquitto()
     total = 600
     with (
-        Subscriber(broker.mqtt()) as subscriber,
+        Subscriber(broker.mqtt(protocol="3.1.1")) as subscriber,
         Outbox(tmp_path / "o.db") as outbox,
         Uplink(broker.mqtt(), outbox, ORIGIN) as uplink,
     ):
@@ -337,6 +320,7 @@ def test_a_broker_killed_in_the_middle_loses_nothing(
             add(outbox, 1, first=n)
             uplink.wake()
             if n in (150, 400):
+                assert subscriber.wait(n - 50)
                 broker.kill()
             if n in (250, 500):
                 broker.start()
@@ -383,7 +367,7 @@ def test_a_producer_killed_twenty_times_loses_nothing(
     total = 1000
     chance = random.Random(20260513)
     reached = 0
-    with Subscriber(broker.mqtt()) as subscriber:
+    with Subscriber(broker.mqtt(protocol="3.1.1")) as subscriber:
         for _ in range(20):
             producer = produce(broker, tmp_path / "o.db", total)
             assert producer.stdout is not None

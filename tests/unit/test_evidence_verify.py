@@ -14,10 +14,6 @@ import cv2
 import numpy as np
 import pytest
 import rfc8785
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from edge_agent.clock import ManualClock
 from edge_agent.config import Evidence
@@ -29,7 +25,6 @@ from edge_agent.evidence import (
     describe,
     extract,
     verify,
-    verify_chain,
 )
 from edge_agent.evidence.container import pack
 from edge_agent.evidence.dsse import Envelope, pae
@@ -344,60 +339,13 @@ def test_a_file_larger_than_any_bundle_is_not_read(tmp_path: Path) -> None:
     assert "larger than any bundle" in said(tmp_path / "huge.evb")[0]
 
 
-class Authority:
-    """A manufacturer's root that certifies a device key."""
-
-    def __init__(self) -> None:
-        self.key = ec.generate_private_key(ec.SECP256R1())
-        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "root")])
-        self.root = self._issue("root", self.key.public_key(), is_authority=True)
-
-    def _issue(
-        self, name: str, public: Any, is_authority: bool = False, until: int = 2040
-    ) -> bytes:
-        certificate = (
-            x509.CertificateBuilder()
-            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
-            .issuer_name(self.name)
-            .public_key(public)
-            .serial_number(7)
-            .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
-            .not_valid_after(datetime(until, 1, 1, tzinfo=UTC))
-            .add_extension(x509.BasicConstraints(is_authority, None), critical=True)
-            .sign(self.key, hashes.SHA256())
-        )
-        return certificate.public_bytes(serialization.Encoding.PEM)
-
-    def certify(self, folder: Path, until: int = 2040) -> DeviceKey:
-        """Put our certificate in the place of the self-signed one, as an operator would."""
-        own = DeviceKey.load_or_create(folder, "box-1", ManualClock(START))
-        chain = self._issue("box-1", own.private.public_key(), until=until) + self.root
-        (folder / "device-cert.pem").write_bytes(chain)
-        return DeviceKey.load_or_create(folder, "box-1", ManualClock(START))
-
-
-def test_a_chain_to_a_given_root_is_followed(tmp_path: Path) -> None:
-    authority, other = Authority(), Authority()
-    key = authority.certify(tmp_path / "state")
-    path = Path(make_writer(tmp_path, key, "live").write(case(), None).path)
-    assert said(path, authority.root) == []
-    assert said(path, other.root + authority.root) == []
-    assert "somebody else" in said(path, other.root)[0]
-
-
-def test_an_ordinary_certificate_cannot_certify_another(tmp_path: Path, key: DeviceKey) -> None:
-    device = Authority()
-    device.root = device._issue("root", device.key.public_key(), is_authority=False)
-    path = Path(
-        make_writer(tmp_path, device.certify(tmp_path / "ca"), "live").write(case(), None).path
-    )
-    assert "certificate: chain.pem its signatures do not form a chain" in said(path)
-
-
 def test_a_certificate_must_have_been_valid_at_the_time_of_capture(tmp_path: Path) -> None:
-    key = Authority().certify(tmp_path / "state", until=2025)
+    later = ManualClock(datetime(2030, 1, 1, tzinfo=UTC))
+    key = DeviceKey.load_or_create(tmp_path / "state", "box-1", later)
     live = Path(make_writer(tmp_path / "live", key, "live").write(case(), None).path)
-    assert "was not valid at the time of capture, 2026-05-13T09:49:24.000Z" in said(live)[0]
+    assert said(live) == [
+        "certificate: chain.pem was not valid at the time of capture, 2026-05-13T09:49:24.000Z"
+    ]
     replay = Path(make_writer(tmp_path / "replay", key).write(case(), None).path)
     assert said(replay) == [], "a replay shows the past; its time says nothing of the key"
 
@@ -420,58 +368,3 @@ def test_extract_lays_the_files_out(path: Path, tmp_path: Path) -> None:
     written = extract(path, tmp_path / "files")
     found = {str(p.relative_to(tmp_path / "files")): p.read_bytes() for p in written}
     assert found == read(path)
-
-
-def chain_of(folder: Path, key: DeviceKey, count: int = 4) -> list[Path]:
-    out = make_writer(folder, key)
-    return [Path(out.write(case(f"s{n}"), None).path) for n in range(count)]
-
-
-def test_a_chain_without_a_gap_is_valid_in_any_order(tmp_path: Path, key: DeviceKey) -> None:
-    paths = chain_of(tmp_path, key)
-    report = verify_chain(paths[::-1])
-    assert report.is_valid
-    assert report.facts == {"chains": {"edge/plaza/box-1/replay/boot-7": 4}}
-
-
-def test_a_missing_bundle_is_named(tmp_path: Path, key: DeviceKey) -> None:
-    paths = chain_of(tmp_path, key)
-    report = verify_chain([paths[0], paths[3]])
-    assert report.exit_code == EXIT_CODES["chain"]
-    assert [str(finding) for finding in report.findings] == [
-        f"{paths[3]} the chain has a gap: numbers 1 to 2 are missing before it"
-    ]
-    (finding,) = verify_chain(paths[1:]).findings
-    assert "number 0 is missing" in finding.text
-
-
-def test_a_reordered_or_replaced_bundle_is_named(tmp_path: Path, key: DeviceKey) -> None:
-    paths = chain_of(tmp_path, key)
-
-    def renumber(index: int) -> Callable[[Members], None]:
-        return lambda members: sign(members, key, lambda m: m["chain"].update(index=index))
-
-    forge(paths[1], renumber(2))
-    forge(paths[2], renumber(1))
-    files = [finding.file for finding in verify_chain(paths).findings]
-    assert files == [str(paths[2]), str(paths[1]), str(paths[3])]
-
-
-def test_a_fork_is_named(tmp_path: Path, key: DeviceKey) -> None:
-    paths = chain_of(tmp_path, key, 2)
-    forge(paths[1], lambda members: sign(members, key, lambda m: m["chain"].update(index=0)))
-    (fork,) = [f for f in verify_chain(paths).findings if "forks" in f.text]
-    assert fork.code == "chain"
-
-
-def test_chains_of_different_devices_do_not_mix(tmp_path: Path, key: DeviceKey) -> None:
-    other = DeviceKey.load_or_create(tmp_path / "other", "box-1", ManualClock(START))
-    paths = chain_of(tmp_path / "a", key, 2) + chain_of(tmp_path / "b", other, 2)
-    assert verify_chain(paths).is_valid
-
-
-def test_an_unreadable_file_in_a_chain_is_named(tmp_path: Path, key: DeviceKey) -> None:
-    paths = chain_of(tmp_path, key, 2)
-    (tmp_path / "x.evb").write_bytes(b"garbage")
-    report = verify_chain([*paths, tmp_path / "x.evb", tmp_path / "absent.evb"])
-    assert [finding.code for finding in report.findings] == ["unreadable", "unreadable"]

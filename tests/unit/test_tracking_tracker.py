@@ -100,15 +100,16 @@ def passing(fps: float, speed: float, offset: tuple[float, float], begin_x: floa
     return view
 
 
-@pytest.mark.parametrize("fps", [5, 10, 25, 60])
-@pytest.mark.parametrize("speed", [-400, -160, -80, 80, 160, 400])
-@pytest.mark.parametrize("dy", [0.0, 6.0, 15.0, 30.0])
+@pytest.mark.parametrize(
+    ("fps", "speed"),
+    [(fps, speed) for fps in (5, 25, 60) for speed in (-400, -160, -80, 80, 160, 400)
+     if abs(speed) / fps <= PARKED.width / 2],
+)  # fmt: skip
+@pytest.mark.parametrize("dy", [0.0, 10.0, 30.0])
 def test_a_passing_car_takes_neither_the_id_nor_the_place(
     fps: float, speed: float, dy: float
 ) -> None:
-    if abs(speed) / fps > 40:
-        pytest.skip("moves by more than half its length between frames")
-    log = watch(new_tracker(), passing(fps, speed, (0, dy), 250), fps, (0, 20))
+    log = watch(new_tracker(), passing(fps, speed, (0, dy), 250), fps, (0, 18))
     for t_s, tracks in log:
         if t_s > 3.0:
             track = next(track for track in tracks if track.id == 1)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from edge_agent.config.models import DetectorSettings
 from edge_agent.geometry import iou
@@ -22,10 +23,11 @@ class Road:
     """Textured asphalt with markings, seen by a noisy camera; cars and light as the test says."""
 
     def __init__(self) -> None:
-        self._random = np.random.default_rng(7)
-        grain = self._random.normal(0, 25, (HEIGHT, WIDTH)).astype(np.float32)
+        random = np.random.default_rng(7)
+        self._noise = random.normal(0, 2.5, (5, HEIGHT, WIDTH, 3)).astype(np.float32)
+        grain = random.normal(0, 25, (HEIGHT, WIDTH)).astype(np.float32)
         base = 95 + cv2.GaussianBlur(grain, (0, 0), 2)
-        self.empty = np.repeat(base[:, :, None], 3, axis=2)
+        self.empty = np.repeat(np.asarray(base, np.float32)[:, :, None], 3, axis=2)
         self.empty[:90] = (60, 110, 70)
         cv2.line(self.empty, (0, 200), (WIDTH, 200), (200, 200, 200), 4)
         self._seq = 0
@@ -35,10 +37,10 @@ class Road:
         if shadow is not None:
             mask = np.zeros((HEIGHT, WIDTH), np.float32)
             cv2.rectangle(mask, _corner(shadow), _corner(shadow, end=True), 1.0, -1)
-            image *= 1 - 0.4 * cv2.GaussianBlur(mask, (0, 0), 3)[:, :, None]
+            image = image * (1 - 0.4 * np.asarray(cv2.GaussianBlur(mask, (0, 0), 3))[:, :, None])
         for car in cars:
             _draw_car(image, car)
-        image = image * gain + self._random.normal(0, 2.5, image.shape)
+        image = image * gain + self._noise[self._seq % len(self._noise)]
         self._seq += 1
         picture = ArrayPicture(np.clip(image, 0, 255).astype(np.uint8))
         return Frame("cam", self._seq, t_s, WALL, picture)
@@ -48,7 +50,7 @@ def _corner(box: Box, end: bool = False) -> tuple[int, int]:
     return (int(box.x2), int(box.y2)) if end else (int(box.x1), int(box.y1))
 
 
-def _draw_car(image: np.ndarray, box: Box) -> None:
+def _draw_car(image: NDArray[np.float32], box: Box) -> None:
     cv2.rectangle(image, _corner(box), _corner(box, end=True), (40, 40, 170), -1)
     w, h = box.width, box.height
     top = Box(box.x1 + 0.2 * w, box.y1 + 0.1 * h, box.x2 - 0.2 * w, box.y1 + 0.45 * h)
@@ -175,7 +177,7 @@ def test_the_same_frames_give_the_same_bytes() -> None:
 def test_a_new_resolution_starts_the_model_again() -> None:
     road, detector = Road(), MotionDetector()
     empty_for(detector, road, 3)
-    small = ArrayPicture(cv2.resize(road.frame(3).image, (320, 180)))
+    small = ArrayPicture(road.frame(3).picture.scaled(320, 180))
     assert not len(detector.detect(Frame("cam", 99, 3.5, WALL, small)))
 
 

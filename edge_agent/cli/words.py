@@ -1,4 +1,4 @@
-"""Arguments that several commands take."""
+"""What several commands take and say."""
 
 from __future__ import annotations
 
@@ -7,8 +7,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
+from rich.console import Console
 
 from edge_agent.errors import UsageError
+
+WIDTH = 120
+"""Columns of a table that goes into a file or a pipe, where nobody says how wide it may be."""
+
+
+def tables() -> Console:
+    """Where tables are printed: as wide as the terminal, or `WIDTH`."""
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDTH)
 
 
 class Moment(click.ParamType[datetime]):

@@ -1,0 +1,307 @@
+"""Brokers that are absent, silent, wrong or not to be trusted: clear words, nobody blocked."""
+
+import os
+import random
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from edge_agent.clock import SystemClock
+from edge_agent.config.models import Mqtt, Tls
+from edge_agent.errors import ConfigError, UplinkError
+from edge_agent.identity import CameraOrigin, Origin
+from edge_agent.types import Media, ModelInfo
+from edge_agent.uplink import EmbeddedBroker, Listener, Outbox, Uplink
+
+PATIENCE_S = 30.0
+START = datetime(2026, 1, 1, tzinfo=UTC)
+MEDIA = Media("v", "replay", "a" * 64, START, "given")
+ORIGIN = Origin(
+    {"name": "s"}, "d", "b", "c" * 64, "edge 1", {"c": CameraOrigin(MEDIA, ModelInfo("m", None))}
+)
+Talk = Callable[[socket.socket], None]
+
+
+@pytest.fixture
+def outbox() -> Iterator[Outbox]:
+    with Outbox(":memory:") as box:
+        box.add({"id": "e0"}, "t")
+        yield box
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Talk], Mqtt]]:
+    """A TCP server that treats every client as the given function says."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    threads: list[threading.Thread] = []
+
+    def start(talk: Talk) -> Mqtt:
+        def run() -> None:
+            while True:
+                try:
+                    client, _ = listener.accept()
+                except OSError:
+                    return
+                with closing(client), suppress(OSError):
+                    talk(client)
+
+        threads.append(threading.Thread(target=run))
+        threads[-1].start()
+        return Mqtt(host="127.0.0.1", port=listener.getsockname()[1])
+
+    yield start
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    for thread in threads:
+        thread.join()
+
+
+def await_reason(uplink: Uplink, pattern: str) -> str:
+    clock = SystemClock()
+    for _ in range(int(PATIENCE_S / 0.05)):
+        reason = uplink.status().reason or ""
+        if re.search(pattern, reason):
+            return reason
+        clock.sleep(0.05)
+    raise AssertionError(f"expected {pattern!r}, got {uplink.status()}")
+
+
+def hang_until_left(client: socket.socket) -> None:
+    while client.recv(4096):
+        pass
+
+
+@pytest.mark.slow
+def test_a_silent_broker_blocks_nobody(outbox: Outbox, serve: Callable[[Talk], Mqtt]) -> None:
+    with Uplink(serve(hang_until_left), outbox, ORIGIN) as uplink:
+        outbox.add({"id": "e1"}, "t")
+        uplink.wake()
+        assert not uplink.flush(0.1)
+        await_reason(uplink, "no MQTT answer")
+        assert uplink.status().waiting == 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"\x20\x00",
+        b"\x20\x02\x00",
+        b"\x20\x03\x00\x00\xff",
+        b"\x40\x02\x00\x01",
+        b"\x30\x00",
+        b"\xe0\x00",
+        b"\x20\xff\xff\xff\xff\xff",
+        random.Random(7).randbytes(300),
+        random.Random(8).randbytes(300),
+    ],
+    ids=lambda answer: answer[:6].hex() or "nothing",
+)
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_nonsense_is_survived(
+    outbox: Outbox, serve: Callable[[Talk], Mqtt], answer: bytes, protocol: str
+) -> None:
+    def talk(client: socket.socket) -> None:
+        client.recv(4096)
+        client.sendall(answer)
+        client.shutdown(socket.SHUT_WR)
+
+    mqtt = serve(talk).model_copy(update={"protocol": protocol})
+    with Uplink(mqtt, outbox, ORIGIN) as uplink:
+        await_reason(uplink, "broker 127")
+        assert uplink.status().state == "offline"
+    assert outbox.waiting == 1
+
+
+def test_a_closed_port_is_named(outbox: Outbox) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    mqtt = Mqtt(host="127.0.0.1", port=port)
+    with Uplink(mqtt, outbox, ORIGIN) as uplink:
+        await_reason(uplink, f"127.0.0.1:{port}: nothing listens there")
+    with pytest.raises(UplinkError, match="nothing listens"), Listener(mqtt):
+        pass
+
+
+def test_a_name_that_cannot_be_resolved_is_named(outbox: Outbox) -> None:
+    with Uplink(Mqtt(host="broker.invalid"), outbox, ORIGIN) as uplink:
+        await_reason(uplink, r"broker\.invalid:1883: .*cannot be resolved")
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"host": "a" * 70}, r"mqtt\.host"),
+        ({"username": "u", "password_file": "none"}, r"mqtt\.password_file: .*none"),
+        ({"username": "u", "password_file": "empty"}, r"mqtt\.password_file: .*first line"),
+        ({"tls": {"ca": "none"}}, r"mqtt\.tls\.ca: .*none does not exist"),
+        ({"tls": {"ca": "text"}}, r"mqtt\.tls\.ca: .*text is no PEM"),
+        ({"tls": {"key": "text"}}, r"mqtt\.tls\.key: needs"),
+        ({"tls": {"certificate": "text", "key": "text"}}, r"mqtt\.tls\.certificate: .*pair"),
+    ],
+)
+def test_wrong_files_are_named_at_once(
+    outbox: Outbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, object],
+    expected: str,
+) -> None:
+    (tmp_path / "text").write_text("this is no certificate")
+    (tmp_path / "empty").write_text("\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=expected):
+        Uplink(Mqtt.model_validate({"host": "127.0.0.1", **changes}), outbox, ORIGIN)
+
+
+def test_without_amqtt_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "amqtt", None)
+    monkeypatch.setitem(sys.modules, "amqtt.broker", None)
+    with pytest.raises(UplinkError, match=r"pip install 'edge-agent\[demo\]'"):
+        EmbeddedBroker()
+
+
+class Authority:
+    """A certificate authority made for one test."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder, self.name = folder, name
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        self.ca = folder / f"{name}.crt"
+        certificate = self._build(self.subject, self.key.public_key(), is_authority=True)
+        self.ca.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+
+    def issue(self, name: str) -> tuple[Path, Path]:
+        """Certificate and key of one party, valid for 127.0.0.1."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        certificate = self._build(subject, key.public_key(), is_authority=False)
+        paths = self.folder / f"{name}.crt", self.folder / f"{name}.key"
+        paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        paths[1].write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
+        return paths
+
+    def _build(
+        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, is_authority: bool
+    ) -> x509.Certificate:
+        now = SystemClock().now()
+        names = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self.subject)
+            .public_key(key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(days=1))
+            .not_valid_after(now + timedelta(days=1))
+            .add_extension(x509.BasicConstraints(is_authority, None), critical=True)
+            .add_extension(names, critical=False)
+            .sign(self.key, hashes.SHA256())
+        )
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path, "authority")
+
+
+@pytest.fixture
+def tls_port(tmp_path: Path, authority: Authority) -> Iterator[int]:
+    """A mosquitto that speaks TLS only and asks for client certificates."""
+    program = shutil.which("mosquitto", path=os.environ["PATH"] + ":/usr/sbin:/usr/local/sbin")
+    if program is None and os.environ.get("CI"):
+        pytest.fail("mosquitto is missing on CI: run tools/install_test_needs.sh")
+    if program is None:
+        pytest.skip("MOSQUITTO ABSENT: run tools/install_test_needs.sh to run this test")
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = int(probe.getsockname()[1])
+    certificate, key = authority.issue("broker")
+    config = tmp_path / "mosquitto.conf"
+    config.write_text(
+        f"listener {port} 127.0.0.1\ncafile {authority.ca}\ncertfile {certificate}\n"
+        f"keyfile {key}\nrequire_certificate true\nuse_identity_as_username true\n"
+        + ("user root\n" if os.geteuid() == 0 else "")
+    )
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen([program, "-c", str(config)], stdout=quiet, stderr=quiet)
+    clock = SystemClock()
+    for _ in range(200):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                break
+        clock.sleep(0.05)
+    yield port
+    process.kill()
+    process.wait()
+
+
+def test_tls_with_a_private_authority(outbox: Outbox, authority: Authority, tls_port: int) -> None:
+    certificate, key = authority.issue("device")
+    tls = Tls(ca=authority.ca, certificate=certificate, key=key)
+    mqtt = Mqtt(host="127.0.0.1", port=tls_port, tls=tls)
+    for n in range(200):
+        outbox.add({"id": f"x{n}", "pad": "y" * 2000}, "t")
+    with Uplink(mqtt, outbox, ORIGIN) as uplink:
+        assert uplink.flush(PATIENCE_S)
+
+
+def test_an_untrusted_broker_is_refused(outbox: Outbox, tmp_path: Path, tls_port: int) -> None:
+    other = Authority(tmp_path, "other")
+    with Uplink(Mqtt(host="127.0.0.1", port=tls_port, tls=Tls(ca=other.ca)), outbox, ORIGIN) as up:
+        reason = await_reason(up, "its certificate is not trusted")
+    assert str(other.ca) in reason and "mqtt.tls.ca" in reason
+    assert outbox.waiting == 1
+
+
+def test_the_brokers_certificate_must_bear_its_name(
+    outbox: Outbox, authority: Authority, tls_port: int
+) -> None:
+    mqtt = Mqtt(host="localhost", port=tls_port, tls=Tls(ca=authority.ca))
+    with Uplink(mqtt, outbox, ORIGIN) as uplink:
+        await_reason(uplink, r"not trusted.*mqtt\.host")
+
+
+def test_plain_and_tls_do_not_mix(outbox: Outbox, tls_port: int) -> None:
+    with Uplink(Mqtt(host="127.0.0.1", port=tls_port), outbox, ORIGIN) as uplink:
+        await_reason(uplink, r"check mqtt\.port and mqtt\.tls")
+
+
+@pytest.mark.slow
+def test_tls_towards_a_plain_broker_is_explained(outbox: Outbox, authority: Authority) -> None:
+    with EmbeddedBroker() as broker:
+        mqtt = broker.mqtt.model_copy(update={"tls": Tls(ca=authority.ca)})
+        with Uplink(mqtt, outbox, ORIGIN) as uplink:
+            await_reason(uplink, "TLS port")
+
+
+def test_a_missing_client_certificate_is_explained(
+    outbox: Outbox, authority: Authority, tls_port: int
+) -> None:
+    assert ssl.HAS_TLSv1_3
+    mqtt = Mqtt(host="127.0.0.1", port=tls_port, tls=Tls(ca=authority.ca))
+    with Uplink(mqtt, outbox, ORIGIN) as uplink:
+        await_reason(uplink, r"mqtt\.tls")
+        assert uplink.status().state == "offline"
