@@ -75,5 +75,6 @@ class IllegalParking:
             "already_standing": stay.already_standing,
         }
         if change == "ended" and stay.departed_s is not None:
-            facts |= {"end_s": round(stay.departed_s, 3), "end_reason": stay.end_reason}
+            end_s = stay.departed_s if stay.moved_s is None else stay.moved_s
+            facts |= {"end_s": round(end_s, 3), "end_reason": stay.end_reason}
         return facts

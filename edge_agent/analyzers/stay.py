@@ -48,16 +48,19 @@ class Stay:
     """It was standing when it was first seen, or when the hours of the rule began."""
     has_begun: bool = False
     reported_s: float = 0.0
+    moved_s: float | None = None
+    """When it began to move away from where it stood."""
     departed_s: float | None = None
+    """When its place was free of it."""
     end_reason: EndReason = "left"
 
     subject: str = ""
     """Names the stay by its first track; a vehicle taken up again under a new track keeps it."""
 
     def dwell_s(self, t_s: float) -> float:
-        """How long it has been standing, or stood until it departed."""
-        until = self.departed_s if self.departed_s is not None else t_s
-        return max(0.0, until - self.since_s) if self.since_s is not None else 0.0
+        """How long it has been standing, or stood until it moved; never more than it stood."""
+        ends = [end for end in (self.moved_s, self.departed_s) if end is not None]
+        return max(0.0, min([*ends, t_s]) - self.since_s) if self.since_s is not None else 0.0
 
     def depart(self, t_s: float, reason: EndReason) -> None:
         """It is gone since then, unless it comes back; only the first departure counts."""
@@ -119,6 +122,8 @@ class StayWatch:
             return
         stay.track = track
         is_inside = self._holds(track, scene)
+        if stay.moved_s is None and track.still_since_s is None:
+            stay.moved_s = scene.frame.t_s
         if is_inside and track.still_since_s is not None:
             self._count(stay, track)
         elif not is_inside or (stay.place and not stay.is_at_place(track.box, GONE_IOU)):
@@ -134,7 +139,7 @@ class StayWatch:
             stay.place = track.box
         elif stay.departed_s is not None:
             stay.place = track.box
-        stay.departed_s = None
+        stay.moved_s = stay.departed_s = None
 
     def _judge(self, key: int, stay: Stay, t_s: float) -> Iterator[tuple[Change, Stay]]:
         if stay.departed_s is not None:

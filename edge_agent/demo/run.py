@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from edge_agent.errors import EvidenceError
 from edge_agent.results import CaseVerdict, ReplayResult, conclude
 from edge_agent.uplink import EmbeddedBroker, Listener
 
+START = datetime(2026, 5, 13, 9, 49, 12, tzinfo=UTC)
+"""When the rendered morning is said to begin."""
 ARRIVAL_S = 10.0
 """Everything has been acknowledged by then; the subscriber is at most a step behind."""
 
@@ -34,7 +37,7 @@ def run_demo(out: Path, mqtt: Mqtt | None, observer: Observer, say: Callable[[st
         topics = f"edge/v1/{site.site.name}/{site.device}/replay/#"
         listener = stack.enter_context(Listener(mqtt, topics))
         request = ReplayRequest(
-            SITE, out, [(None, CLIP)], workers=cores(), publish=True, overwrite=True
+            SITE, out, [(None, CLIP)], START, workers=cores(), publish=True, overwrite=True
         )
         result = run_replay(request, observer, site=site)
         listener.wait(len(result.envelopes), ARRIVAL_S)

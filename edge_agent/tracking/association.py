@@ -33,7 +33,7 @@ IOU_STRONG = 0.2
 IOU_WEAK = 0.5
 """... with a weak one ..."""
 IOU_PLACE = 0.5
-"""... and of the place where a hidden object stands with whatever is taken for it."""
+"""... and of the place where something stands with whatever is taken for it."""
 IOU_REACH = 0.25
 """Least overlap of boxes that were grown by what is not known about the speed."""
 REACH_SIGMAS = 2.0
@@ -109,9 +109,9 @@ class Association:
 
     def _bar(self) -> None:
         for row, trace in enumerate(self._traces):
-            if trace.is_holding:
+            if trace.is_holding or trace.is_settled:
                 self._barred[row] |= self._iou[row] < IOU_PLACE
-            elif trace.is_back:
+            if trace.is_back:
                 for column in np.flatnonzero(self._iou[row] > IOU_STRONG).tolist():
                     self._barred[row, column] |= not trace.may_be(self._sightings.edges(column))
 

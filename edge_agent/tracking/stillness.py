@@ -144,7 +144,8 @@ class Stillness:
         """Where it stands, or None while it moves."""
         self.is_leaving = False
         """It stood, and was somewhere else of late: soon to be called moving."""
-        self._is_frozen = False
+        self.is_frozen = False
+        """It has stood so long that only a real movement counts."""
         self._first_s = math.inf
         self._t_s = -math.inf
         self._slot_s = 0.0
@@ -168,9 +169,9 @@ class Stillness:
             box = middle(self._slot)
             self._beats.append(Beat(self._slot_s, box, len(self._slot), cut_by(box, self._size)))
             self._slot = []
-            if self._is_frozen:
+            if self.is_frozen:
                 self._watch(t_s, is_covered)
-            if not self._is_frozen:
+            if not self.is_frozen:
                 self._judge(t_s)
 
     def backdate(self, since_s: float | None) -> None:
@@ -199,10 +200,10 @@ class Stillness:
         self._trim(t_s)
 
     def _move(self, t_s: float) -> None:
-        if self._is_frozen and self.anchor is not None and self.since_s is not None:
+        if self.is_frozen and self.anchor is not None and self.since_s is not None:
             self._left = Place(self.anchor, self.since_s, t_s)
         self.since_s = self.anchor = None
-        self._is_frozen = self.is_leaving = False
+        self.is_frozen = self.is_leaving = False
         self._doubts = 0
 
     def _trim(self, t_s: float) -> None:
@@ -234,7 +235,7 @@ class Stillness:
     def _settle(self, t_s: float, stay: Sequence[Beat]) -> None:
         self.since_s, self._doubts = stay[-1].begin_s, 0
         self.anchor = middle([beat.edges for beat in stay])
-        self._is_frozen = t_s - self.since_s >= FROZEN_S
+        self.is_frozen = t_s - self.since_s >= FROZEN_S
         left = self._left
         if left and t_s - left.left_s <= BACK_S and stay[0].is_at(left.anchor, 0.5):
-            self.since_s, self.anchor, self._is_frozen = left.since_s, left.anchor, True
+            self.since_s, self.anchor, self.is_frozen = left.since_s, left.anchor, True

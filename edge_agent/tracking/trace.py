@@ -65,6 +65,11 @@ class Trace:
         return self.is_hidden and self.is_still
 
     @property
+    def is_settled(self) -> bool:
+        """It has stood for a while, so that it will not be far away in the next picture."""
+        return self.is_still and self.stillness.is_frozen
+
+    @property
     def has_arrived(self) -> bool:
         """It was seen moving before it stood."""
         since_s = self.stillness.since_s

@@ -62,7 +62,7 @@ def event_envelope(event: Event, origin: Origin) -> dict[str, Any]:
         canonical(plain).decode(),
     )
     data = {"phase": event.phase, **_circumstances(event, origin), **plain}
-    data |= _standing(_doubts(event, origin))
+    data |= _standing(origin.doubts(event.camera))
     envelope = _envelope(event, origin, f"edge.{event.kind}.v1", data)
     return _fitted({**envelope, "id": identity}, plain)
 
@@ -87,7 +87,9 @@ def case_envelope(bundle: Bundle, case: Case, origin: Origin) -> dict[str, Any]:
         "manifest_sha256": bundle.manifest_sha256,
         **_circumstances(event, origin),
         # What the signed manifest doubts, the envelope must not vouch for.
-        **_standing([*_doubts(event, origin), *case.reasons, *bundle.manifest.get("reasons", ())]),
+        **_standing(
+            [*origin.doubts(event.camera), *case.reasons, *bundle.manifest.get("reasons", ())]
+        ),
         **_plain(extras),
     }
     envelope = _envelope(event, origin, topics.CASE_TYPE, data)
@@ -204,16 +206,6 @@ def _site(origin: Origin) -> dict[str, JSON]:
 
 def _is_replay(event: Event, origin: Origin) -> bool:
     return origin.cameras[event.camera].media.kind == "replay"
-
-
-def _doubts(event: Event, origin: Origin) -> list[str]:
-    camera = origin.cameras[event.camera]
-    doubts = ["replay"] if camera.media.kind == "replay" else []
-    if not camera.model.is_evidential:
-        doubts.append(f"model {camera.model.name} is not evidential")
-    if camera.media.start_from in ("assumed", "clock"):
-        doubts.append("clock not synchronised")
-    return doubts
 
 
 def _standing(doubts: Iterable[str]) -> dict[str, Any]:

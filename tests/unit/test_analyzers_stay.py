@@ -66,7 +66,7 @@ def test_parks_and_leaves() -> None:
     begin, end = events[1:]
     assert begin.begin_s == 4.0 and begin.facts["dwell_s"] == 10.0
     assert begin.facts["already_standing"] is False
-    assert end.facts["end_reason"] == "left" and end.facts["end_s"] == 31
+    assert end.facts["end_reason"] == "left" and end.facts["end_s"] == 30 and end.facts["dwell_s"] == 26
     assert len({event.subject for event in events}) == 1
 
 

@@ -17,7 +17,8 @@ LAYERS = [
     {"runner"},
     {"app", "bench", "results"},
     {"demo"},
-    {"cli", "__main__"},
+    {"cli"},
+    {"__main__"},
 ]
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
 SAME_LAYER_ALLOWED = {0, 1, 3, 5}

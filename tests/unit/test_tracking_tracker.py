@@ -81,14 +81,17 @@ def test_what_stands_in_the_first_frame_has_stood_since_then(fps: float) -> None
             assert track.velocity == (0.0, 0.0)
 
 
-def passing(fps: float, speed: float, offset: tuple[float, float], begin_x: float) -> View:
-    """A car of the same size drives past, and hides the parked one while they overlap much."""
+def passing(
+    fps: float, speed: float, offset: tuple[float, float], begin_x: float, size: float = 1.0
+) -> View:
+    """A car drives past, and hides the parked one while they overlap much."""
     rng = np.random.default_rng(7)
     step_s = 1 / fps
+    like = Box(300, 200 - 50 * size, 300 + 80 * size, 200)
 
     def view(t_s: float) -> list[Seen]:
         x = offset[0] + speed * (t_s - 10.0) - np.sign(speed) * begin_x
-        passer = moved(PARKED, float(x), offset[1])
+        passer = moved(like, float(x), offset[1])
         is_passing = t_s > 10.0 + step_s / 2 and abs(x) <= begin_x
         seen: list[Seen] = []
         if not is_passing or overlap(passer, PARKED) < 0.3 * PARKED.area:
@@ -120,6 +123,21 @@ def test_a_passing_car_takes_neither_the_id_nor_the_place(
     assert len(others) == 1
 
 
+@pytest.mark.parametrize("fps", [1, 2, 10])
+@pytest.mark.parametrize("speed", [-500, -120, 60, 300])
+@pytest.mark.parametrize("size", [0.6, 1.0, 1.5, 2.5])
+def test_nor_does_anything_of_another_size_or_seen_rarely(
+    fps: float, speed: float, size: float
+) -> None:
+    log = watch(new_tracker(), passing(fps, speed, (0, 12), 280, size), fps, (0, 24))
+    for t_s, tracks in log:
+        if t_s > 4.0:
+            track = next(track for track in tracks if track.id == 1)
+            assert iou(track.box, PARKED) > 0.6, f"dragged away at {t_s}"
+            assert track.still_since_s is not None and track.still_since_s < 0.25, t_s
+    assert log[-1][1][0].last_s == log[-1][0]
+
+
 @pytest.mark.parametrize("begin_x", [10, 25, 40, 60])
 @pytest.mark.parametrize("speed", [-160, -80, 80, 160])
 def test_a_car_that_is_first_seen_right_before_the_parked_one_passes_as_well(
@@ -130,6 +148,35 @@ def test_a_car_that_is_first_seen_right_before_the_parked_one_passes_as_well(
     (track,) = (track for track in tracks if track.last_s == t_s)
     assert track.id == 1 and iou(track.box, PARKED) > 0.8
     assert track.still_since_s is not None and track.still_since_s < 0.25
+
+
+def test_minutes_of_traffic_leave_parked_cars_alone() -> None:
+    rng = np.random.default_rng(11)
+    parked = [PARKED, moved(PARKED, -110), moved(PARKED, 105, 4)]
+
+    def view(t_s: float) -> list[Seen]:
+        cars = []
+        for lane, speed, pause_s in ((12.0, 150.0, 3.1), (38.0, -210.0, 4.7), (-25.0, 90.0, 7.3)):
+            since_s = t_s % pause_s
+            for k in range(4):
+                along = abs(speed) * (since_s + k * pause_s) - 60
+                x = along if speed > 0 else 640 - along
+                cars.append(Box(x, 150 + lane, x + 85, 202 + lane))
+        cars = [car for car in cars if car.x1 > -60 and car.x2 < 700]
+        seen: list[Seen] = [("car", 0.8, jittered(car, rng)) for car in cars]
+        for box in parked:
+            shown = 1 - max((overlap(box, car) / box.area for car in cars), default=0.0)
+            if shown > 0.5 and rng.uniform() > 0.1:
+                seen.append(("car", 0.3 + 0.5 * shown, jittered(box, rng)))
+        return seen
+
+    log = watch(new_tracker(), view, 10, (0, 180))
+    names = [[at(tracks, box) for t_s, tracks in log if t_s > 5] for box in parked]
+    ids = [{track.id if track else None for track in tracks} for tracks in names]
+    assert all(len(one) == 1 and None not in one for one in ids)
+    assert len(set.union(*ids)) == 3
+    for track in (track for tracks in names for track in tracks if track):
+        assert track.still_since_s is not None and track.still_since_s < 4
 
 
 @RATES
