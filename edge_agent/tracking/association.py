@@ -109,11 +109,13 @@ class Association:
 
     def _bar(self) -> None:
         for row, trace in enumerate(self._traces):
-            if trace.is_holding or trace.is_settled:
+            if trace.is_holding:
                 self._barred[row] |= self._iou[row] < IOU_PLACE
-            if trace.is_back:
+            if trace.is_back or trace.is_settled:
                 for column in np.flatnonzero(self._iou[row] > IOU_STRONG).tolist():
-                    self._barred[row, column] |= not trace.may_be(self._sightings.edges(column))
+                    is_near = bool(self._iou[row, column] >= IOU_PLACE)
+                    edges = self._sightings.edges(column)
+                    self._barred[row, column] |= not trace.may_be(edges, is_near)
 
     def match(self, columns: Sequence[int], least: float) -> None:
         """Join free traces to these sightings where they overlap at least so much."""
@@ -170,7 +172,7 @@ class Association:
                 if column not in taken and not self._barred_kind[row, column]:
                     edges = self._sightings.edges(column)
                     fits = is_part(edges, trace.place) or is_same(trace.place, edges)
-                    if fits and trace.may_be(edges):
+                    if fits and trace.may_be(edges, is_near=True):
                         self.seen[row] = column
                         break
 

@@ -11,6 +11,8 @@ SURE_S = 0.5
 """After having been hidden, a still object must be seen standing this long before it may leave."""
 SAME_PLACE = 0.2
 """Until then it may not be farther than this (own sizes) from where it reappeared."""
+STARTS = 0.2
+"""What stood in the picture before is not farther than this (own sizes) from its place now."""
 ARRIVES_S = 1.0
 """What moved for longer than this before it stood was seen to arrive."""
 WHOLE = 0.75
@@ -126,9 +128,15 @@ class Trace:
         for name, votes in other._votes.items():
             self._votes[name] = self._votes.get(name, 0.0) + votes
 
-    def may_be(self, edges: Edges) -> bool:
-        """False for a box that a passer-by shows where this object was hidden until just now."""
-        return self._back is None or way(self._back[1], edges) <= SAME_PLACE
+    def may_be(self, edges: Edges, is_near: bool) -> bool:
+        """False for a box that something else shows where this object stands or stood.
+
+        One is that of a passer-by where the object was hidden until just now; the other has gone
+        farther, and is not near, than a vehicle can that still stood in the picture before.
+        """
+        if self._back is not None and way(self._back[1], edges) > SAME_PLACE:
+            return False
+        return is_near or not self.is_settled or way(self.place, edges) <= STARTS
 
     def predict(self, dt_s: float) -> None:
         """Expect it at its place if it stands, on its course if it moves."""

@@ -31,7 +31,7 @@ class MotionSettings:
     """Smallest object, as a share of the picture's area."""
     person_aspect: float = 0.52
     """Narrower than this (width / height) is a person."""
-    split_solidity: float = 0.82
+    split_solidity: float = 0.78
     """An object that fills less of its convex hull may be two that touch."""
     ghost_share: float = 1.2
     """How many times more of an outline must be edges lost than edges won to make it a ghost's."""
