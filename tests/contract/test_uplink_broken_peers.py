@@ -1,12 +1,9 @@
 """Brokers that are absent, silent, wrong or not to be trusted: clear words, nobody blocked."""
 
-import os
 import random
 import re
-import shutil
 import socket
 import ssl
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +11,7 @@ from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -229,33 +227,17 @@ def authority(tmp_path: Path) -> Authority:
 
 
 @pytest.fixture
-def tls_port(tmp_path: Path, authority: Authority) -> Iterator[int]:
+def tls_port(mosquitto: Callable[..., Any], authority: Authority) -> int:
     """A mosquitto that speaks TLS only and asks for client certificates."""
-    program = shutil.which("mosquitto", path=os.environ["PATH"] + ":/usr/sbin:/usr/local/sbin")
-    if program is None and os.environ.get("CI"):
-        pytest.fail("mosquitto is missing on CI: run tools/install_test_needs.sh")
-    if program is None:
-        pytest.skip("MOSQUITTO ABSENT: run tools/install_test_needs.sh to run this test")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = int(probe.getsockname()[1])
     certificate, key = authority.issue("broker")
-    config = tmp_path / "mosquitto.conf"
-    config.write_text(
-        f"listener {port} 127.0.0.1\ncafile {authority.ca}\ncertfile {certificate}\n"
-        f"keyfile {key}\nrequire_certificate true\nuse_identity_as_username true\n"
-        + ("user root\n" if os.geteuid() == 0 else "")
+    broker = mosquitto(
+        f"cafile {authority.ca}",
+        f"certfile {certificate}",
+        f"keyfile {key}",
+        "require_certificate true",
+        "use_identity_as_username true",
     )
-    quiet = subprocess.DEVNULL
-    process = subprocess.Popen([program, "-c", str(config)], stdout=quiet, stderr=quiet)
-    clock = SystemClock()
-    for _ in range(200):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                break
-        clock.sleep(0.05)
-    yield port
-    process.kill()
-    process.wait()
+    return int(broker.port)
 
 
 def test_tls_with_a_private_authority(outbox: Outbox, authority: Authority, tls_port: int) -> None:
