@@ -186,6 +186,8 @@ class Track:
     """Media time of its latest detection; older than the scene's time while it is hidden."""
     still_since_s: float | None
     """Media time since which it has not moved, or None while it moves."""
+    is_sure: bool = True
+    """False while its latest detection was too weak to have started a track."""
 
 
 Signals = Mapping[str, str]

@@ -1,15 +1,17 @@
 #!/bin/sh
-# Installs what the tests need beside PyPI: a real MQTT broker (mosquitto) and its clients.
-# Debian, Ubuntu and Raspberry Pi OS. Safe to run again: does nothing when both are present.
+# Installs what the tests need beside PyPI: a real MQTT broker (mosquitto) and its clients, and a
+# software OpenGL for the test that renders the demo street. Debian, Ubuntu, Raspberry Pi OS.
+# Safe to run again: does nothing when everything is there.
 set -eu
 
-has_broker() { command -v mosquitto || test -x /usr/sbin/mosquitto; }
-has_client() { command -v mosquitto_sub; }
+packages="mosquitto mosquitto-clients libegl1 libgl1 libgl1-mesa-dri"
 
-if has_broker >/dev/null && has_client >/dev/null; then
-    echo "mosquitto and mosquitto-clients are already installed"
-    exit 0
-fi
+missing() {
+    for package in $packages; do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||
+            printf '%s ' "$package"
+    done
+}
 
 fail() {
     echo "install_test_needs: $1" >&2
@@ -17,19 +19,23 @@ fail() {
 }
 
 command -v apt-get >/dev/null ||
-    fail "no apt-get here: install the mosquitto broker and its clients (mosquitto_sub) by hand"
+    fail "no apt-get here: install a mosquitto broker, its clients and Mesa's EGL by hand"
+
+wanted="$(missing)"
+if [ -z "$wanted" ]; then
+    exit 0
+fi
 
 as_root=""
 if [ "$(id -u)" -ne 0 ]; then
-    command -v sudo >/dev/null || fail "neither root nor sudo: run this script as root"
+    command -v sudo >/dev/null || fail "neither root nor sudo: run as root to install $wanted"
     as_root="sudo"
 fi
 
 export DEBIAN_FRONTEND=noninteractive
 $as_root apt-get update -qq || fail "apt-get update failed: check the network and /etc/apt"
-# The tests start brokers of their own; a packaged service on port 1883 would only be in the way.
-$as_root apt-get install -y -qq --no-install-recommends mosquitto mosquitto-clients ||
-    fail "apt-get install mosquitto mosquitto-clients failed: see the lines above"
-
-has_broker >/dev/null || fail "installed, but no mosquitto program was found"
-echo "installed: mosquitto, mosquitto-clients"
+# shellcheck disable=SC2086  (one word a package)
+$as_root apt-get install -y -qq --no-install-recommends $wanted ||
+    fail "apt-get install $wanted failed: see the lines above"
+# A packaged service on port 1883 would only be in the way: the tests start brokers of their own.
+echo "installed: $wanted"

@@ -18,7 +18,7 @@ EndReason = Literal["left", "lost", "schedule", "recording_ended"]
 
 SAME_PLACE_IOU = 0.5
 """A new track standing this exactly where another one stood is the same vehicle."""
-GONE_IOU = 0.1
+GONE_IOU = 0.2
 """Below this overlap with the box in which it stood, a vehicle has left its place."""
 
 
@@ -42,8 +42,10 @@ class Stay:
     entered_s: float
     since_s: float | None = None
     """Media time from which its standing counts; None until it stands."""
+    anchor: Box | None = None
+    """Where it stood when its count began; a queue that creeps leaves it behind."""
     place: Box | None = None
-    """Where it stands or stood."""
+    """Where it was last seen standing."""
     already_standing: bool = False
     """It was standing when it was first seen, or when the hours of the rule began."""
     has_begun: bool = False
@@ -132,13 +134,12 @@ class StayWatch:
     def _count(self, stay: Stay, track: Track) -> None:
         """It stands in the zone; before the limit a new place starts a new count (queues creep)."""
         assert self._active_since_s is not None and track.still_since_s is not None
-        is_elsewhere = not stay.is_at_place(track.box, SAME_PLACE_IOU)
+        is_elsewhere = stay.anchor is not None and iou(stay.anchor, track.box) < SAME_PLACE_IOU
         if stay.since_s is None or (is_elsewhere and not stay.has_begun):
             stay.since_s = max(track.still_since_s, self._active_since_s)
             stay.already_standing = stay.since_s <= max(track.first_s, self._active_since_s)
-            stay.place = track.box
-        elif stay.departed_s is not None:
-            stay.place = track.box
+            stay.anchor = track.box
+        stay.place = track.box
         stay.moved_s = stay.departed_s = None
 
     def _judge(self, key: int, stay: Stay, t_s: float) -> Iterator[tuple[Change, Stay]]:
@@ -148,7 +149,9 @@ class StayWatch:
                 del self._stays[key]
                 yield ("ended" if stay.has_begun else "dismissed"), stay
         elif not stay.has_begun:
-            if stay.since_s is not None and stay.dwell_s(t_s) >= self._limits.dwell_s:
+            # Nobody is accused unseen: the vehicle must clearly be there beyond the limit.
+            is_clear = stay.track.last_s == t_s and stay.track.is_sure
+            if is_clear and stay.since_s is not None and stay.dwell_s(t_s) >= self._limits.dwell_s:
                 stay.has_begun, stay.reported_s = True, t_s
                 yield "begun", stay
         elif t_s - stay.reported_s >= self._limits.update_s:

@@ -9,9 +9,10 @@ import lap
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.geometry import iou_matrix
+from edge_agent.geometry import iou_matrix, overlap
 from edge_agent.tracking.sameness import (
     LIKE_AREA,
+    PART_AREA,
     SAME,
     Floats,
     areas_of,
@@ -20,7 +21,7 @@ from edge_agent.tracking.sameness import (
     is_same,
     overlaps,
 )
-from edge_agent.types import Detections
+from edge_agent.types import Box, Detections
 
 if TYPE_CHECKING:
     from edge_agent.tracking.kalman import Edges
@@ -41,6 +42,8 @@ REACH_SIZES = 0.75
 """Boxes are grown by so many standard deviations, but by no more than that, in own sizes."""
 HANDICAP = 0.1
 """A hidden or a new track has to fit better than one that was just seen."""
+WIDER = 1.25
+"""A box with so many times the area shows more of an object."""
 COVER = 0.15
 """A still object is covered if something that moves shares this much of its area."""
 
@@ -175,6 +178,30 @@ class Association:
                     if fits and trace.may_be(edges, is_near=True):
                         self.seen[row] = column
                         break
+
+    def outlines(self) -> list[tuple[Trace, Edges]]:
+        """Boxes that show more of something that stands than what is known, and nothing else."""
+        known = [(trace, Box(*trace.place)) for trace in self._traces]
+        found: list[tuple[Trace, Edges]] = []
+        for row, column in self.seen.items():
+            trace, place = known[row]
+            if not trace.is_settled:
+                continue
+            free = [o for o in self._wider(place) if o == column or o not in self.seen.values()]
+            for other in free:
+                edges = self._sightings.edges(other)
+                if self._barred_kind[row, other] or not is_same(trace.place, edges):
+                    continue
+                box = Box(*edges)
+                if not any(t is not trace and overlap(b, box) > SAME * b.area for t, b in known):
+                    found.append((trace, edges))
+        return found
+
+    def _wider(self, place: Box) -> list[int]:
+        areas = areas_of(self._sightings.boxes)
+        return np.flatnonzero(
+            (areas > WIDER * place.area) & (areas * PART_AREA < place.area)
+        ).tolist()
 
     def births(self, columns: Sequence[int]) -> list[int]:
         """Free sightings that show something new, not another side of something known."""

@@ -43,6 +43,9 @@ COVERED = 2.0
 LEAVES_PX = 2.0
 BACK_S = 5.0
 """Back at its place within this time, it never was away: something had passed."""
+WIDER_S = 2.0
+WIDER_SHARE = 0.6
+"""An anchor is widened when that share of the sights of that time shows more of the object."""
 BORDER = 0.01
 """Edges nearer than this share of the picture to its border are cut off."""
 LONG_SIDE = 1.5
@@ -153,6 +156,7 @@ class Stillness:
         self._beats: deque[Beat] = deque()
         self._doubts = 0
         self._left: Place | None = None
+        self._wider: list[tuple[float, Edges]] = []
 
     def observe(self, t_s: float, edges: Edges, is_covered: bool = False) -> None:
         """Take a measured box into account; times must rise.
@@ -174,6 +178,16 @@ class Stillness:
             if not self.is_frozen:
                 self._judge(t_s)
 
+    def widen(self, t_s: float, edges: Edges) -> None:
+        """It stands where this box is, which shows more of it than the anchor does."""
+        self._wider = [(t, box) for t, box in self._wider if t_s - t <= WIDER_S]
+        self._wider.append((t_s, edges))
+        sights = sum(beat.n for beat in self._beats if t_s - beat.begin_s <= WIDER_S)
+        is_long = t_s - self._wider[0][0] >= WIDER_S / 2
+        if is_long and len(self._wider) >= max(3, WIDER_SHARE * sights):
+            self.anchor = middle([box for _, box in self._wider])
+            self._wider = []
+
     def backdate(self, since_s: float | None) -> None:
         """It is known to have stood there before it was observed."""
         if since_s is not None and self.since_s is not None:
@@ -185,6 +199,7 @@ class Stillness:
         self._size = (self._size[0] * x, self._size[1] * y)
         self._beats = deque(replace(beat, edges=scaled(beat.edges, x, y)) for beat in self._beats)
         self.anchor = scaled(self.anchor, x, y) if self.anchor else None
+        self._wider = []
         if self._left:
             self._left = replace(self._left, anchor=scaled(self._left.anchor, x, y))
 

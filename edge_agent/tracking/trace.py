@@ -158,12 +158,11 @@ class Trace:
         self.stillness.scale(x, y)
         self.box = (self.box[0] * x, self.box[1] * y, self.box[2] * x, self.box[3] * y)
 
-    def track(self, width: int, height: int) -> Track:
-        """What the rest of the world sees, within a picture of that size."""
-        anchor, is_still = self.stillness.anchor, self.is_still
-        edges = self.motion.edges
-        if anchor is not None and is_still and edges_iou(anchor, edges) < WHOLE:
-            edges = anchor
+    def track(self, width: int, height: int, sure: float) -> Track:
+        """What the rest of the world sees, within a picture of that size; sure from that score."""
+        edges, is_still = self.motion.edges, self.is_still
+        if is_still and (self.is_settled or edges_iou(self.place, edges) < WHOLE):
+            edges = self.place
         return Track(
             id=self.id,
             cls=self.cls,
@@ -173,4 +172,5 @@ class Trace:
             first_s=self.first_s,
             last_s=self.last_s,
             still_since_s=self.stillness.since_s,
+            is_sure=self.score >= sure,
         )

@@ -89,6 +89,8 @@ class Tracker:
             else:
                 trace.see(t_s, sightings.edges(column), sightings.vote(column), row in covered)
             (gone if self._is_gone(trace) else kept).append(trace)
+        for trace, edges in association.outlines():
+            trace.stillness.widen(t_s, edges)
         gone += self._merge(kept)
         self._ended = tuple(self._track(trace) for trace in gone if trace.id)
         self._traces = [trace for trace in kept if trace not in gone]
@@ -114,7 +116,7 @@ class Tracker:
             return False
         if not trace.id:
             return trace.unseen_s > PATIENCE_S
-        if trace.is_still:
+        if trace.is_settled:
             return trace.unseen_s > self._settings.lost_still_s
         return trace.unseen_s > self._settings.lost_s or trace.is_outside(*self._shape())
 
@@ -129,7 +131,7 @@ class Tracker:
         return trace.hits > 1 and trace.last_s - trace.first_s >= self._settings.confirm_s
 
     def _track(self, trace: Trace) -> Track:
-        return trace.track(*self._shape())
+        return trace.track(*self._shape(), self._high)
 
     def _shape(self) -> tuple[int, int]:
         assert self._size is not None

@@ -93,11 +93,12 @@ def test_a_slow_queue_is_not_parking() -> None:
     assert {event.phase for event in play(parking(), scenes)} == {"suspect", "dismissed"}
 
 
-def test_hidden_behind_traffic_keeps_counting() -> None:
+def test_nobody_is_accused_while_hidden() -> None:
     scenes = arrives_parks_leaves()
     hidden = [scene(s.frame.t_s, car(7.0, 100, 4.0)) for s in scenes[8:20]]
     events = play(parking(), scenes[:8] + hidden + scenes[20:])
-    assert phases(events)[1] == ("begin", 14)
+    assert phases(events)[1] == ("begin", 20), "reported when it is seen again"
+    assert events[1].facts["dwell_s"] == 16.0
 
 
 def test_a_new_track_at_the_same_place_is_the_same_vehicle() -> None:

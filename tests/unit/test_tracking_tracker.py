@@ -375,3 +375,17 @@ def test_a_vehicle_that_comes_to_the_place_of_one_that_left_unseen_is_another() 
 
     tracks = watch(new_tracker(), view, 25, (0, 25))[-1][1]
     assert [track.id for track in tracks] == [2]
+
+
+def test_a_car_known_by_its_half_grows_when_the_whole_is_seen() -> None:
+    rng = np.random.default_rng(12)
+    half = Box(340, 150, 380, 200)
+
+    def view(t_s: float) -> list[Seen]:
+        seen: list[Seen] = [("car", 0.6, jittered(half, rng))]
+        return [*seen, ("truck", 0.3, jittered(PARKED, rng))] if t_s > 4 else seen
+
+    log = watch(new_tracker(), view, 10, (0, 10))
+    assert {track.id for _, tracks in log for track in tracks} == {1}
+    (track,) = log[-1][1]
+    assert track.still_since_s == 0.0 and iou(track.box, PARKED) > 0.9
