@@ -218,6 +218,20 @@ class Association:
                 known.append(column)
         return new
 
+    def hidden(self) -> set[int]:
+        """Rows of what may be there unseen: something else that is seen covers its place."""
+        seen = sorted(self.seen)
+        if not seen:
+            return set()
+        boxes = self._sightings.boxes[[self.seen[row] for row in seen]]
+        places = np.array([trace.place for trace in self._traces], np.float32)
+        share = overlaps(places, boxes) / np.maximum(areas_of(places), 1e-6)[:, None]
+        return {
+            row
+            for row in range(len(self._traces))
+            if any(share[row, i] > COVER for i, other in enumerate(seen) if other != row)
+        }
+
     def covered(self) -> set[int]:
         """Rows of what was seen partly behind or before something seen moving."""
         rows = sorted(self.seen)

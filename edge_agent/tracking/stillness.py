@@ -24,6 +24,8 @@ AGREE = 0.03
 """Beats agree when they are nearer than this, in sizes of the object ..."""
 AGREE_ONE = 0.08
 """... or than this, by the root of the number of boxes in them: single boxes jitter."""
+CENTRE = 2.0
+"""Their centres may be so many times farther apart: an edge that is hidden shifts the centre."""
 AGREE_PX = 1.0
 STOPPED = 0.02
 SCATTER = 3.0
@@ -82,6 +84,12 @@ def way(a: Edges, b: Edges, coarse_px: float = 1.0, cut: Cut = UNCUT) -> float:
     return max(across, down, three_edges)
 
 
+def centred(a: Edges, b: Edges) -> tuple[Edges, Edges]:
+    """The first box, and the same box at the centre of the second."""
+    x, y = (b[0] + b[2] - a[0] - a[2]) / 2, (b[1] + b[3] - a[1] - a[3]) / 2
+    return a, (a[0] + x, a[1] + y, a[2] + x, a[3] + y)
+
+
 def middle(boxes: Sequence[Edges]) -> Edges:
     """Median of every edge."""
     x1, y1, x2, y2 = (median(edge) for edge in zip(*boxes, strict=True))
@@ -100,7 +108,9 @@ class Beat:
     def agrees(self, other: Beat) -> bool:
         """True when nothing says that the object moved between the two."""
         least = max(AGREE, AGREE_ONE / math.sqrt(min(self.n, other.n)))
-        return way(self.edges, other.edges, AGREE_PX / AGREE, self.cut) <= least
+        if way(self.edges, other.edges, AGREE_PX / AGREE, self.cut) > least:
+            return False
+        return way(*centred(self.edges, other.edges), AGREE_PX / AGREE) <= CENTRE * least
 
     def scatter(self, place: Edges) -> float:
         """How far from a place a single box of this beat would be expected, in its sizes."""

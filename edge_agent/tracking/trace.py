@@ -37,6 +37,10 @@ class Trace:
         self.first_s = t_s
         self.last_s = t_s
         self.unseen_s = 0.0
+        self.known_s = 0.0
+        """For how long it was clearly seen."""
+        self.missed_s = 0.0
+        """For how long it has not been clearly seen, although nothing hides it."""
         self.hits = 0
         self.box = edges
         self.score = 0.0
@@ -118,6 +122,13 @@ class Trace:
         else:
             self.motion.coast()
 
+    def weigh(self, dt_s: float, is_clear: bool, is_covered: bool) -> None:
+        """Keep account of how well it is known and how long it has been missed."""
+        if is_clear:
+            self.known_s, self.missed_s = self.known_s + dt_s, 0.0
+        elif not is_covered:
+            self.missed_s += dt_s
+
     def absorb(self, other: Trace) -> None:
         """The other one, which stands at the same place, is this one: take its better outline."""
         if (other.is_hidden, -area(other.place)) < (self.is_hidden, -area(self.place)):
@@ -125,6 +136,8 @@ class Trace:
             self.box, self.motion, self.stillness = other.box, other.motion, other.stillness
             self.last_s, self.unseen_s = other.last_s, other.unseen_s
             self.stillness.backdate(since_s)
+        self.known_s += other.known_s
+        self.missed_s = min(self.missed_s, other.missed_s)
         for name, votes in other._votes.items():
             self._votes[name] = self._votes.get(name, 0.0) + votes
 

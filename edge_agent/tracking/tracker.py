@@ -14,6 +14,8 @@ from edge_agent.types import Detections, Frame, Track
 
 PATIENCE_S = 0.3
 """A track that is not confirmed yet is given up when it is unseen for longer."""
+FAITH = 5.0
+"""What nothing hides may go unseen for so many times as long as it was clearly seen."""
 
 
 class Tracker:
@@ -79,7 +81,7 @@ class Tracker:
     def _take(self, association: Association, sightings: Sightings, dt_s: float) -> None:
         """Record what was seen and what was not, and give up what is gone."""
         t_s = self._now()
-        covered = association.covered()
+        covered, hidden = association.covered(), association.hidden()
         kept: list[Trace] = []
         gone: list[Trace] = []
         for row, trace in enumerate(self._traces):
@@ -88,6 +90,8 @@ class Tracker:
                 trace.miss(dt_s)
             else:
                 trace.see(t_s, sightings.edges(column), sightings.vote(column), row in covered)
+            is_clear = column is not None and sightings.scores[column] >= self._high
+            trace.weigh(dt_s, is_clear, row in hidden)
             (gone if self._is_gone(trace) else kept).append(trace)
         for trace, edges in association.outlines():
             trace.stillness.widen(t_s, edges)
@@ -112,6 +116,10 @@ class Tracker:
         return gone
 
     def _is_gone(self, trace: Trace) -> bool:
+        """What nothing hides is missed the longer the better it was known."""
+        patience_s = max(self._settings.lost_s, FAITH * trace.known_s)
+        if trace.missed_s > min(patience_s, self._settings.lost_still_s):
+            return True
         if not trace.is_hidden:
             return False
         if not trace.id:
