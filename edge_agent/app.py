@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ from edge_agent.sources import open_recording
 from edge_agent.tracking import Tracker
 from edge_agent.types import Frame
 from edge_agent.uplink import Outbox, Uplink
+from edge_agent.uplink.client import make_client
 from edge_agent.vision import open_detector, open_gate, search_path
 
 PATIENCE_S = 10.0
@@ -185,6 +187,8 @@ def run_replay(
     site = site or load(request.config)
     if request.publish and site.mqtt is None:
         raise UsageError(f"--publish: {request.config} names no broker: add an mqtt section")
+    if request.publish:
+        _check_broker_files(site)
     lanes = open_lanes(site, request)
     origin = make_origin(site, request.config, lanes)
     folder = OutFolder(request.out, origin.boot_id)
@@ -192,7 +196,7 @@ def run_replay(
     is_resumed = folder.prepare(request.overwrite)
     observer.on_lanes(lanes)
     with ExitStack() as stack:
-        outbox = stack.enter_context(Outbox(folder.outbox if request.publish else ":memory:"))
+        outbox = stack.enter_context(_outbox(folder, request.publish))
         zones = {lane.source.camera: _polygons(site.cameras[lane.source.camera]) for lane in lanes}
         bundles = BundleWriter(folder.evidence, key, origin, site.evidence, zones)
         journal = stack.enter_context(Journal(origin, outbox, bundles, folder.events))
@@ -213,6 +217,17 @@ def run_replay(
             undelivered=outbox.waiting if uplink else 0,
             complaint=complaint,
         )
+
+
+def _outbox(folder: OutFolder, publish: bool) -> Outbox:
+    """Where nothing is to be delivered it only numbers the events, as many as there are."""
+    return Outbox(folder.outbox) if publish else Outbox(":memory:", max_bytes=sys.maxsize)
+
+
+def _check_broker_files(site: Site) -> None:
+    """Raise ConfigError for a wrong password or certificate file before anything is replaced."""
+    if site.mqtt is not None:
+        make_client(site.mqtt, "")
 
 
 def _polygons(camera: Camera) -> dict[str, Polygon]:
@@ -250,6 +265,7 @@ def check_site(
 ) -> dict[str, Any]:
     """Load everything that the site file names and draw its zones; raises what is wrong."""
     site = load(config)
+    _check_broker_files(site)
     detectors = Detectors(model_paths(site))
     pictures = dict(bind(site, stills)) if stills else {}
     cameras: dict[str, Any] = {}

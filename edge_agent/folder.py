@@ -7,9 +7,12 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_agent.errors import EdgeError, EvidenceError, UsageError
+from edge_agent.errors import EvidenceError, UsageError
+from edge_agent.evidence.staging import write_whole
 
 MARKER = "replay.json"
+STAGED = f".{MARKER}.part"
+"""What a kill may leave before there is a marker."""
 OWN_FILES = ("events.jsonl", "report.html", "outbox.db", "outbox.db-wal", "outbox.db-shm")
 
 
@@ -43,6 +46,8 @@ class OutFolder:
         Raises UsageError rather than mixing two replays or erasing finished evidence unasked.
         """
         try:
+            if self.path.exists() and not self.path.is_dir():
+                raise UsageError(f"{self.path}: is not a folder: name a new folder for --out")
             self.path.mkdir(parents=True, exist_ok=True)
             state = self._state()
             resumes = state == {"run": self.run, "finished": False} and not overwrite
@@ -71,7 +76,7 @@ class OutFolder:
         return state if isinstance(state, dict) else {"run": None}
 
     def _clear(self, state: dict[str, object], overwrite: bool) -> None:
-        if not any(self.path.iterdir()):
+        if all(found.name == STAGED for found in self.path.iterdir()):
             return
         if not state:
             raise UsageError(
@@ -88,10 +93,5 @@ class OutFolder:
         shutil.rmtree(self.evidence, ignore_errors=True)
 
     def _mark(self, finished: bool) -> None:
-        try:
-            marker = self.path / MARKER
-            staged = marker.with_suffix(".tmp")
-            staged.write_text(json.dumps({"run": self.run, "finished": finished}))
-            staged.replace(marker)
-        except OSError as error:
-            raise EdgeError(f"{self.path}: cannot be written ({error.strerror})") from error
+        state = json.dumps({"run": self.run, "finished": finished})
+        write_whole(self.path / MARKER, state.encode())

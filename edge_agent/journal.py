@@ -37,7 +37,7 @@ class Journal:
 
     def __enter__(self) -> Journal:
         try:
-            self._file = self.lines.open("wb")
+            self._file = self.lines.open("wb", buffering=0)  # nothing left over to fail on closing
         except OSError as error:
             raise _cannot_write(self.lines, error) from error
         return self
@@ -64,12 +64,18 @@ class Journal:
     def _keep(self, envelope: dict[str, Any]) -> None:
         stored = self.outbox.add(envelope, topic(envelope))
         self.envelopes.append(stored)
-        try:
-            self._file.write(canonical(stored) + b"\n")
-            self._file.flush()
-        except OSError as error:
-            raise _cannot_write(self.lines, error) from error
+        self._append(canonical(stored) + b"\n")
         self.on_envelope()
+
+    def _append(self, line: bytes) -> None:
+        """Write a whole line, or raise EvidenceError and leave the whole lines before it."""
+        end = self._file.tell()
+        try:
+            while line:  # a disk that fills up takes the part that fits
+                line = line[self._file.write(line) :]
+        except OSError as error:
+            self._file.truncate(end)
+            raise _cannot_write(self.lines, error) from error
 
 
 def _cannot_write(path: Path, error: OSError) -> EvidenceError:

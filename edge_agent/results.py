@@ -18,6 +18,7 @@ from edge_agent.evidence import verify
 from edge_agent.folder import OutFolder
 from edge_agent.report import CaseReport, Recording, ReportData, write_report
 from edge_agent.runner import Lane
+from edge_agent.sources import printable
 from edge_agent.types import Bundle, Frame
 
 
@@ -80,7 +81,7 @@ class ReplayResult:
                 f"{self.complaint or 'the broker is slow'}; run the same command again to "
                 "deliver them"
             )
-        return found
+        return [printable(text) for text in found]
 
 
 def conclude(result: ReplayResult) -> list[CaseVerdict]:

@@ -10,7 +10,7 @@ from pydantic import Field
 from edge_agent import config
 from edge_agent.analyzers.schedule import Hours, is_active
 from edge_agent.analyzers.stay import Change, Limits, Stay, StayWatch
-from edge_agent.analyzers.view import Happening, View, expand_classes
+from edge_agent.analyzers.view import Happening, View, expand_classes, rule_name
 from edge_agent.types import Event, Phase, Scene
 
 PHASES: dict[Change, Phase] = {
@@ -47,6 +47,7 @@ class IllegalParking:
 
     def __init__(self, settings: Settings, view: View) -> None:
         self._settings = settings
+        self._name = rule_name(self.kind, settings.zone, settings)
         self._timezone = view.timezone
         limits = Limits(settings.dwell_s + settings.grace_s, settings.reentry_s, settings.update_s)
         classes = expand_classes(settings.classes)
@@ -57,19 +58,18 @@ class IllegalParking:
         return self._events(scene, self._watch.update(scene, active))
 
     def finish(self, scene: Scene) -> Iterable[Event]:
-        return self._events(scene, self._watch.finish(scene.frame.t_s))
+        return self._events(scene, self._watch.finish())
 
     def _events(self, scene: Scene, changes: Iterable[tuple[Change, Stay]]) -> Iterator[Event]:
         for change, stay in changes:
-            begin_s = stay.entered_s if stay.since_s is None else stay.since_s
-            subject = f"{self.kind}/{self._settings.zone}/{stay.subject}"
+            begin_s = stay.entered_s if stay.begin_s is None else stay.begin_s
+            subject = f"{self._name}/{stay.subject}"
             happening = Happening(self.kind, subject, begin_s, self._settings.zone)
-            facts = self._facts(change, stay, scene.frame.t_s)
-            yield happening.event(scene, PHASES[change], stay.track, facts)
+            yield happening.event(scene, PHASES[change], stay.track, self._facts(change, stay))
 
-    def _facts(self, change: Change, stay: Stay, t_s: float) -> dict[str, Any]:
+    def _facts(self, change: Change, stay: Stay) -> dict[str, Any]:
         facts: dict[str, Any] = {
-            "dwell_s": round(stay.dwell_s(t_s), 3),
+            "dwell_s": round(stay.dwell_s, 3),
             "limit_s": self._settings.dwell_s,
             "entered_s": round(stay.entered_s, 3),
             "already_standing": stay.already_standing,

@@ -8,7 +8,7 @@ from math import hypot
 from typing import Literal
 
 from edge_agent import config
-from edge_agent.analyzers.view import Happening, View, expand_classes
+from edge_agent.analyzers.view import Happening, View, expand_classes, rule_name
 from edge_agent.geometry import Point, segments_cross, side
 from edge_agent.types import Event, Scene, Track
 
@@ -40,6 +40,7 @@ class LineCrossing:
 
     def __init__(self, settings: Settings, view: View) -> None:
         self._settings = settings
+        self._name = rule_name(self.kind, settings.line, settings)
         self._line = view.lines[settings.line]
         self._classes = expand_classes(settings.classes)
         self._ways: dict[int, _Way] = {}
@@ -70,10 +71,11 @@ class LineCrossing:
 
     def _event(self, track: Track, scene: Scene, count: int, to_right: bool) -> Event:
         direction = self._line.to_right if to_right else self._line.to_left
-        name = self._settings.line
-        subject = f"{self.kind}/{name}/{track.id}/{count}"
+        subject = f"{self._name}/{track.id}/{count}"
         happening = Happening(self.kind, subject, scene.frame.t_s)
-        return happening.event(scene, "end", track, {"line": name, "direction": direction})
+        return happening.event(
+            scene, "end", track, {"line": self._settings.line, "direction": direction}
+        )
 
 
 def _scale(point: Point, size: tuple[int, int]) -> Point:

@@ -6,8 +6,9 @@ where it stood is free of it. Time is media time; nothing here counts frames.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from edge_agent.geometry import Polygon, iou
@@ -18,8 +19,12 @@ EndReason = Literal["left", "lost", "schedule", "recording_ended"]
 
 SAME_PLACE_IOU = 0.5
 """A new track standing this exactly where another one stood is the same vehicle."""
-GONE_IOU = 0.2
+GONE_IOU = 1 / 3
 """Below this overlap with the box in which it stood, a vehicle has left its place."""
+AT_REST_IOU = 0.9
+"""At rest, a vehicle covers this much of where it was a moment ago."""
+MOMENT_S = 3.0
+"""It takes a tracker up to this long to be sure that a vehicle has begun to move."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,36 +45,69 @@ class Stay:
 
     track: Track
     entered_s: float
-    since_s: float | None = None
-    """Media time from which its standing counts; None until it stands."""
+    subject: str
+    """Names the stay by its first track; a vehicle taken up again under a new track keeps it."""
+    begin_s: float | None = None
+    """Media time at which it first stood; None until it stands."""
+    since_s: float = 0.0
+    """Media time from which it has stood this time."""
+    stood_s: float = 0.0
+    """How long it had stood before it moved off and came back."""
     anchor: Box | None = None
     """Where it stood when its count began; a queue that creeps leaves it behind."""
     place: Box | None = None
     """Where it was last seen standing."""
+    recent: deque[tuple[float, Box]] = field(default_factory=deque)
+    """Where it was seen standing during the last `MOMENT_S`."""
     already_standing: bool = False
     """It was standing when it was first seen, or when the hours of the rule began."""
     has_begun: bool = False
     reported_s: float = 0.0
     moved_s: float | None = None
-    """When it began to move away from where it stood."""
+    """When it was last at rest before it moved off."""
     departed_s: float | None = None
     """When its place was free of it."""
     end_reason: EndReason = "left"
 
-    subject: str = ""
-    """Names the stay by its first track; a vehicle taken up again under a new track keeps it."""
-
-    def dwell_s(self, t_s: float) -> float:
-        """How long it has been standing, or stood until it moved; never more than it stood."""
-        ends = [end for end in (self.moved_s, self.departed_s) if end is not None]
-        return max(0.0, min([*ends, t_s]) - self.since_s) if self.since_s is not None else 0.0
+    @property
+    def dwell_s(self) -> float:
+        """How long it was seen to stand; not while it moved, was away or stayed unseen."""
+        if self.begin_s is None:
+            return 0.0
+        until = self.track.last_s if self.moved_s is None else self.moved_s
+        return self.stood_s + max(0.0, until - self.since_s)
 
     def depart(self, t_s: float, reason: EndReason) -> None:
         """It is gone since then, unless it comes back; only the first departure counts."""
         if self.departed_s is None:
             self.departed_s, self.end_reason = t_s, reason
 
-    def is_at_place(self, box: Box, share: float) -> bool:
+    def stand(self, track: Track, active_since_s: float) -> None:
+        """It stands: count on, or anew at another place; once begun, add to what it stood."""
+        assert track.still_since_s is not None
+        since_s = max(track.still_since_s, active_since_s)
+        is_back = self.departed_s is not None
+        is_elsewhere = self.anchor is not None and iou(self.anchor, track.box) < SAME_PLACE_IOU
+        if self.begin_s is None or (not self.has_begun and (is_elsewhere or is_back)):
+            self.begin_s = self.since_s = since_s
+            self.already_standing = since_s <= max(track.first_s, active_since_s)
+            self.anchor = track.box
+        elif is_back:
+            self.stood_s, self.since_s = self.dwell_s, since_s
+        self.place, self.moved_s, self.departed_s = track.box, None, None
+        if not self.recent or track.last_s > self.recent[-1][0]:
+            self.recent.append((track.last_s, track.box))
+        while track.last_s - self.recent[0][0] > MOMENT_S:
+            self.recent.popleft()
+
+    def move(self) -> None:
+        """It does not stand any more, and began to move a little before that showed."""
+        if self.moved_s is None and self.recent:
+            _, rest = self.recent[0]
+            self.moved_s = max(t_s for t_s, box in self.recent if iou(box, rest) >= AT_REST_IOU)
+            self.recent.clear()
+
+    def covers_place(self, box: Box, share: float) -> bool:
         """True when the box covers at least that share (IoU) of where the vehicle stood."""
         return self.place is not None and iou(self.place, box) >= share
 
@@ -89,77 +127,78 @@ class StayWatch:
         t_s = scene.frame.t_s
         if not is_active:
             self._active_since_s = None
-            yield from self._close_all(t_s, "schedule")
+            yield from self._close_all("schedule")
             return
         if self._active_since_s is None:
             self._active_since_s = t_s
         present = {track.id: track for track in scene.tracks if track.cls in self._classes}
         for track in present.values():
             if track.id not in self._stays and self._holds(track, scene):
-                yield from self._admit(track, t_s)
+                subject = f"{track.id}@{t_s:.3f}"
+                self._stays[track.id] = stay = Stay(track, t_s, subject)
+                yield "entered", stay
+        for key in list(self._stays):
+            self._follow(self._stays[key], present.get(key), scene)
+        yield from self._reunite()
         for key, stay in list(self._stays.items()):
-            self._follow(stay, present.get(key), scene)
             yield from self._judge(key, stay, t_s)
 
-    def finish(self, t_s: float) -> Iterator[tuple[Change, Stay]]:
+    def finish(self) -> Iterator[tuple[Change, Stay]]:
         """Close every stay because there is nothing more to see."""
-        yield from self._close_all(t_s, "recording_ended")
+        yield from self._close_all("recording_ended")
 
     def _holds(self, track: Track, scene: Scene) -> bool:
         return self._zone.contains(track.box.foot, scene.frame.width, scene.frame.height)
 
-    def _admit(self, track: Track, t_s: float) -> Iterator[tuple[Change, Stay]]:
-        for key, stay in self._stays.items():
-            is_free = stay.departed_s is not None or stay.track.last_s < track.first_s
-            if is_free and stay.is_at_place(track.box, SAME_PLACE_IOU):
-                self._stays[track.id] = self._stays.pop(key)
-                return
-        self._stays[track.id] = stay = Stay(track, entered_s=t_s, subject=f"{track.id}@{t_s:.3f}")
-        yield "entered", stay
-
     def _follow(self, stay: Stay, track: Track | None, scene: Scene) -> None:
+        assert self._active_since_s is not None
         if track is None:
             was_still = stay.track.still_since_s is not None
             stay.depart(stay.track.last_s, "lost" if was_still else "left")
             return
         stay.track = track
         is_inside = self._holds(track, scene)
-        if stay.moved_s is None and track.still_since_s is None:
-            stay.moved_s = scene.frame.t_s
         if is_inside and track.still_since_s is not None:
-            self._count(stay, track)
-        elif not is_inside or (stay.place and not stay.is_at_place(track.box, GONE_IOU)):
+            stay.stand(track, self._active_since_s)
+            return
+        if track.still_since_s is None:
+            stay.move()
+        if not is_inside or (stay.place and not stay.covers_place(track.box, GONE_IOU)):
             stay.depart(scene.frame.t_s, "left")
 
-    def _count(self, stay: Stay, track: Track) -> None:
-        """It stands in the zone; before the limit a new place starts a new count (queues creep)."""
-        assert self._active_since_s is not None and track.still_since_s is not None
-        is_elsewhere = stay.anchor is not None and iou(stay.anchor, track.box) < SAME_PLACE_IOU
-        if stay.since_s is None or (is_elsewhere and not stay.has_begun):
-            stay.since_s = max(track.still_since_s, self._active_since_s)
-            stay.already_standing = stay.since_s <= max(track.first_s, self._active_since_s)
-            stay.anchor = track.box
-        stay.place = track.box
-        stay.moved_s = stay.departed_s = None
+    def _reunite(self) -> Iterator[tuple[Change, Stay]]:
+        """What stands exactly where another one was lost from sight is that vehicle."""
+        for key, stay in list(self._stays.items()):
+            if stay.begin_s is None or stay.departed_s is not None:
+                continue
+            for elder_key, elder in list(self._stays.items()):
+                is_lost = elder.departed_s is not None and elder.end_reason == "lost"
+                if not is_lost or elder.track.last_s >= stay.track.first_s:
+                    continue
+                if elder.covers_place(stay.track.box, SAME_PLACE_IOU):
+                    elder.track, elder.departed_s, elder.moved_s = stay.track, None, None
+                    self._stays[key] = self._stays.pop(elder_key)
+                    yield "dismissed", stay
+                    break
 
     def _judge(self, key: int, stay: Stay, t_s: float) -> Iterator[tuple[Change, Stay]]:
         if stay.departed_s is not None:
-            patience_s = self._limits.reentry_s if stay.since_s is not None else 0.0
+            patience_s = self._limits.reentry_s if stay.begin_s is not None else 0.0
             if t_s - stay.departed_s >= patience_s:
                 del self._stays[key]
                 yield ("ended" if stay.has_begun else "dismissed"), stay
         elif not stay.has_begun:
             # Nobody is accused unseen: the vehicle must clearly be there beyond the limit.
             is_clear = stay.track.last_s == t_s and stay.track.is_sure
-            if is_clear and stay.since_s is not None and stay.dwell_s(t_s) >= self._limits.dwell_s:
+            if is_clear and stay.begin_s is not None and stay.dwell_s >= self._limits.dwell_s:
                 stay.has_begun, stay.reported_s = True, t_s
                 yield "begun", stay
         elif t_s - stay.reported_s >= self._limits.update_s:
             stay.reported_s = t_s
             yield "standing", stay
 
-    def _close_all(self, t_s: float, reason: EndReason) -> Iterator[tuple[Change, Stay]]:
+    def _close_all(self, reason: EndReason) -> Iterator[tuple[Change, Stay]]:
         for stay in self._stays.values():
-            stay.depart(t_s, reason)
+            stay.depart(stay.track.last_s, reason)
             yield ("ended" if stay.has_begun else "dismissed"), stay
         self._stays.clear()

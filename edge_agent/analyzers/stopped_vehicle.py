@@ -9,7 +9,7 @@ from pydantic import Field
 
 from edge_agent import config
 from edge_agent.analyzers.stay import Change, Limits, Stay, StayWatch
-from edge_agent.analyzers.view import Happening, View, expand_classes
+from edge_agent.analyzers.view import Happening, View, expand_classes, rule_name
 from edge_agent.types import Event, Phase, Scene
 
 PHASES: dict[Change, Phase] = {"begun": "begin", "standing": "update", "ended": "end"}
@@ -33,6 +33,7 @@ class StoppedVehicle:
 
     def __init__(self, settings: Settings, view: View) -> None:
         self._zone = settings.zone
+        self._name = rule_name(self.kind, settings.zone, settings)
         limits = Limits(settings.dwell_s, reentry_s=0.0, update_s=settings.update_s)
         classes = expand_classes(settings.classes)
         self._watch = StayWatch(view.zones[settings.zone], classes, limits)
@@ -41,17 +42,16 @@ class StoppedVehicle:
         return self._events(scene, self._watch.update(scene, is_active=True))
 
     def finish(self, scene: Scene) -> Iterable[Event]:
-        return self._events(scene, self._watch.finish(scene.frame.t_s))
+        return self._events(scene, self._watch.finish())
 
     def _events(self, scene: Scene, changes: Iterable[tuple[Change, Stay]]) -> Iterator[Event]:
         for change, stay in changes:
-            if change not in PHASES or stay.since_s is None:
+            if change not in PHASES or stay.begin_s is None:
                 continue
-            t_s = scene.frame.t_s
-            facts: dict[str, Any] = {"dwell_s": round(stay.dwell_s(t_s), 3)}
+            facts: dict[str, Any] = {"dwell_s": round(stay.dwell_s, 3)}
             if change == "ended" and stay.departed_s is not None:
-                clearance_s = round(stay.departed_s - stay.since_s, 3)
+                clearance_s = round(stay.departed_s - stay.begin_s, 3)
                 facts |= {"clearance_s": clearance_s, "end_reason": stay.end_reason}
-            subject = f"{self.kind}/{self._zone}/{stay.subject}"
-            happening = Happening(self.kind, subject, stay.since_s, self._zone)
+            subject = f"{self._name}/{stay.subject}"
+            happening = Happening(self.kind, subject, stay.begin_s, self._zone)
             yield happening.event(scene, PHASES[change], stay.track, facts)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from edge_agent.config import Camera
+from edge_agent.config import Camera, Settings
 from edge_agent.config.models import Line
 from edge_agent.geometry import Polygon
+from edge_agent.identity import digest
 from edge_agent.types import VEHICLES, Event, Phase, Scene, Track
 
 
@@ -32,6 +33,11 @@ class View:
 def expand_classes(names: Iterable[str]) -> frozenset[str]:
     """Class names with `vehicle` standing for every kind of motor vehicle."""
     return frozenset().union(*(VEHICLES if name == "vehicle" else {name} for name in names))
+
+
+def rule_name(kind: str, place: str, settings: Settings) -> str:
+    """Begins the subjects of a rule, so that two rules about one place are told apart."""
+    return f"{kind}/{place}/{digest(settings.model_dump_json())[:8]}"
 
 
 @dataclass(frozen=True, slots=True)

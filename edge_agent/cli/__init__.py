@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import sys
 
 import click
@@ -44,6 +46,7 @@ for command in (replay, demo, check, score, evidence, models, bench):
 
 def main() -> None:
     """Run a command; a user's mistake is one message and an exit status, never a stack trace."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as cleanly as Ctrl-C
     try:
         sys.exit(cli.main(standalone_mode=False))
     except click.exceptions.Exit as exit_:
@@ -57,6 +60,7 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("edge-agent: interrupted; what was decided so far is kept", err=True)
         sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
+    except OSError as error:  # of the output: files are read and written where errors are named
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the rest would fail again on exit
+        click.echo(f"edge-agent: {error.filename or 'the output'}: {error.strerror}", err=True)
+        sys.exit(1)

@@ -11,14 +11,14 @@ from rich.table import Table
 
 from edge_agent import app
 from edge_agent.bench import Plan, Result, run_bench
-from edge_agent.cli.words import tables
+from edge_agent.cli.words import FILE, tables
 from edge_agent.clock import SystemClock
 from edge_agent.demo import CLIP, SITE
 
 
 @click.command()
-@click.argument("video", required=False, type=click.Path(path_type=Path))
-@click.option("--config", type=click.Path(path_type=Path), help="A site file; else a plain one.")
+@click.argument("video", required=False, type=FILE)
+@click.option("--config", type=FILE, help="A site file; else a plain one.")
 @click.option("--model", help="Model card to use instead of the site's.")
 @click.option("--workers", type=click.IntRange(1, 64), help="Inference threads; default: cores.")
 @click.option("--frames", type=click.IntRange(10), default=300, show_default=True)

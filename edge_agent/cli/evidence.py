@@ -10,7 +10,7 @@ from typing import Any
 import click
 from rich.table import Table
 
-from edge_agent.cli.words import tables
+from edge_agent.cli.words import FILE, tables
 from edge_agent.errors import EvidenceError
 from edge_agent.evidence import EXIT_CODES, Report, describe, extract, verify, verify_chain
 from edge_agent.score import load_events, load_truth, score_events
@@ -29,8 +29,8 @@ def evidence() -> None:
 
 
 @evidence.command("verify", epilog=f"\b\nExit status beside 0:\n{CODES}")
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--root", type=click.Path(path_type=Path), help="PEM of the root or device to trust.")
+@click.argument("files", nargs=-1, required=True, type=FILE)
+@click.option("--root", type=FILE, help="PEM of the root or device to trust.")
 @click.option("--json", "as_json", is_flag=True, help="Print findings as JSON.")
 def verify_command(files: Sequence[Path], root: Path | None, as_json: bool) -> None:
     """Say whether bundles are what was signed, and name whatever is not.
@@ -56,8 +56,8 @@ def verify_command(files: Sequence[Path], root: Path | None, as_json: bool) -> N
 
 
 @evidence.command("show")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--extract", "folder", type=click.Path(path_type=Path), help="Unpack files there.")
+@click.argument("file", type=FILE)
+@click.option("--extract", "folder", type=FILE, help="Unpack files there.")
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
 def show(file: Path, folder: Path | None, as_json: bool) -> None:
     """Print what a bundle says, and whether it verifies; unpack it on request.
@@ -140,8 +140,8 @@ def _show(facts: Mapping[str, Any]) -> None:
 
 
 @click.command()
-@click.option("--events", required=True, type=click.Path(path_type=Path), help="events.jsonl")
-@click.option("--truth", required=True, type=click.Path(path_type=Path), help="What happened.")
+@click.option("--events", required=True, type=FILE, help="events.jsonl")
+@click.option("--truth", required=True, type=FILE, help="What happened.")
 @click.option("--min-detection-rate", type=click.FloatRange(0, 1), help="Exit 1 below this.")
 @click.option("--max-false", type=click.IntRange(0), help="Exit 1 with more false alarms.")
 @click.option("--json", "as_json", is_flag=True, help="Print figures as JSON.")

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from rich.table import Table
 
 from edge_agent.app import model_paths
-from edge_agent.cli.words import tables
+from edge_agent.cli.words import FILE, tables
 from edge_agent.clock import SystemClock
 from edge_agent.errors import ModelError, UsageError
 from edge_agent.vision import store
@@ -78,7 +78,7 @@ def _teller(bar: Progress, name: str) -> Callable[[int, int | None], None]:
 
 
 @models.command("add")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=FILE)
 @click.option("--name", help="Name of the model; default: the file's.")
 @click.option("--decoder", help="How its outputs are read, if it does not say so itself.")
 @click.option("--classes", metavar="A,B,...", help="Class names in the order of its outputs.")
@@ -136,6 +136,6 @@ def _size(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
     width, _, height = text.partition("x")
-    if not (width.isdigit() and height.isdigit()):
+    if not (width.isdecimal() and height.isdecimal()):
         raise UsageError(f"--size {text}: write WIDTHxHEIGHT, e.g. 640x640")
     return int(width), int(height)

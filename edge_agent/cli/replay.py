@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from edge_agent.app import Observer, ReplayRequest, cores, run_replay
-from edge_agent.cli.words import Moment, split_cameras
+from edge_agent.cli.words import FILE, Moment, split_cameras
 from edge_agent.config import Mqtt
 from edge_agent.demo import run_demo
 from edge_agent.errors import UsageError
@@ -54,9 +54,9 @@ class ProgressBar(Observer):
 
 
 @click.command()
-@click.argument("videos", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--config", required=True, type=click.Path(path_type=Path), help="The site file.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for results.")
+@click.argument("videos", nargs=-1, type=FILE)
+@click.option("--config", required=True, type=FILE, help="The site file.")
+@click.option("--out", required=True, type=FILE, help="Folder for results.")
 @click.option("--camera", "cameras", multiple=True, metavar="NAME=VIDEO", help="Bind by name.")
 @click.option("--start", type=Moment(), help="Wall clock of the first frame (UTC).")
 @click.option("--workers", type=click.IntRange(1, 64), help="Inference threads; default: cores.")
@@ -120,9 +120,7 @@ def _say(result: ReplayResult, verdicts: Sequence[CaseVerdict], as_json: bool) -
 
 
 @click.command()
-@click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("edge-agent-demo"), show_default=True
-)
+@click.option("--out", type=FILE, default=Path("edge-agent-demo"), show_default=True)
 @click.option("--broker", metavar="HOST[:PORT]", help="Your own broker instead of a built-in one.")
 def demo(out: Path, broker: str | None) -> None:
     """Run the main job on footage that ships with the product, evidence and broker included.
@@ -145,6 +143,6 @@ def _broker(text: str | None) -> Mqtt | None:
     if text is None:
         return None
     host, _, port = text.partition(":")
-    if port and not (port.isdigit() and 0 < int(port) < 65536):
+    if not host or (port and not (port.isdecimal() and 0 < int(port) < 65536)):
         raise UsageError(f"--broker {text}: write HOST or HOST:PORT, e.g. localhost:1883")
     return Mqtt(host=host, port=int(port or 1883))

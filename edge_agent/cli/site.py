@@ -9,17 +9,15 @@ from pathlib import Path
 import click
 
 from edge_agent.app import check_site
-from edge_agent.cli.words import split_cameras
+from edge_agent.cli.words import FILE, split_cameras
 
 
 @click.command()
-@click.option("--config", required=True, type=click.Path(path_type=Path), help="The site file.")
+@click.option("--config", required=True, type=FILE, help="The site file.")
 @click.option(
     "--still", "stills", multiple=True, metavar="NAME=PICTURE", help="Draw zones onto this."
 )
-@click.option(
-    "--out", type=click.Path(path_type=Path), default=Path(), help="Folder for drawn pictures."
-)
+@click.option("--out", type=FILE, default=Path(), help="Folder for drawn pictures.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 def check(config: Path, stills: Sequence[str], out: Path, as_json: bool) -> None:
     """Validate a site file: every value, every model, and the zones drawn onto a picture.

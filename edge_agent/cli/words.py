@@ -10,9 +10,13 @@ import click
 from rich.console import Console
 
 from edge_agent.errors import UsageError
+from edge_agent.sources.start import FIRST_YEAR, LAST_YEAR
 
 WIDTH = 120
 """Columns of a table that goes into a file or a pipe, where nobody says how wide it may be."""
+
+FILE = click.Path(path_type=Path, readable=False)
+"""A path that is judged where it is opened, in words that say what to do."""
 
 
 def tables() -> Console:
@@ -33,6 +37,8 @@ class Moment(click.ParamType[datetime]):
             moment = datetime.fromisoformat(str(value))
         except ValueError:
             self.fail(f"{value!r} is not a time; write 2026-05-13T09:49:12Z", param, ctx)
+        if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+            self.fail(f"{value!r} is not between {FIRST_YEAR} and {LAST_YEAR}", param, ctx)
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

@@ -78,6 +78,8 @@ def _text(path: Path) -> str:
 
 def _bytes(path: Path) -> bytes:
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe would wait for ever
+            raise ConfigError(f"{path}: is not a regular file; name an existing site file")
         with path.open("rb") as file:
             data = file.read(document.MAX_BYTES + 1)
     except FileNotFoundError as error:
@@ -125,6 +127,8 @@ class _Check:
     def _add(self, path: document.Path, text: str) -> None:
         where = dotted(path)
         line = self._found.line(path)
+        if where and any(known.text.startswith(f"{where}: ") for known in self.problems):
+            return  # what it was replaced by to go on is nobody's mistake
         self.problems.append(Problem(line, f"{where}: {text}" if where else text))
 
     def _validated(

@@ -41,14 +41,18 @@ def _is_simple(points: list[Point]) -> list[Point]:
                     f"the outline crosses itself between points {i + 1} and {j + 1}: "
                     "list the corners in order, going round"
                 )
+    if abs(sum(_turn(points[0], points[i], points[i + 1]) for i in range(1, n - 1))) < 1e-9:
+        raise ValueError("the outline encloses no area: its corners lie on one line or point")
     return points
 
 
-def _cross(p: Point, q: Point, a: Point, b: Point) -> bool:
-    def turn(o: Point, u: Point, v: Point) -> float:
-        return (u[0] - o[0]) * (v[1] - o[1]) - (u[1] - o[1]) * (v[0] - o[0])
+def _turn(o: Point, u: Point, v: Point) -> float:
+    """Twice the signed area of the triangle."""
+    return (u[0] - o[0]) * (v[1] - o[1]) - (u[1] - o[1]) * (v[0] - o[0])
 
-    return turn(p, q, a) * turn(p, q, b) < 0 and turn(a, b, p) * turn(a, b, q) < 0
+
+def _cross(p: Point, q: Point, a: Point, b: Point) -> bool:
+    return _turn(p, q, a) * _turn(p, q, b) < 0 and _turn(a, b, p) * _turn(a, b, q) < 0
 
 
 Zone = Annotated[list[Point], Field(min_length=3, max_length=200), AfterValidator(_is_simple)]
@@ -86,7 +90,7 @@ class SiteInfo(Settings):
     def _is_known(cls, value: str) -> str:
         try:
             ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError) as error:
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # a folder, a name too long
             raise ValueError("no such time zone; use an IANA name such as Europe/Berlin") from error
         return value
 
@@ -148,7 +152,7 @@ def _as_text(value: object) -> object:
 class Mqtt(Settings):
     """The broker."""
 
-    host: str
+    host: Annotated[str, Field(min_length=1)]
     port: Annotated[int, Field(ge=1, le=65535)] = 1883
     protocol: Annotated[Literal["5", "3.1.1"], BeforeValidator(_as_text)] = "5"
     username: str | None = None

@@ -6,6 +6,7 @@ the weakest grade: whoever has the disk has the key; `device.json` in each bundl
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -130,6 +131,8 @@ def _self_signed(key: ec.EllipticCurvePrivateKey, device: str, now: datetime) ->
 
 def _read(path: Path) -> bytes:
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe would wait for ever
+            raise OSError(errno.EINVAL, "not a regular file")
         return path.read_bytes()
     except OSError as error:
         raise cannot(path, "be read", error) from error

@@ -187,7 +187,7 @@ def verify(path: Path, root: bytes | None = None) -> Report:
 
 def describe(path: Path) -> Mapping[str, Any]:
     """What a bundle says of itself, unverified: its manifest and `manifest_sha256`."""
-    text = _open(path).read(MANIFEST)
+    text = _opened(path).read(MANIFEST)
     try:
         return _facts(Manifest.from_bytes(text), text)
     except (ValueError, RecursionError) as error:
@@ -196,7 +196,7 @@ def describe(path: Path) -> Mapping[str, Any]:
 
 def extract(path: Path, folder: Path) -> list[Path]:
     """Unpack a bundle's files into the folder; returns where they lie."""
-    bundle, written = _open(path), []
+    bundle, written = _opened(path), []
     for member in bundle.members.values():
         if member.data is None:
             raise EvidenceError(f"{path}: {member.name} is compressed: the bundle was repacked")
@@ -205,6 +205,14 @@ def extract(path: Path, folder: Path) -> list[Path]:
         write_whole(target, member.data)
         written.append(target)
     return written
+
+
+def _opened(path: Path) -> Opened:
+    """As `_open`, for callers that do not name the bundle themselves."""
+    try:
+        return _open(path)
+    except ContainerError as error:
+        raise EvidenceError(f"{path}: {error}") from error
 
 
 def _open(path: Path) -> Opened:

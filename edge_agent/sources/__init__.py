@@ -7,10 +7,11 @@ from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
 from edge_agent.ports import Source
+from edge_agent.sources.container import printable
 from edge_agent.sources.stills import StillsSource
 from edge_agent.sources.video import VideoSource
 
-__all__ = ["StillsSource", "VideoSource", "open_recording"]
+__all__ = ["StillsSource", "VideoSource", "open_recording", "printable"]
 
 
 def open_recording(

@@ -24,6 +24,14 @@ _FORMATS = (
     "hevc,m4v,av1,obu,ivf,dv,mxf,image2,jpeg_pipe,png_pipe,bmp_pipe,webp_pipe,tiff_pipe"
 )
 
+MAX_PIXELS = 1 << 26
+"""8192x8192: a few bytes can declare a picture that fills the memory."""
+
+
+def printable(name: str) -> str:
+    """A file name as evidence and JSON can carry it: other characters become `\\x1b`, `\\udce9`."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+
 
 def file_sha256(path: Path) -> str:
     """SHA-256 (hex) of a regular file; `SourceError` when it is not there or cannot be read."""
@@ -75,6 +83,12 @@ def _film_track(path: Path, container: InputContainer) -> VideoStream:
             continue
         if stream.codec_context is None:
             raise SourceError(f"{path}: no decoder for its video track: convert it to H.264")
+        if stream.width * stream.height > MAX_PIXELS:
+            raise SourceError(
+                f"{path}: its pictures are {stream.width}x{stream.height} px, more than "
+                f"{MAX_PIXELS / 1e6:.0f} million: make them smaller"
+            )
+        stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}  # if it grows on the way
         return stream
     raise SourceError(f"{path}: has no video track: give a recording with pictures")
 

@@ -97,13 +97,22 @@ class VideoPicture:
         return np.ascontiguousarray(image[::step_y, ::step_x])
 
 
+def turn_by(degrees: int) -> Turn:
+    """Quarter turns, as `VideoFrame.rotation` counts them: without mirrors, and without a cycle."""
+    quarters = round(degrees / 90) % 4
+    return Turn(quarters % 2 == 1, quarters in (2, 3), quarters in (1, 2))
+
+
 def turn_of(frame: VideoFrame) -> Turn:
     """Read the display matrix (ISO/IEC 14496-12, 6.2.2), rounded to quarter turns.
 
     For the first frame of a stream only: the access ties frame and side data into a cycle, which
     would keep every picture alive until the garbage collector runs.
     """
-    matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+    try:
+        matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # beside it is something that PyAV has no name for, e.g. a photo's EXIF
+        return turn_by(frame.rotation)
     if matrix is None:
         return UPRIGHT
     a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5].tolist()

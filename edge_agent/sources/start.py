@@ -12,6 +12,8 @@ StartFrom = Literal["given", "name", "metadata", "assumed"]
 NAME_EXAMPLES = "2013-04-12_14_20_09.jpg, 20130412T142009Z.jpg or 2019-06-28_13-02-35.503.jpg"
 
 ASSUMED = datetime(2000, 1, 1, tzinfo=UTC)
+FIRST_YEAR, LAST_YEAR = 1970, 9998
+"""Of a recording; later ones would end beyond what a date can say."""
 
 _STAMP = re.compile(
     r"""(?<!\d)((?:19|20)\d{2})[-_.]?(\d{2})[-_.]?(\d{2})
@@ -50,7 +52,8 @@ def recording_start(
         created = in_utc(datetime.fromisoformat(metadata.get("creation_time", "")), UTC)
     except (ValueError, OverflowError):
         return ASSUMED, "assumed"
-    return created, "metadata"
+    is_plausible = FIRST_YEAR <= created.year <= LAST_YEAR
+    return (created, "metadata") if is_plausible else (ASSUMED, "assumed")
 
 
 def in_utc(moment: datetime, timezone: tzinfo) -> datetime:

@@ -8,19 +8,20 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import chain
 from pathlib import Path
 
-import cv2
-import numpy as np
+from av.error import FFmpegError
 
-from edge_agent.errors import SourceError
+from edge_agent.errors import SourceError, SourceLost
 from edge_agent.identity import digest
-from edge_agent.sources.container import file_sha256
-from edge_agent.sources.start import NAME_EXAMPLES, in_utc, stamp_in_name
-from edge_agent.types import ArrayPicture, Frame, Image, Media
+from edge_agent.sources.container import file_sha256, open_video, printable
+from edge_agent.sources.picture import VideoPicture, turn_by
+from edge_agent.sources.start import NAME_EXAMPLES, StartFrom, in_utc, stamp_in_name
+from edge_agent.types import Frame, Media
 
 logger = logging.getLogger(__name__)
 
 _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 
+_MAX_NAMED = 3
 _SAME_TIME_S = 0.001
 """Step between stills with one and the same timestamp."""
 
@@ -28,8 +29,9 @@ _SAME_TIME_S = 0.001
 class StillsSource:
     """The images of one folder, in the order of their times, as a camera. `ports.Source`.
 
-    `frames` skips an image that cannot be read and logs its name. No image, no timestamp in any
-    name or no readable image at all is a `SourceError`, raised here. There is nothing to clip.
+    `frames` skips images that cannot be read and names them in a `SourceLost` at the end. No image,
+    no timestamp in any name or no readable image at all is a `SourceError`, raised here. There is
+    nothing to clip.
     """
 
     live = False
@@ -40,9 +42,11 @@ class StillsSource:
         self.camera = camera
         self._path = path
         stills = _dated_images(path, timezone)
-        named = [part for _, file in stills for part in (file.name, file_sha256(file))]
+        hashes = {file: _sha256(file) for _, file in stills}
+        named = [part for file in hashes for part in (printable(file.name), hashes[file])]
+        self._unread = [printable(file.name) for file in hashes if hashes[file] is None]
         self._is_started = self._is_closed = False
-        readable = self._readable(stills)
+        readable = self._readable([still for still in stills if hashes[still[1]] is not None])
         first = next(readable, None)
         if first is None:
             raise SourceError(f"{path}: none of its {len(stills)} images can be read")
@@ -50,9 +54,8 @@ class StillsSource:
         self._pending = chain((first,), readable)
         self.duration_s: float | None = (stills[-1][0] - self._zero).total_seconds()
         began = self._zero if start is None else in_utc(start, timezone)
-        self.media = Media(
-            path.name, "replay", digest(*named), began, "name" if start is None else "given"
-        )
+        began_from: StartFrom = "name" if start is None else "given"
+        self.media = Media(printable(path.name), "replay", digest(*named), began, began_from)
 
     def frames(self) -> Iterator[Frame]:
         """Every readable still in order of time; may be called once."""
@@ -69,24 +72,28 @@ class StillsSource:
 
     def _frames(self) -> Iterator[Frame]:
         t_s = -_SAME_TIME_S
-        for seq, (taken, image) in enumerate(self._pending):
+        for seq, (taken, picture) in enumerate(self._pending):
             if self._is_closed:
                 return
             t_s = max((taken - self._zero).total_seconds(), t_s + _SAME_TIME_S)
             wall = self.media.start + timedelta(seconds=t_s)
-            yield Frame(self.camera, seq, t_s, wall, ArrayPicture(image))
+            yield Frame(self.camera, seq, t_s, wall, picture)
+        if self._unread:
+            names = ", ".join(self._unread[:_MAX_NAMED]) + ", …" * (len(self._unread) > _MAX_NAMED)
+            raise SourceLost(
+                f"{self._path}: {len(self._unread)} images cannot be read ({names}); the others "
+                "were processed; copy these again"
+            )
 
-    def _readable(self, stills: list[tuple[datetime, Path]]) -> Iterator[tuple[datetime, Image]]:
+    def _readable(
+        self, stills: list[tuple[datetime, Path]]
+    ) -> Iterator[tuple[datetime, VideoPicture]]:
         for taken, file in stills:
-            image = _read(file)
-            if image is None:
-                logger.warning(
-                    "%s: cannot be read as an image: skipped",
-                    file,
-                    extra={"camera": self.camera},
-                )
+            picture = _read(file)
+            if picture is None:
+                self._unread.append(printable(file.name))
             else:
-                yield taken, image
+                yield taken, picture
 
 
 def _dated_images(folder: Path, timezone: tzinfo) -> list[tuple[datetime, Path]]:
@@ -114,10 +121,19 @@ def _dated_images(folder: Path, timezone: tzinfo) -> list[tuple[datetime, Path]]
     return sorted(dated)
 
 
-def _read(file: Path) -> Image | None:
+def _sha256(file: Path) -> str | None:
+    """None for an image that is empty, cannot be read or is no file: a pipe would be waited for."""
     try:
-        encoded = np.frombuffer(file.read_bytes(), np.uint8)
-    except OSError:
+        return file_sha256(file)
+    except SourceError:
         return None
-    image = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if len(encoded) else None
-    return None if image is None else np.asarray(image, np.uint8)
+
+
+def _read(file: Path) -> VideoPicture | None:
+    try:
+        container, stream = open_video(file)
+        with container:
+            frame = next(container.decode(stream), None)
+    except (SourceError, FFmpegError):
+        return None
+    return None if frame is None else VideoPicture(frame, turn_by(frame.rotation))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -23,6 +22,7 @@ from edge_agent.sources.container import (
     file_sha256,
     nominal_s,
     open_video,
+    printable,
     stamp,
     stores_decoding_order,
 )
@@ -31,16 +31,13 @@ from edge_agent.sources.start import recording_start
 from edge_agent.sources.timeline import Timeline
 from edge_agent.types import Frame, Media
 
-logger = logging.getLogger(__name__)
-
 
 class VideoSource:
     """One recorded file as a camera. Implements `ports.Source`.
 
     Decodes the first picture at once, so that a file without one raises `SourceError` here.
-    `frames` raises `SourceLost` after the last good frame of a file that was cut off. Damaged
-    packets are skipped and reported once, at the end. `close` and `clip` may be called from
-    another thread.
+    `frames` skips damaged packets and goes on to the end; after the last frame of a file that was
+    damaged or cut off it raises `SourceLost`. `close` and `clip` may be called from another thread.
     """
 
     live = False
@@ -54,7 +51,7 @@ class VideoSource:
         self._container, self._stream = open_video(path)
         tags = self._stream.metadata | self._container.metadata
         began, began_from = recording_start(start, path.name, tags, timezone)
-        self.media = Media(path.name, "replay", sha256, began, began_from)
+        self.media = Media(printable(path.name), "replay", sha256, began, began_from)
         self.duration_s = duration_s(self._container, self._stream)
         self._declared_s = declared_s(self._container, self._stream)
         self._by_decoding = stores_decoding_order(self._container)
@@ -69,6 +66,7 @@ class VideoSource:
             raise SourceError(
                 f"{path}: not one picture could be decoded: copy it again or convert it to H.264"
             )
+        self._skipped = 0  # a recording may begin between key frames
         self._turn = turn_of(first)
         self._zero = stamp(first, self._by_decoding)
         self._pending = chain((first,), pictures)
@@ -105,21 +103,18 @@ class VideoSource:
             self._judge_end(seq + 1, end_s)
 
     def _judge_end(self, count: int, end_s: float) -> None:
-        if self._skipped:
-            logger.warning(
-                "%s: skipped %d damaged packets",
-                self._path,
-                self._skipped,
-                extra={"camera": self.camera, "packets": self._skipped},
-            )
-        if self._declared_s is None:
-            return
         # Some containers count from 0, others from the first picture.
         reached_s = end_s + max(0.0, float(self._zero or 0))
-        if self._declared_s - reached_s > 0.5 + 0.001 * self._declared_s:
+        declared_s = self._declared_s or 0.0
+        if declared_s - reached_s > 0.5 + 0.001 * declared_s:
             raise SourceLost(
-                f"{self._path}: ends at {end_s:.1f} s of {self._declared_s:.1f} s: truncated or "
+                f"{self._path}: ends at {end_s:.1f} s of {declared_s:.1f} s: truncated or "
                 f"damaged; the {count} frames before were processed; copy the recording again"
+            )
+        if self._skipped:
+            raise SourceLost(
+                f"{self._path}: damaged in {self._skipped} places; the {count} frames that could "
+                f"be read, up to {end_s:.1f} s, were processed; copy the recording again"
             )
 
     def _pictures(self) -> Iterator[VideoFrame]:
@@ -146,10 +141,13 @@ class VideoSource:
 
     def _decode(self, packet: Packet[Any]) -> list[VideoFrame]:
         try:
-            return self._stream.decode(packet)
+            pictures = self._stream.decode(packet)
         except FFmpegError:
             self._skipped += 1
             return []
+        # Packets are called corrupt as well where MPEG-TS files were joined; pictures tell.
+        self._skipped += any(picture.is_corrupt for picture in pictures)
+        return pictures
 
 
 def _duration_s(picture: VideoFrame) -> float:

@@ -226,11 +226,8 @@ class Association:
         boxes = self._sightings.boxes[[self.seen[row] for row in seen]]
         places = np.array([trace.place for trace in self._traces], np.float32)
         share = overlaps(places, boxes) / np.maximum(areas_of(places), 1e-6)[:, None]
-        return {
-            row
-            for row in range(len(self._traces))
-            if any(share[row, i] > COVER for i, other in enumerate(seen) if other != row)
-        }
+        share[seen, range(len(seen))] = 0.0  # nothing hides itself
+        return set(np.flatnonzero(np.any(share > COVER, axis=1)).tolist())
 
     def covered(self) -> set[int]:
         """Rows of what was seen partly behind or before something seen moving."""

@@ -18,10 +18,11 @@ from edge_agent.errors import ModelError
 PATH_VARIABLE = "EDGE_AGENT_MODELS"
 Unit = Annotated[float, Field(gt=0, le=1)]
 Triple = tuple[float, float, float]
+Positive = Annotated[float, Field(gt=0)]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Input(_Strict):
@@ -35,7 +36,7 @@ class Input(_Strict):
     colour: Literal["bgr", "rgb"]
     mean: Triple = (0.0, 0.0, 0.0)
     """Per channel in the order of `colour`, on the scale 0..255."""
-    std: Triple = (1.0, 1.0, 1.0)
+    std: tuple[Positive, Positive, Positive] = (1.0, 1.0, 1.0)
     resize: Literal["letterbox_centre", "letterbox_topleft", "stretch"]
     pad: Annotated[int, Field(ge=0, le=255)] = 114
     """Grey level of the letterbox margin, before mean and std."""
@@ -87,8 +88,12 @@ def read_card(path: Path) -> Card:
     """The card in a YAML file; ModelError names the file, the key and what is expected."""
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ModelError(f"model card {path}: cannot be read: {error}") from error
+    except OSError as error:
+        raise ModelError(f"model card {path}: cannot be read: {error.strerror}") from error
+    # ValueError: not UTF-8, or an absurd escape or date; RecursionError: nested too deeply
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
+        what = " ".join(str(error).split())[:120]
+        raise ModelError(f"model card {path}: is not valid YAML: {what}; correct it") from error
     if not isinstance(raw, dict):
         raise ModelError(f"model card {path}: expected keys and values, found {type(raw).__name__}")
     try:
@@ -110,7 +115,7 @@ def card_files(paths: Sequence[Path]) -> dict[str, Path]:
     """Model name -> card file, in alphabetical order; earlier folders win."""
     found: dict[str, Path] = {}
     for folder in paths:
-        for path in sorted(folder.glob("*.yaml")):
+        for path in sorted(file for file in folder.glob("*.yaml") if file.is_file()):
             found.setdefault(path.stem, path)
     return dict(sorted(found.items()))
 

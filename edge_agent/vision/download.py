@@ -16,6 +16,10 @@ from edge_agent.vision.cards import Card, file_sha256, find_card, find_weights
 Progress = Callable[[int, int], None]
 """Called with (bytes so far, bytes in all)."""
 
+_TROUBLES = (
+    *(urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError),
+    ValueError,  # an address that urllib cannot take apart
+)
 TIMEOUT_S = 30.0
 CHUNK = 1 << 16
 
@@ -63,7 +67,7 @@ def _fetch(card: Card, part: Path, progress: Progress) -> None:
             resumed = response.status == 206 and _starts_at(response, have)
             with part.open("ab" if resumed else "wb") as file:
                 _copy(card, response, file, progress)
-    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as err:
+    except _TROUBLES as err:
         raise _failure(card, part, err) from err
     size = part.stat().st_size
     if size < card.bytes:

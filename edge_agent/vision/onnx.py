@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import onnxruntime as ort
 from numpy.typing import NDArray
-from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from edge_agent.errors import ModelError
+
+# From 1.2x on it keeps a device id in the user's cache and reports to its maker; read on import.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+import onnxruntime as ort
+from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 Array = NDArray[Any]
 

@@ -1,6 +1,7 @@
 """A folder of stills as a recording."""
 
 import logging
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -9,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_agent.errors import SourceError
+from edge_agent.errors import SourceError, SourceLost
 from edge_agent.sources import open_recording
 
 
@@ -72,12 +73,19 @@ def test_unreadable_images_are_skipped_by_name(
     put(tmp_path, "unnamed.jpg", 10)
     (tmp_path / "2013-04-12_14_20_08.jpg").write_bytes(b"no image")
     put(tmp_path, "2013-04-12_14_20_11.jpg", 30)
-    with caplog.at_level(logging.WARNING, "edge_agent"):
-        frames = list(open_recording(tmp_path, "lot").frames())
+    (tmp_path / "2013-04-12_14_20_10.jpg").write_bytes(b"")
+    os.mkfifo(tmp_path / "2013-04-12_14_20_12.jpg")
+    frames = []
+    with (
+        caplog.at_level(logging.WARNING, "edge_agent"),
+        pytest.raises(SourceLost, match="3 images cannot be read") as lost,
+    ):
+        for frame in open_recording(tmp_path, "lot").frames():
+            frames.append(frame)
     assert [frame.t_s for frame in frames] == [0.0, 2.0]
-    messages = " ".join(record.getMessage() for record in caplog.records)
-    assert "2013-04-12_14_20_08.jpg: cannot be read" in messages
-    assert "unnamed.jpg: no timestamp in its name" in messages
+    for second in ("08", "10", "12"):
+        assert f"2013-04-12_14_20_{second}.jpg" in str(lost.value)
+    assert "unnamed.jpg: no timestamp in its name" in caplog.text
 
 
 def test_folders_with_nothing_to_play(tmp_path: Path) -> None:
