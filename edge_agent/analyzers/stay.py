@@ -96,7 +96,7 @@ class Stay:
             self.stood_s, self.since_s = self.dwell_s, since_s
         self.place, self.moved_s, self.departed_s = track.box, None, None
         if not self.recent or track.last_s > self.recent[-1][0]:
-            self.recent.append((track.last_s, track.box))
+            self.recent.append((track.last_s, track.seen or track.box))
         while track.last_s - self.recent[0][0] > MOMENT_S:
             self.recent.popleft()
 

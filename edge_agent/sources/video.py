@@ -113,8 +113,8 @@ class VideoSource:
             )
         if self._skipped:
             raise SourceLost(
-                f"{self._path}: damaged in {self._skipped} places; the {count} frames that could "
-                f"be read, up to {end_s:.1f} s, were processed; copy the recording again"
+                f"{self._path}: damaged (bad packets: {self._skipped}); the {count} frames that "
+                f"could be read, up to {end_s:.1f} s, were processed; copy the recording again"
             )
 
     def _pictures(self) -> Iterator[VideoFrame]:

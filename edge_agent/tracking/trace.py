@@ -186,4 +186,5 @@ class Trace:
             last_s=self.last_s,
             still_since_s=self.stillness.since_s,
             is_sure=self.score >= sure,
+            seen=Box(*self.box),
         )
