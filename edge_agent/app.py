@@ -158,7 +158,6 @@ def make_origin(site: Site, config: Path, lanes: Sequence[Lane]) -> Origin:
     """Who speaks in this run; its id follows from what is played and how."""
     info = site.site
     config_sha256 = site_sha256(config)
-    medias = [lane.source.media for lane in lanes]
     run = digest(
         config_sha256,
         __version__,
@@ -175,6 +174,13 @@ def make_origin(site: Site, config: Path, lanes: Sequence[Lane]) -> Origin:
             for lane in lanes
         },
     )
+
+
+def _played(lane: Lane) -> str:
+    """What one lane plays, through which weights, beginning when."""
+    media, model = lane.source.media, lane.pipeline.detector.model
+    parts = (lane.source.camera, media.sha256, media.start.isoformat(), model.name, model.sha256)
+    return digest(*parts)
 
 
 def run_replay(
@@ -221,7 +227,9 @@ def run_replay(
 
 def _outbox(folder: OutFolder, publish: bool) -> Outbox:
     """Where nothing is to be delivered it only numbers the events, as many as there are."""
-    return Outbox(folder.outbox) if publish else Outbox(":memory:", max_bytes=sys.maxsize)
+    if publish:
+        return Outbox(folder.outbox, keep=sys.maxsize)
+    return Outbox(":memory:", max_bytes=sys.maxsize)
 
 
 def _check_broker_files(site: Site) -> None:

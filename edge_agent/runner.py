@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from edge_agent.errors import SourceError
-from edge_agent.pipeline import Outcome, Pipeline
+from edge_agent.errors import EdgeError, ModelError, SourceError
+from edge_agent.pipeline import Pipeline
 from edge_agent.ports import Sink, Source
-from edge_agent.types import Detections, Frame
+from edge_agent.types import Case, Detections, Frame
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +26,10 @@ class Lane:
     frames: int = 0
     inferred: int = 0
     last_s: float = 0.0
-    damage: SourceError | None = None
+    damage: EdgeError | None = None
     """Why the recording ended before its time; what came before it counts."""
+    is_over: bool = False
+    """Its pipeline has been closed; whatever was read ahead is dropped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,8 @@ def _ticks(lane: Lane) -> Iterator[Tick]:
     try:
         for frame in lane.source.frames():
             order = (frame.wall.timestamp(), frame.camera)
+            if lane.is_over:
+                return
             lane.frames, lane.last_s = lane.frames + 1, frame.t_s
             yield Tick(lane, frame, order)
     except SourceError as error:
@@ -115,16 +119,33 @@ def _begin(tick: Tick, pool: ThreadPoolExecutor) -> Pending | None:
 
 
 def _commit(pending: Pending, sink: Sink) -> None:
+    """Decide in order; a lane whose model fails is closed like one whose footage has ended."""
     lane, frame = pending.tick.lane, pending.tick.frame
+    if lane.is_over:
+        return
+    seen = None
+    try:
+        seen = pending.detections()
+    except ModelError as error:
+        log.error("camera stopped", extra={"camera": lane.source.camera, "why": str(error)})
+        lane.damage, frame = error, None
     if frame is None:
+        lane.is_over = True
         outcome = lane.pipeline.finish()
     else:
-        outcome = lane.pipeline.step(frame, pending.detections())
-    _deliver(outcome, lane.source, sink)
-
-
-def _deliver(outcome: Outcome, source: Source, sink: Sink) -> None:
+        outcome = lane.pipeline.step(frame, seen)
     for event in outcome.events:
         sink.event(event)
     for case in outcome.cases:
-        sink.case(case, source.clip(*case.clip_s) if case.clip_s else None)
+        sink.case(case, _clip(case, lane.source))
+
+
+def _clip(case: Case, source: Source) -> bytes | None:
+    """A case without its clip is better than no case."""
+    if case.clip_s is None:
+        return None
+    try:
+        return source.clip(*case.clip_s)
+    except SourceError as error:
+        log.warning("no clip", extra={"camera": source.camera, "why": str(error)})
+        return None

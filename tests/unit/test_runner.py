@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from edge_agent.errors import SourceLost
+from edge_agent.errors import ModelError, SourceLost
 from edge_agent.pipeline import Pipeline, RuleSlot
 from edge_agent.ports import Analyzer
 from edge_agent.runner import Lane, replay
@@ -170,6 +170,45 @@ def test_a_damaged_recording_keeps_what_it_said_and_spares_the_others() -> None:
     assert ("a", "end", 0.4) in events
     assert len([e for e in events if e[:2] == ("b", "begin")]) == 20
     assert "truncated" in str(damaged.damage) and sound.damage is None
+
+
+def test_a_model_that_fails_stops_its_own_camera_only() -> None:
+    class Failing(Finder):
+        def detect(self, frame: Frame) -> Detections:
+            if frame.seq == 5:
+                raise ModelError("the network refused its input")
+            return super().detect(frame)
+
+    failing, sound = lane(Footage("a", 20, 0.1)), lane(Footage("b", 20, 0.1))
+    failing.pipeline.detector = Failing()
+    one = told([failing, sound], 1)
+    assert len([e for e in one if e[:2] == ("a", "begin")]) == 5
+    assert ("a", "end", 0.4) in one and len([e for e in one if e[0] == "b"]) == 21
+    assert "refused" in str(failing.damage) and sound.damage is None
+
+
+def test_a_clip_that_cannot_be_cut_costs_no_case() -> None:
+    class Cut(Footage):
+        def clip(self, start_s: float, end_s: float) -> bytes | None:
+            raise SourceLost("x.mp4: the disk is gone")
+
+    class Documenting(Nothing):
+        def finish(self, scene: Scene, events: Iterable[Event]) -> Iterable[Case]:
+            (event,) = events
+            yield Case("x", event, event, (), (0.0, 1.0), False, ())
+
+    class Cabinet(Keeper):
+        def __init__(self) -> None:
+            super().__init__()
+            self.clips: list[bytes | None] = []
+
+        def case(self, case: Case, clip: bytes | None) -> None:
+            self.clips.append(clip)
+
+    documented, cabinet = lane(Cut("a", 5, 0.1)), Cabinet()
+    documented.pipeline.collector = Documenting()
+    replay([documented], cabinet, 2)
+    assert cabinet.clips == [None]
 
 
 def test_an_empty_recording_says_nothing() -> None:
