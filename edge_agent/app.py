@@ -161,7 +161,7 @@ def make_origin(site: Site, config: Path, lanes: Sequence[Lane]) -> Origin:
     run = digest(
         config_sha256,
         __version__,
-        *(f"{media.sha256} {media.start.isoformat()}" for media in medias),
+        *(_played(lane) for lane in lanes),
     )
     return Origin(
         site={"name": info.name, "lat": info.lat, "lon": info.lon, "responsible": info.responsible},

@@ -113,3 +113,49 @@ def test_the_demo_ends_with_a_verified_case(edge_agent: Cli, tmp_path: Path) -> 
     assert "/replay/cam/street/event/parking/illegal" in done.stdout
     again = edge_agent("demo", "--out", tmp_path / "demo")
     assert again.returncode == 0, "a second demo replaces the first"
+
+
+def test_a_network_gives_the_same_bytes_on_one_and_two_workers(
+    edge_agent: Cli, shared: Path, tmp_path: Path
+) -> None:
+    assert shared.is_dir()
+    for workers in (1, 2):
+        site = tmp_path / "site.yaml"
+        detector = "model: yolox_nano\n      max_fps: 6"
+        site.write_text(SITE.read_text().replace("model: motion", detector))
+        out = tmp_path / str(workers)
+        common = ("--config", site, "--start", START, "--workers", workers)
+        done = edge_agent("replay", CLIP, *common, "--out", out)
+        assert (done.returncode, done.stderr) == (0, "")
+    one, two = files(tmp_path / "1"), files(tmp_path / "2")
+    assert [name for name in one if one[name] != two.get(name)] == []
+    (parked,) = (
+        e
+        for e in envelopes(tmp_path / "1")
+        if e["type"] == "edge.evidence.case.v1" and e["data"]["phase"] == "end"
+    )
+    assert parked["data"]["evidential"] is False
+    assert "model motion is not evidential" not in parked["data"]["reasons"]
+
+
+def test_two_recordings_play_as_two_cameras_merged_by_time(edge_agent: Cli, tmp_path: Path) -> None:
+    text = SITE.read_text()
+    head, camera = text.split("cameras:\n")
+    second = camera.replace("  street:", "  side:")
+    site = tmp_path / "site.yaml"
+    site.write_text(head + "cameras:\n" + camera + "\n" + second)
+    out = tmp_path / "out"
+    bound = ("--camera", f"street={CLIP}", "--camera", f"side={CLIP}")
+    done = edge_agent("replay", *bound, "--config", site, "--start", START, "--out", out)
+    assert (done.returncode, done.stderr) == (0, "")
+    told = envelopes(out)
+    # A case is told some seconds after the event that it documents.
+    decided = [e for e in told if e["type"] != "edge.evidence.case.v1"]
+    times = [e["data"]["time"]["utc_ms"] for e in decided]
+    assert times == sorted(times)
+    by_camera = [e["data"]["source"]["camera"] for e in told]
+    assert by_camera.count("street") == by_camera.count("side") == len(told) / 2
+    subjects = {e["subject"] for e in told if e["type"] == "edge.parking.illegal.v1"}
+    assert len(subjects) == 2, "the same track number on two cameras is two cases"
+    verified = edge_agent("evidence", "verify", *sorted((out / "evidence").glob("*.evb")))
+    assert verified.returncode == 0

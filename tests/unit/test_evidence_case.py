@@ -307,6 +307,96 @@ def test_a_new_track_in_the_old_place_is_the_same_vehicle() -> None:
     assert photo(case, "leave").frame.t_s > 20
 
 
+@dataclass
+class Passed(Street):
+    """A second car (77) drives through the place of the first, which is not seen meanwhile."""
+
+    unseen_s: tuple[float, float] = (10.0, 14.0)
+    passing_s: float = 10.5
+    """When the second car comes from the left ..."""
+    stops_s: float = 1e9
+    """... and when it parks in the same place."""
+    seen_still_only: bool = False
+    """It is first seen when it has parked."""
+    ids_from_s: float = 1e9
+    """The first car is found under the id 5 from here on."""
+
+    def other_x(self, t: float) -> float:
+        return -60.0 + 150.0 * (min(t, self.stops_s) - self.passing_s)
+
+    def tracks(self, t: float) -> Iterator[Track]:
+        for track in super().tracks(t):
+            if not self.unseen_s[0] <= t <= self.unseen_s[1]:
+                is_found_again = t >= self.ids_from_s
+                yield replace(track, id=5, first_s=self.ids_from_s) if is_found_again else track
+            elif track.still_since_s is not None:
+                yield replace(track, last_s=self.unseen_s[0] - 1 / FPS)
+        x = self.other_x(t)
+        if t >= self.passing_s and -60 < x < WIDTH:
+            first_s = self.stops_s if self.seen_still_only else self.passing_s
+            box = Box(max(x, 0.0), ROAD_Y - CAR_H + 5.0, min(x + CAR_W, WIDTH), ROAD_Y + 5.0)
+            still_s = self.stops_s if t >= self.stops_s + 0.5 else None
+            if t >= first_s + 0.5 or not self.seen_still_only:
+                yield Track(77, "car", 0.9, box, (150.0, 0.0), first_s, t, still_s)
+
+
+def shows_the_car(street: Street, case: Case) -> bool:
+    """The other car drives a little nearer to the camera."""
+    shown = [(p.subject.x1 - street.car_x(p.frame.t_s), p.subject.y2 - ROAD_Y) for p in case.photos]
+    return all(abs(x) < 1 and abs(y) < 1 for x, y in shown)
+
+
+def test_a_car_that_drives_through_while_the_vehicle_is_hidden_is_not_it() -> None:
+    street = Passed()
+    case = play(street, [*ordinary(street)[:2], street.event("end", 24.0, end_reason="left")])[-1]
+    assert case.is_complete and shows_the_car(street, case)
+    assert photo(case, "leave").frame.t_s > 20
+
+
+def test_a_car_that_drives_through_after_the_vehicle_has_left_is_not_it() -> None:
+    street = Passed(unseen_s=(22.0, 99.0), passing_s=22.1)
+    case = play(street, [*ordinary(street)[:2], street.event("end", 26.0, end_reason="left")], 28)[
+        -1
+    ]
+    assert case.is_complete and shows_the_car(street, case)
+
+
+@pytest.mark.parametrize("seen_still_only", [False, True])
+def test_a_car_that_takes_the_place_of_one_seen_leaving_is_not_it(seen_still_only: bool) -> None:
+    stops_s = 22.1 + (PARKED_X + 60) / 150
+    street = Passed(
+        unseen_s=(20.9, 99.0), passing_s=22.1, stops_s=stops_s, seen_still_only=seen_still_only
+    )
+    end = street.event("end", 30.0, end_reason="left")
+    case = play(street, [*ordinary(street)[:2], end], 33.0)[-1]
+    assert shows_the_car(street, case)
+
+
+def test_a_car_seen_driving_into_the_place_of_one_lost_from_sight_is_not_it() -> None:
+    stops_s = 19.0 + (PARKED_X + 60) / 150
+    street = Passed(unseen_s=(18.0, 99.0), passing_s=19.0, stops_s=stops_s)
+    end = street.event("end", 26.0, end_reason="lost")
+    case = play(street, [*ordinary(street)[:2], end], 30.0)[-1]
+    assert case.reasons == ("departure not seen",) and shows_the_car(street, case)
+
+
+def test_the_vehicle_itself_counts_again_as_soon_as_it_is_seen() -> None:
+    stops_s = 10.5 + (PARKED_X + 60) / 150
+    street = Passed(unseen_s=(10.0, 16.0), stops_s=stops_s, seen_still_only=True)
+    case = play(street, [*ordinary(street)[:2], street.event("end", 24.0, end_reason="left")])[-1]
+    assert case.is_complete and shows_the_car(street, case)
+
+
+def test_the_rule_says_which_track_the_vehicle_is() -> None:
+    street = Passed(unseen_s=(10.0, 14.0), passing_s=1e8, ids_from_s=14.1, leave_s=16.0)
+    renamed = street.event("update", 15.0)
+    assert renamed.track is not None and renamed.track.id == 5
+    moved = replace(renamed.track, still_since_s=14.5)
+    end = street.event("end", 20.0, end_reason="left")
+    events = [*ordinary(street)[:2], replace(renamed, track=moved), end]
+    assert play(street, events)[-1].is_complete
+
+
 def test_moving_up_a_little_is_no_departure() -> None:
     class Creeps(Street):
         def car_x(self, t: float) -> float:
