@@ -188,6 +188,8 @@ class Track:
     """Media time since which it has not moved, or None while it moves."""
     is_sure: bool = True
     """False while its latest detection was too weak to have started a track."""
+    born: Box | None = None
+    """Where it was at `first_s`; a track is only told of when it is confirmed, a little later."""
     seen: Box | None = None
     """Its latest detection as it was; `box` is steadier, above all while it stands."""
 

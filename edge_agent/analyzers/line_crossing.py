@@ -10,7 +10,7 @@ from typing import Literal
 from edge_agent import config
 from edge_agent.analyzers.view import Happening, View, expand_classes, rule_name
 from edge_agent.geometry import Point, segments_cross, side
-from edge_agent.types import Event, Scene, Track
+from edge_agent.types import Box, Event, Scene, Track
 
 MARGIN = 0.05
 """Share of the object's diagonal that it must be clear of the line, so that jitter counts once."""
@@ -57,11 +57,16 @@ class LineCrossing:
         return ()
 
     def _follow(self, track: Track, scene: Scene) -> Iterator[Event]:
+        if track.id not in self._ways and track.born is not None:
+            yield from self._advance(track, track.born, scene)
+        yield from self._advance(track, track.box, scene)
+
+    def _advance(self, track: Track, box: Box, scene: Scene) -> Iterator[Event]:
         size = (scene.frame.width, scene.frame.height)
         a, b = (_scale(point, size) for point in (self._line.a, self._line.b))
-        point = track.box.centre if self._settings.anchor == "centre" else track.box.foot
+        point = box.centre if self._settings.anchor == "centre" else box.foot
         distance = side(point, a, b) / hypot(b[0] - a[0], b[1] - a[1])
-        if abs(distance) < MARGIN * hypot(track.box.width, track.box.height):
+        if abs(distance) < MARGIN * hypot(box.width, box.height):
             return
         way = self._ways.setdefault(track.id, _Way(point, distance > 0))
         if way.is_right != (distance > 0) and segments_cross(way.point, point, a, b):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from edge_agent.config import Evidence
 from edge_agent.evidence.sight import Observer, Sight
@@ -14,6 +15,7 @@ from edge_agent.types import Box, Case, Event, Frame, Photo, Role, Scene, Track
 log = logging.getLogger(__name__)
 
 ROLES: tuple[Role, ...] = ("enter", "wide", "close", "leave")
+SHED: tuple[Role, ...] = ("close", "enter", "leave", "wide")
 
 ENTER_S = 1.5
 """The arrival is photographed within this time of its suspicion ..."""
@@ -50,6 +52,7 @@ class Candidate:
     frame: Frame
     sight: Sight
     score: float
+    track_id: int
 
 
 @dataclass(slots=True)
@@ -58,7 +61,10 @@ class Dossier:
 
     first: Event
     latest: Event
-    track: Track | None
+    track: Track | None = None
+    """The vehicle as last seen, or what stands in for it."""
+    own_id: int = 0
+    """The track that the rule says it is."""
     begin: Event | None = None
     end: Event | None = None
     best: dict[Role, Candidate] = field(default_factory=dict)
@@ -68,11 +74,14 @@ class Dossier:
     next_s: float = 0.0
     """Nothing is measured before."""
     revision: int = 0
+    shed: set[Role] = field(default_factory=set)
+    """Photos that memory has no room for."""
 
     def take(self, event: Event) -> None:
         """Take a phase of the happening into account."""
         self.latest = event
-        self.track = event.track or self.track
+        if event.track is not None:
+            self._settle(event.track)
         if event.phase == "begin" and self.begin is None:
             self.begin, self.next_s = event, event.t_s
             if event.facts.get("already_standing") is True:
@@ -81,17 +90,36 @@ class Dossier:
             self.end = event
 
     def find(self, scene: Scene, observer: Observer) -> Track | None:
-        """The vehicle in this scene: under its id, or under a new one in its old place."""
+        """The vehicle, if this picture shows it: the rule's track, or else what took its place.
+
+        A vehicle that something hides comes back under its own id or stands, from when it is
+        first seen, exactly where it was lost; whatever drives there is another one. What was
+        seen leaving does not come back unless the rule says so.
+        """
         assert self.track is not None
-        known = next((track for track in scene.tracks if track.id == self.track.id), None)
-        if (known is None or not observer.sees(known)) and self.place is not None:
-            for track in scene.tracks:
-                is_new = track.first_s > self.track.last_s and observer.sees(track)
-                if is_new and iou(track.box, self.place) >= SAME_PLACE_IOU:
-                    known = track
-                    break
-        self.track = known or self.track
-        return known
+        known = {track.id: track for track in scene.tracks}
+        ids = [id_ for id_ in (self.own_id, self.track.id) if id_ in known]
+        tracks = [known[id_] for id_ in ids] or [t for t in scene.tracks if self._stands_in(t)]
+        found = next((track for track in tracks if observer.sees(track)), None)
+        if found is not None and found.id == self.own_id:
+            self._settle(found)
+        self.track = found or self.track
+        return found
+
+    def _stands_in(self, track: Track) -> bool:
+        assert self.track is not None
+        if self.place is None or iou(self.track.box, self.place) <= 1 - MOVED:
+            return False
+        if track.still_since_s is None or track.still_since_s - track.first_s > SEEN_MOVING_S:
+            return False
+        return track.first_s > self.track.last_s and iou(track.box, self.place) >= SAME_PLACE_IOU
+
+    def _settle(self, track: Track) -> None:
+        """This is the vehicle; pictures of what stood in for it and was not are dropped."""
+        if self.track is not None and self.track.id not in (self.own_id, track.id):
+            mistaken = self.track.id
+            self.best = {r: c for r, c in self.best.items() if c.track_id != mistaken}
+        self.own_id, self.track = track.id, track
 
     def follow(self, track: Track) -> None:
         """Note whether it stands or moves; a departure that came to nothing is forgotten."""
@@ -121,8 +149,9 @@ class Dossier:
         is_better = False
         for role, score in scores.items():
             old = self.best.get(role)
-            if score > 0 and (old is None or score > old.score * BETTER):
-                self.best[role] = Candidate(scene.frame, sight, score)
+            is_wanted = score > 0 and role not in self.shed
+            if is_wanted and (old is None or score > old.score * BETTER):
+                self.best[role] = Candidate(scene.frame, sight, score, track.id)
                 is_better = True
         is_quiet = scores.keys() == {"close"} and not self.is_moving
         pause_s = EVERY_S if not is_quiet else STILL_IMPROVING_S if is_better else STILL_S
@@ -158,8 +187,12 @@ class Dossier:
     def awaits_wide(self, t_s: float) -> bool:
         """True while the scene may still be photographed."""
         assert self.begin is not None
-        is_hidden_so_far = "wide" not in self.best and not self.is_moving
+        is_hidden_so_far = not self.is_settled("wide") and not self.is_moving
         return is_hidden_so_far or t_s - self.begin.t_s <= WIDE_S
+
+    def is_settled(self, role: Role) -> bool:
+        """True when there is a photo, or never will be one."""
+        return role in self.best or role in self.shed
 
 
 class CaseCollector:
@@ -173,6 +206,10 @@ class CaseCollector:
     The first `Case` comes once the limit has passed, the scene is photographed and the clip's
     time is over, the final one when the happening has ended; one that is over before that comes
     once, complete. A function of what it is given: no clock, no thread, no I/O.
+
+    No more frames are held than `max_open` cases of four photos need. Suspicions give way first,
+    as a whole; a case that has begun is never given up, but when there are too many of them the
+    oldest lose photos, in the order of `SHED`, and say so.
     """
 
     def __init__(
@@ -188,7 +225,7 @@ class CaseCollector:
 
     @property
     def held(self) -> tuple[Frame, ...]:
-        """Every frame that is being kept: four per open subject at most."""
+        """Every frame that is being kept: four per open subject at most, and 4 * `max_open`."""
         return tuple(c.frame for dossier in self._open.values() for c in dossier.best.values())
 
     def update(self, scene: Scene, events: Iterable[Event]) -> Iterable[Case]:
@@ -199,9 +236,10 @@ class CaseCollector:
             if dossier.end is not None and dossier.end.t_s < scene.frame.t_s:
                 continue
             track = dossier.find(scene, observer) if dossier.track else None
-            if track is not None and observer.sees(track):
+            if track is not None:
                 dossier.follow(track)
                 dossier.consider(scene, track, observer)
+        self._shed()
         return [case for key in list(self._open) if (case := self._due(key, scene)) is not None]
 
     def finish(self, scene: Scene, events: Iterable[Event]) -> Iterable[Case]:
@@ -240,8 +278,21 @@ class CaseCollector:
                 return False
             if shed is not None:
                 del self._open[shed]
-        self._open[key] = Dossier(event, event, event.track, next_s=event.t_s)
+        self._open[key] = Dossier(event, event, next_s=event.t_s)
         return True
+
+    def _shed(self) -> None:
+        """Let go of photos, those of the oldest cases first, until the frames held are few enough.
+
+        The last wide photos are worth the most: they show what was done, and where.
+        """
+        excess = len(self.held) - len(ROLES) * self._max_open
+        for role in SHED:
+            for (_, subject), dossier in self._open.items():
+                if excess > 0 and dossier.best.pop(role, None) is not None:
+                    log.warning("no memory for a photo", extra={"subject": subject, "role": role})
+                    dossier.shed.add(role)
+                    excess -= 1
 
     def _due(self, key: Key, scene: Scene) -> Case | None:
         dossier, t_s = self._open[key], scene.frame.t_s
@@ -252,7 +303,7 @@ class CaseCollector:
         if dossier.end is not None:
             del self._open[key]
             return self._case(dossier)
-        if dossier.revision == 0 and "wide" in dossier.best and not dossier.awaits_wide(t_s):
+        if dossier.revision == 0 and dossier.is_settled("wide") and not dossier.awaits_wide(t_s):
             return self._case(dossier)
         return None
 
@@ -266,7 +317,7 @@ class CaseCollector:
             for role in ROLES
             if role in dossier.best and (has_left or role != "leave")
         )
-        reasons = _reasons(frozenset(photo.role for photo in photos), has_left)
+        reasons = _reasons(frozenset(photo.role for photo in photos), dossier.shed, has_left)
         clip_s = (
             max(0.0, begin.t_s - self._settings.clip_before_s),
             begin.t_s + self._settings.clip_after_s,
@@ -297,18 +348,23 @@ def _has_left(dossier: Dossier) -> bool:
     return reason not in ("not ended", "recording_ended", "schedule")
 
 
-def _reasons(roles: frozenset[Role], has_left: bool) -> tuple[str, ...]:
-    reasons = []
-    if "enter" not in roles:
-        reasons.append("arrival not seen")
-    if "wide" not in roles:
-        reasons.append("vehicle hidden at the limit")
-    if "close" not in roles:
-        reasons.append("no clear view of the vehicle")
+MISSING: Mapping[Role, str] = MappingProxyType(
+    {
+        "enter": "arrival not seen",
+        "wide": "vehicle hidden at the limit",
+        "close": "no clear view of the vehicle",
+        "leave": "departure not seen",
+    }
+)
+
+
+def _reasons(roles: Set[Role], shed: Set[Role], has_left: bool) -> tuple[str, ...]:
+    expected = ROLES if has_left else ROLES[:-1]
+    reasons = [MISSING[role] for role in expected if role not in roles | shed]
     if not has_left:
         reasons.append("vehicle has not left")
-    elif "leave" not in roles:
-        reasons.append("departure not seen")
+    if any(role in shed for role in expected):
+        reasons.append("shed for memory")
     return tuple(reasons)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge_agent.geometry import clamp, iou
-from edge_agent.tracking.kalman import Edges, Motion, size_of
+from edge_agent.tracking.kalman import Edges, Motion, scaled, size_of
 from edge_agent.tracking.stillness import Stillness, way
 from edge_agent.types import Box, Track
 
@@ -42,7 +42,7 @@ class Trace:
         self.missed_s = 0.0
         """For how long it has not been clearly seen, although nothing hides it."""
         self.hits = 0
-        self.box = edges
+        self.born = self.box = edges
         self.score = 0.0
         self.motion = Motion(edges)
         self.stillness = Stillness(size)
@@ -169,7 +169,7 @@ class Trace:
         """The picture has another size now."""
         self.motion.scale(x, y)
         self.stillness.scale(x, y)
-        self.box = (self.box[0] * x, self.box[1] * y, self.box[2] * x, self.box[3] * y)
+        self.born, self.box = scaled(self.born, x, y), scaled(self.box, x, y)
 
     def track(self, width: int, height: int, sure: float) -> Track:
         """What the rest of the world sees, within a picture of that size; sure from that score."""
@@ -186,5 +186,6 @@ class Trace:
             last_s=self.last_s,
             still_since_s=self.stillness.since_s,
             is_sure=self.score >= sure,
+            born=Box(*self.born),
             seen=Box(*self.box),
         )

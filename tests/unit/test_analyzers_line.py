@@ -56,3 +56,13 @@ def test_other_classes_do_not_count() -> None:
 def test_directions_alternate_whatever_the_way(ys: list[float]) -> None:
     directions = count([(100, y) for y in ys])
     assert all(a != b for a, b in zip(directions, directions[1:], strict=False))
+
+
+def test_the_way_begins_where_the_track_was_born() -> None:
+    """A fast object may cross before its track is confirmed."""
+    rule = LineCrossing(LineCrossing.Settings(line="stop"), VIEW)
+    born, box = Box(90, 20, 110, 40), Box(90, 60, 110, 80)
+    track = Track(1, "car", 0.9, box, (0, 0), 0.0, 0.2, None, born=born)
+    frame = Frame("c1", 2, 0.2, datetime(2026, 1, 1, tzinfo=UTC), PICTURE)
+    (event,) = rule.update(Scene(frame, Detections.none(), (track,)))
+    assert event.facts["direction"] == "down"

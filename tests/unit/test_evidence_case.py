@@ -387,14 +387,24 @@ def test_the_vehicle_itself_counts_again_as_soon_as_it_is_seen() -> None:
     assert case.is_complete and shows_the_car(street, case)
 
 
+def test_what_stood_in_for_the_vehicle_leaves_no_picture_when_it_is_seen_again() -> None:
+    class Lost(Passed):
+        def tracks(self, t: float) -> Iterator[Track]:
+            return (track for track in super().tracks(t) if track.last_s == t)
+
+    stops_s = 10.5 + (PARKED_X + 60) / 150
+    street = Lost(unseen_s=(8.5, 16.0), stops_s=stops_s, seen_still_only=True)
+    first, last = play(
+        street, [*ordinary(street)[:2], street.event("end", 24.0, end_reason="left")]
+    )
+    assert shows_the_car(street, last) and last.is_complete
+
+
 def test_the_rule_says_which_track_the_vehicle_is() -> None:
-    street = Passed(unseen_s=(10.0, 14.0), passing_s=1e8, ids_from_s=14.1, leave_s=16.0)
-    renamed = street.event("update", 15.0)
-    assert renamed.track is not None and renamed.track.id == 5
-    moved = replace(renamed.track, still_since_s=14.5)
-    end = street.event("end", 20.0, end_reason="left")
-    events = [*ordinary(street)[:2], replace(renamed, track=moved), end]
-    assert play(street, events)[-1].is_complete
+    street = Passed(unseen_s=(20.1, 20.4), passing_s=1e8, ids_from_s=20.5)
+    begun, end = ordinary(street)[:2], street.event("end", 24.0, end_reason="left")
+    assert play(street, [*begun, end])[-1].reasons == ("departure not seen",)
+    assert play(street, [*begun, street.event("update", 20.5), end])[-1].is_complete
 
 
 def test_moving_up_a_little_is_no_departure() -> None:
@@ -427,6 +437,44 @@ def test_room_is_made_by_shedding_suspicions_never_cases() -> None:
     collector.update(street.scene(17), [named("suspect", 3), named("begin", 4)])
     cases = collector.finish(street.scene(18), [named("begin", 1)])
     assert sorted(case.subject for case in cases) == ["0", "1", "2", "4"]
+
+
+@pytest.mark.parametrize("count", [3, 5, 20])
+def test_frames_held_are_bounded_however_many_cases_have_begun(count: int) -> None:
+    street = Street()
+    collector = CaseCollector(SETTINGS, max_open=2)
+    names = [str(n) for n in range(count)]
+    parted: dict[str, Case] = {}
+    for n in range(260):
+        phase: Phase | None = {10: "suspect", 80: "begin", 240: "end"}.get(n)  # type: ignore[assignment]
+        event = street.event(phase, n / FPS, end_reason="left") if phase else None
+        for case in collector.update(
+            street.scene(n), [replace(event, subject=name) for name in names] if event else []
+        ):
+            parted[case.subject] = case
+        assert len(collector.held) <= 8
+    assert set(parted) == set(names)
+
+
+def test_cases_whose_photos_were_shed_say_so() -> None:
+    street = Street()
+    collector = CaseCollector(SETTINGS, max_open=1)
+    last: dict[str, Case] = {}
+    for n in range(280):
+        events = [
+            replace(street.event(phase, n / FPS, end_reason="left"), subject=name)
+            for name in "abc"
+            for phase in ("begin", "end")
+            if n == {"begin": 80, "end": 240}[phase]
+        ]
+        last |= {case.subject: case for case in collector.update(street.scene(n), events)}
+    assert {name: [p.role for p in case.photos] for name, case in last.items()} == {
+        "a": ["wide"],
+        "b": ["wide", "leave"],
+        "c": ["wide", "leave"],
+    }
+    for case in last.values():
+        assert case.reasons == ("arrival not seen", "shed for memory")
 
 
 def test_other_kinds_and_cameras_are_left_alone() -> None:
