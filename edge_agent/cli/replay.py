@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -12,9 +13,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from edge_agent.app import Observer, ReplayRequest, cores, run_replay
-from edge_agent.cli.words import FILE, Moment, split_cameras
+from edge_agent.cli.words import FILE, Moment, program, split_cameras
 from edge_agent.config import Mqtt
-from edge_agent.demo import run_demo
+from edge_agent.demo import Shown, run_demo
 from edge_agent.errors import UsageError
 from edge_agent.results import CaseVerdict, ReplayResult, conclude, summary
 from edge_agent.runner import Lane
@@ -108,10 +109,7 @@ def _say(result: ReplayResult, verdicts: Sequence[CaseVerdict], as_json: bool) -
         click.echo(f"warning: {warning}", err=True)
     if result.is_resumed:
         click.echo("resumed an interrupted replay", err=True)
-    counts: dict[str, int] = {}
-    for envelope in result.envelopes:
-        counts[envelope["type"]] = counts.get(envelope["type"], 0) + 1
-    for kind, count in sorted(counts.items()):
+    for kind, count in sorted(Counter(each["type"] for each in result.envelopes).items()):
         click.echo(f"{count:6d}  {kind}")
     click.echo(f"events    {result.folder.events}")
     for verdict in verdicts:
@@ -134,9 +132,26 @@ def demo(out: Path, broker: str | None) -> None:
     """
     bar = ProgressBar(Console(stderr=True))
     try:
-        run_demo(out, _broker(broker), bar, click.echo)
+        shown = run_demo(out, _broker(broker), bar)
     finally:
         bar.stop()
+    _show(shown)
+
+
+def _show(shown: Shown) -> None:
+    click.echo(f"A subscriber at {shown.broker} received:")
+    for topic, count in sorted(Counter(topic for topic, _ in shown.messages).items()):
+        click.echo(f"{count:5d}  {topic}")
+    for case in shown.cases:
+        click.echo(f"\nEvidence  {case.path}")
+        click.echo(f"  verified: {case.text}")
+        for item in case.manifest["media"]:
+            what = "clip" if item["role"] == "clip" else f"{item['width']}x{item['height']}"
+            at_s = item.get("pts_s", item.get("begin_s"))
+            click.echo(f"  {item['role']:6s} at {at_s:5.1f} s  {what:9s}  {item['path']}")
+        click.echo(f"\nCheck it yourself:  {program()} evidence verify {case.path}")
+        click.echo(f"See what it says:   {program()} evidence show {case.path}")
+    click.echo(f"Look at it:         {shown.result.folder.report}")
 
 
 def _broker(text: str | None) -> Mqtt | None:

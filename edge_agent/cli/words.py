@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +25,15 @@ def tables() -> Console:
     """Where tables are printed: as wide as the terminal, or `WIDTH`."""
     console = Console()
     return console if console.is_terminal else Console(width=WIDTH)
+
+
+def program() -> str:
+    """How this command line was called, so that what it suggests can be pasted."""
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return "python -m edge_agent"
+    found = shutil.which(called.name)
+    return called.name if found and Path(found).resolve() == called.resolve() else str(called)
 
 
 class Moment(click.ParamType[datetime]):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,14 +21,23 @@ START = datetime(2026, 5, 13, 9, 49, 12, tzinfo=UTC)
 ARRIVAL_S = 10.0
 """Everything has been acknowledged by then; the subscriber is at most a step behind."""
 
-Message = tuple[str, dict[str, Any]]
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the demo has to show."""
+
+    broker: str
+    """`host:port`"""
+    messages: Sequence[tuple[str, Mapping[str, Any]]]
+    """Topic and payload, as a subscriber received them."""
+    result: ReplayResult
+    cases: Sequence[CaseVerdict]
 
 
-def run_demo(out: Path, mqtt: Mqtt | None, observer: Observer, say: Callable[[str], None]) -> None:
-    """Replay the shipped street, deliver it, and say what a subscriber and a court would see.
+def run_demo(out: Path, mqtt: Mqtt | None, observer: Observer) -> Shown:
+    """Replay the shipped street and deliver it to `mqtt`, or to an embedded broker without one.
 
-    `mqtt` names a broker; without one an embedded broker is started.
-    Raises EvidenceError when the demo does not end with one valid, complete case.
+    Raises EvidenceError when that does not end with a valid, complete case.
     """
     with ExitStack() as stack:
         if mqtt is None:
@@ -41,25 +50,8 @@ def run_demo(out: Path, mqtt: Mqtt | None, observer: Observer, say: Callable[[st
         )
         result = run_replay(request, observer, site=site)
         listener.wait(len(result.envelopes), ARRIVAL_S)
-        _tell_messages(listener.messages, mqtt, say)
+        messages = listener.messages
     cases = conclude(result)
-    _tell_evidence(result, cases, say)
     if not any(case.is_valid and case.is_complete for case in cases):
         raise EvidenceError("the demo ends without a valid four-photo case: please report this")
-
-
-def _tell_messages(messages: Sequence[Message], mqtt: Mqtt, say: Callable[[str], None]) -> None:
-    say(f"A subscriber at {mqtt.host}:{mqtt.port} received:")
-    for topic, count in sorted(Counter(topic for topic, _ in messages).items()):
-        say(f"  {count:3d}  {topic}")
-
-
-def _tell_evidence(
-    result: ReplayResult, cases: Sequence[CaseVerdict], say: Callable[[str], None]
-) -> None:
-    for case in cases:
-        say(f"\nEvidence {case.path}")
-        say(f"  {case.text}")
-        say(f"  check it yourself:  edge-agent evidence verify {case.path}")
-        say(f"  what is in it:      edge-agent evidence show {case.path}")
-    say(f"\nLook at it: {result.folder.report}")
+    return Shown(f"{mqtt.host}:{mqtt.port}", messages, result, cases)

@@ -83,8 +83,8 @@ class BundleWriter:
         if clip is None and case.clip_s is not None and before is not None:
             clip = _earlier_clip(path, before)
         contents = self._collect(case, clip, identity)
-        facts = self._manifest(case, contents, identity, before)
         try:
+            facts = self._manifest(case, contents, identity, before)
             text = facts.to_bytes()
         except ValueError as error:
             raise EvidenceError(f"case {identity}: a fact cannot be signed: {error}") from error
@@ -132,6 +132,9 @@ class BundleWriter:
             box=_normalised(photo.subject, photo.frame),
             crop=None if photo.crop is None else _normalised(photo.crop, photo.frame),
             sharpness=round(float(photo.sharpness), 3),
+            encoding=manifest.Encoding(
+                source="decoded frame", format="jpeg", quality=self._settings.jpeg_quality
+            ),
         )
 
     def _jpeg(self, image: Image, what: str) -> bytes:
@@ -175,7 +178,7 @@ class BundleWriter:
             source=manifest.SourceFacts(
                 kind=camera.media.kind,
                 camera=case.begin.camera,
-                media_name=_readable(camera.media.name),
+                media_name=manifest.readable(camera.media.name),
                 media_sha256=camera.media.sha256,
                 start=utc_text(camera.media.start),
                 start_from=camera.media.start_from,
@@ -213,6 +216,7 @@ def _case_facts(case: Case, identity: str) -> manifest.CaseFacts:
         subject=case.subject,
         zone=begin.zone,
         revision=case.revision,
+        phase=latest.phase,
         since_s=round(begin.begin_s, 6),
         begin=_moment(begin),
         latest=_moment(latest),
@@ -254,11 +258,6 @@ def _shares(box: Box, width: int, height: int) -> list[float]:
 
 def _edges(box: Box) -> tuple[float, float, float, float]:
     return box.x1, box.y1, box.x2, box.y2
-
-
-def _readable(name: str) -> str:
-    """A file name as text that JSON can carry, whatever bytes it is made of."""
-    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _as_dict(link: Link) -> dict[str, Any]:

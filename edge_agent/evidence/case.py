@@ -233,7 +233,7 @@ class CaseCollector:
         self._take(events)
         observer = Observer(scene)
         for dossier in self._of(scene):
-            if dossier.end is not None and dossier.end.t_s < scene.frame.t_s:
+            if dossier.end is not None:
                 continue
             track = dossier.find(scene, observer) if dossier.track else None
             if track is not None:
@@ -282,10 +282,7 @@ class CaseCollector:
         return True
 
     def _shed(self) -> None:
-        """Let go of photos, those of the oldest cases first, until the frames held are few enough.
-
-        The last wide photos are worth the most: they show what was done, and where.
-        """
+        """Let go of photos, of the oldest cases first, until few enough frames are held."""
         excess = len(self.held) - len(ROLES) * self._max_open
         for role in SHED:
             for (_, subject), dossier in self._open.items():

@@ -10,9 +10,16 @@ import base64
 from dataclasses import dataclass
 
 import rfc8785
+from cryptography.hazmat.primitives.asymmetric.utils import (
+    decode_dss_signature,
+    encode_dss_signature,
+)
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 PAYLOAD_TYPE = "application/vnd.edge-agent.manifest+json"
+
+_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+"""Of the curve P-256 (SP 800-186, 3.2.1.3)."""
 
 
 class _Signature(BaseModel):
@@ -70,6 +77,16 @@ class Envelope:
         if envelope.to_bytes() != data:
             raise ValueError("is not in canonical form")
         return envelope
+
+
+def low_s(signature: bytes) -> bytes:
+    """The one accepted form of a P-256 signature in DER; raises ValueError for what is none.
+
+    (r, s) and (r, n - s) are equally true, so that anybody can make the other form; only the one
+    with s <= n / 2 counts, and a bundle's bytes are what they are.
+    """
+    r, s = decode_dss_signature(signature)
+    return encode_dss_signature(r, min(s, _ORDER - s))
 
 
 def pae(payload_type: str, payload: bytes) -> bytes:

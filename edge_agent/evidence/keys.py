@@ -23,7 +23,9 @@ from cryptography.x509.oid import NameOID
 
 from edge_agent.clock import Clock
 from edge_agent.errors import EvidenceError
+from edge_agent.evidence.dsse import low_s
 from edge_agent.evidence.staging import cannot, make_folder, write_whole
+from edge_agent.evidence.trust import Chain, read_chain
 
 KEY_FILE, CERTIFICATE_FILE = "device-key.pem", "device-cert.pem"
 GRADE = "file"
@@ -57,20 +59,22 @@ class DeviceKey:
     """SHA-256 (hex) of the device certificate in DER."""
 
     def sign(self, data: bytes) -> bytes:
-        """ES256 over `data`: ASN.1 DER; deterministic (RFC 6979), so replays repeat it."""
-        return self.private.sign(data, _ES256)
+        """ES256 over `data`: ASN.1 DER, low s; deterministic (RFC 6979), so replays repeat it."""
+        return low_s(self.private.sign(data, _ES256))
 
     @classmethod
     def load_or_create(cls, state_dir: Path, device: str, clock: Clock) -> DeviceKey:
-        """The key in `state_dir`, made on first use; an existing key is never overwritten.
+        """The key in `state_dir/device`, made on first use; an existing one is never overwritten.
 
         Processes that race for the first use end with the same key. Raises EvidenceError for a
-        key file that is readable by others, damaged, encrypted or of another kind.
+        key file that is readable by others, damaged, encrypted or of another kind, and for a
+        certificate of another key or device.
         """
-        key_path, certificate_path = state_dir / KEY_FILE, state_dir / CERTIFICATE_FILE
+        folder = state_dir / device
+        key_path, certificate_path = folder / KEY_FILE, folder / CERTIFICATE_FILE
         if not (key_path.exists() and certificate_path.exists()):
-            make_folder(state_dir, 0o700)
-            with _locked(state_dir):
+            make_folder(folder, 0o700)
+            with _locked(folder):
                 if not key_path.exists():
                     _refuse_orphan(certificate_path, key_path)
                     write_whole(key_path, _new_key(), 0o600)
@@ -78,8 +82,13 @@ class DeviceKey:
                     made = _self_signed(_read_key(key_path), device, clock.now())
                     write_whole(certificate_path, made)
         private = _read_key(key_path)
-        chain_pem, fingerprint = _read_certificate(certificate_path, private)
-        return cls(private, chain_pem, fingerprint)
+        chain_pem, chain = _read_certificate(certificate_path, private)
+        if chain.name != device:
+            raise EvidenceError(
+                f"{certificate_path}: names {chain.name}, but the site file names {device}; "
+                "install a certificate for this device, or remove it to have one made"
+            )
+        return cls(private, chain_pem, chain.fingerprint)
 
 
 @contextmanager
@@ -160,19 +169,17 @@ def _read_key(path: Path) -> ec.EllipticCurvePrivateKey:
     return key
 
 
-def _read_certificate(path: Path, key: ec.EllipticCurvePrivateKey) -> tuple[bytes, str]:
+def _read_certificate(path: Path, key: ec.EllipticCurvePrivateKey) -> tuple[bytes, Chain]:
     pem = _read(path)
     try:
-        first = x509.load_pem_x509_certificates(pem)[0]
-        is_ours = first.public_key() == key.public_key()
-    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
+        chain = read_chain(pem)
+    except ValueError as error:
         raise EvidenceError(
-            f"{path}: is not a certificate in PEM form; "
-            "restore it, or remove it to have it made again for the same key"
+            f"{path}: {error}; restore it, or remove it to have it made again for the same key"
         ) from error
-    if not is_ours:
+    if chain.key != key.public_key():
         raise EvidenceError(
             f"{path}: is a certificate for another key than {KEY_FILE}; "
             "restore the one that belongs to the key, or remove it to have it made again"
         )
-    return pem, first.fingerprint(hashes.SHA256()).hex()
+    return pem, chain

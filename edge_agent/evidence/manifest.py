@@ -6,13 +6,42 @@ Canonical JSON (RFC 8785). Hashes are SHA-256 in hex, boxes xyxy normalised to t
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 import rfc8785
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from edge_agent.config.models import Name
+from edge_agent.types import Phase
 
 FORMAT: Final = "edge-agent.bundle/1"
 
+
+def readable(text: str) -> str:
+    """The text with everything escaped that a terminal would obey or not show."""
+    escaped = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return "".join(escaped)
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("holds what cannot be printed")
+    return text
+
+
+def _moment(text: str) -> str:
+    datetime.fromisoformat(text)
+    return text
+
+
+Words = Annotated[str, AfterValidator(_printable)]
+"""Text that a terminal shows and does not obey."""
+Utc = Annotated[
+    str,
+    Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$"),
+    AfterValidator(_moment),
+]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 NormalisedBox = Annotated[list[float], Field(min_length=4, max_length=4)]
 FileName = Annotated[str, Field(pattern=r"^[ -~]{1,200}$")]
@@ -29,7 +58,7 @@ class Part(BaseModel):
 class Moment(Part):
     """One picture's time, three ways."""
 
-    utc: str
+    utc: Utc
     pts_s: float
     frame: Count
 
@@ -37,11 +66,13 @@ class Moment(Part):
 class CaseFacts(Part):
     """What happened."""
 
-    id: str
-    kind: str
-    subject: str
-    zone: str | None
+    id: Words
+    kind: Words
+    subject: Words
+    zone: Name | None
     revision: Annotated[int, Field(ge=1)]
+    phase: Phase
+    """Of the latest event; `end`: the happening is over."""
     since_s: float
     """Media time at which it began."""
     begin: Moment
@@ -49,7 +80,7 @@ class CaseFacts(Part):
     latest: Moment
     dwell_s: float
     is_complete: bool
-    reasons: list[str]
+    reasons: list[Words]
     facts: dict[str, Any]
     """What the rule says of it."""
 
@@ -58,18 +89,18 @@ class SourceFacts(Part):
     """Where the pictures come from."""
 
     kind: Literal["live", "replay"]
-    camera: str
-    media_name: str
+    camera: Name
+    media_name: Words
     media_sha256: Sha256 | None
-    start: str
-    start_from: str
+    start: Utc
+    start_from: Words
 
 
 class ObjectFacts(Part):
     """The vehicle, when the case began."""
 
     track: int
-    cls: str
+    cls: Words
     confidence: float
     box: NormalisedBox
 
@@ -82,6 +113,14 @@ class FileFacts(Part):
     bytes: Count
 
 
+class Encoding(Part):
+    """How a photo became a file: cameras deliver video, so it is never their own encoding."""
+
+    source: Literal["decoded frame"]
+    format: Literal["jpeg"]
+    quality: Annotated[int, Field(ge=1, le=100)]
+
+
 class PhotoFile(FileFacts):
     """A photo without any overlay."""
 
@@ -90,12 +129,13 @@ class PhotoFile(FileFacts):
     height: Count
     frame: Count
     pts_s: float
-    utc: str
+    utc: Utc
     box: NormalisedBox
     """The vehicle."""
     crop: NormalisedBox | None
     """The part of the picture that the photo shows; null: all of it."""
     sharpness: float
+    encoding: Encoding
 
 
 class ClipFile(FileFacts):
@@ -115,23 +155,23 @@ class DerivedFile(FileFacts):
 class ModelFacts(Part):
     """Which model made the detections."""
 
-    name: str
+    name: Words
     sha256: Sha256 | None
 
 
 class DeviceFacts(Part):
     """Who signs."""
 
-    id: str
+    id: Name
     fingerprint: Sha256
     """Of the device certificate (DER)."""
-    boot_id: str
+    boot_id: Words
 
 
 class ChainFacts(Part):
     """The place in the sequence of bundles of this device, or of this replay."""
 
-    origin: str
+    origin: Words
     index: Count
     previous: Sha256 | None
     """Hash of the manifest before; null for the first."""
@@ -148,7 +188,7 @@ class Privacy(Part):
     """What has been done to protect bystanders."""
 
     redacted: bool
-    delete_after: str | None
+    delete_after: Words | None
 
 
 class Manifest(Part):
@@ -157,7 +197,7 @@ class Manifest(Part):
     format: Literal["edge-agent.bundle/1"]
     case: CaseFacts
     evidential: bool
-    reasons: list[str]
+    reasons: list[Words]
     """Why it is not evidential; empty if it is."""
     source: SourceFacts
     object: ObjectFacts | None
@@ -165,15 +205,15 @@ class Manifest(Part):
     derived: list[DerivedFile]
     attached: list[FileFacts]
     model: ModelFacts
-    config_sha256: str
-    software: str
+    config_sha256: Words
+    software: Words
     site: dict[str, Any]
     device: DeviceFacts
     chain: ChainFacts
     supersedes: Superseded | None
     log: dict[str, Any] | None
     """Place in the device's transparency log; null until there is one."""
-    profile: str | None
+    profile: Words | None
     privacy: Privacy
 
     @property
@@ -197,7 +237,7 @@ class Manifest(Part):
             manifest = cls.model_validate_json(data)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
-            place = ".".join(str(step) for step in first["loc"]) or "the whole"
+            place = ".".join(readable(str(step)) for step in first["loc"]) or "the whole"
             raise ValueError(f"is not a manifest of {FORMAT}: {place}: {first['msg']}") from error
         if manifest.to_bytes() != data:
             raise ValueError("is not in canonical form (RFC 8785)")

@@ -13,8 +13,11 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from edge_agent.errors import EvidenceError
+from edge_agent.evidence.dsse import low_s
+from edge_agent.evidence.manifest import readable
 
 MAX_CHAIN = 8
 
@@ -33,14 +36,16 @@ class Chain:
     key: ec.EllipticCurvePublicKey
     fingerprint: str
     """SHA-256 (hex) of the device certificate in DER."""
+    name: str
+    """Whose certificate it is (its common name); empty unless it names exactly one."""
 
     def covers(self, data: bytes, signature: bytes) -> bool:
-        """True when the device's key signed exactly this data (ES256, DER)."""
+        """True when the device's key signed exactly this data (ES256, DER, low s)."""
         try:
             self.key.verify(signature, data, ec.ECDSA(hashes.SHA256()))
-        except InvalidSignature:
+            return signature == low_s(signature)
+        except (InvalidSignature, ValueError):
             return False
-        return True
 
     def flaws(self, when: str | None) -> list[str]:
         """What is wrong with the chain itself; `when` (RFC 3339): it must have been valid then.
@@ -84,11 +89,13 @@ def read_chain(pem: bytes) -> Chain:
     try:
         with _undisturbed():
             key = certificates[0].public_key()
+            names = certificates[0].subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     except _REFUSALS as error:
-        raise ValueError("holds a key that nobody can use") from error
+        raise ValueError("holds a key or a name that nobody can use") from error
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
         raise ValueError("is for another kind of key than P-256")
-    return Chain(certificates, key, certificates[0].fingerprint(hashes.SHA256()).hex())
+    name = readable(str(names[0].value)) if len(names) == 1 else ""
+    return Chain(certificates, key, certificates[0].fingerprint(hashes.SHA256()).hex(), name)
 
 
 def read_roots(pem: bytes) -> tuple[x509.Certificate, ...]:

@@ -9,9 +9,8 @@ missing (that takes its log), and cannot detect a rooted device inventing events
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -20,11 +19,11 @@ import numpy as np
 
 from edge_agent.errors import EvidenceError
 from edge_agent.evidence import container, trust
+from edge_agent.evidence.consistency import contradictions
 from edge_agent.evidence.container import ContainerError, Member
 from edge_agent.evidence.dsse import PAYLOAD_TYPE, Envelope
 from edge_agent.evidence.manifest import Manifest
 from edge_agent.evidence.staging import cannot, make_folder, write_whole
-from edge_agent.identity import digest
 
 EXIT_CODES: Mapping[str, int] = MappingProxyType(
     {
@@ -111,8 +110,8 @@ class Inspection:
         if self.manifest is None:
             return
         yield from _files(self.bundle, self.manifest)
-        for check in CONSISTENCY:
-            yield from (Finding("inconsistent", MANIFEST, text) for text in check(self.manifest))
+        for text in contradictions(self.manifest):
+            yield Finding("inconsistent", MANIFEST, text)
         yield from _canonical(self.bundle, self.manifest)
 
     def _seal(self) -> Iterator[Finding]:
@@ -153,6 +152,8 @@ class Inspection:
     def _certificate(self, chain: trust.Chain, manifest: Manifest) -> Iterator[Finding]:
         fingerprint = manifest.device.fingerprint
         flaws = [] if chain.fingerprint == fingerprint else ["is not the one the manifest names"]
+        if chain.name != manifest.device.id:
+            flaws.append(f"is for {chain.name or 'nobody'}, not for {manifest.device.id}")
         when = manifest.case.begin.utc if manifest.source.kind == "live" else None
         flaws += chain.flaws(when)
         if self.root is not None:
@@ -279,56 +280,6 @@ def _canonical(bundle: Opened, manifest: Manifest) -> Iterator[Finding]:
     where = f"the header of {place}" if place else "the directory at its end"
     text = f"is not in canonical form from byte {at} on, in {where}: changed or repacked"
     yield Finding("container", place, text)
-
-
-def _order(manifest: Manifest) -> Iterator[str]:
-    photos = {photo.role: photo for photo in manifest.photos}
-    if len(photos) != len(manifest.photos):
-        yield "two photos have the same role"
-    for earlier, later in (("enter", "wide"), ("wide", "leave"), ("enter", "leave")):
-        a, b = photos.get(earlier), photos.get(later)  # type: ignore[call-overload]
-        if a is not None and b is not None and a.pts_s > b.pts_s:
-            yield f"{later} was taken before {earlier}"
-    for a, b in pairwise(sorted(manifest.photos, key=lambda photo: photo.frame)):
-        if (a.frame == b.frame) != (a.pts_s == b.pts_s) or a.pts_s > b.pts_s:
-            yield f"the times of {a.role} and {b.role} contradict their frame numbers"
-    if manifest.case.latest.pts_s < manifest.case.begin.pts_s:
-        yield "the case ends before it begins"
-
-
-def _identity(manifest: Manifest) -> Iterator[str]:
-    media = manifest.source.media_sha256 or manifest.device.boot_id
-    parts = (manifest.site.get("name"), manifest.device.id, manifest.source.camera, media)
-    if digest(*parts, manifest.case.subject)[:24] != manifest.case.id:
-        yield "the case's id does not follow from site, device, camera and subject"
-
-
-def _marks(manifest: Manifest) -> Iterator[str]:
-    if manifest.evidential and manifest.source.kind == "replay":
-        yield "a replay claims to be evidential"
-    if manifest.evidential == bool(manifest.reasons):
-        yield "its evidential mark and its reasons contradict each other"
-    if manifest.case.is_complete == bool(manifest.case.reasons):
-        yield "complete and partial contradict each other"
-    if manifest.case.is_complete and len(manifest.photos) != 4:
-        yield f"a complete case with {len(manifest.photos)} photos"
-
-
-def _links(manifest: Manifest) -> Iterator[str]:
-    paths = [item.path for item in manifest.files]
-    if len(set(paths)) != len(paths):
-        yield "a file is listed twice"
-    originals = {item.path for item in manifest.media}
-    for item in manifest.derived:
-        if item.derived_from not in originals:
-            yield f"{item.path} derives from {item.derived_from}, which is not there"
-    if (manifest.chain.index == 0) != (manifest.chain.previous is None):
-        yield "only the first bundle of a chain has none before it"
-    if manifest.supersedes is not None and manifest.supersedes.index >= manifest.chain.index:
-        yield "it supersedes a later bundle"
-
-
-CONSISTENCY: tuple[Callable[[Manifest], Iterator[str]], ...] = (_identity, _order, _marks, _links)
 
 
 def _facts(manifest: Manifest, text: bytes) -> dict[str, Any]:

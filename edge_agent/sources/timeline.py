@@ -14,7 +14,8 @@ class Timeline:
 
     Exact times pass through. A missing, repeated or slightly late one becomes the last time plus
     the nominal frame duration. A jump back by more than a second (concatenated or wrapped
-    streams), or ahead by more than a day (a damaged field), starts a new count at that point.
+    streams), or ahead by more than a day (a damaged field), starts a new count at that point, if
+    the next picture confirms it: a damaged stream may show single pictures out of their turn.
     """
 
     def __init__(self, nominal_s: float) -> None:
@@ -22,8 +23,9 @@ class Timeline:
         self.zero: Fraction | None = None
         """Presentation time (s) of media time 0; None until one is known."""
         self.broken_s: float | None = None
-        """Media time of the first jump that was bridged: `zero` has moved since."""
+        """Media time of the first jump that was bridged: `zero` may have moved since."""
         self._last_s: float | None = None
+        self._is_suspect = False
 
     def at(self, stamp: Fraction | None) -> float:
         """Media time in s of the next picture, whose presentation time is `stamp` s or unknown."""
@@ -43,7 +45,10 @@ class Timeline:
             self.zero = stamp - Fraction(next_s)
         t_s = float(stamp - self.zero)
         if -_BACK_S <= t_s - (self._last_s or 0.0) <= _AHEAD_S:
+            self._is_suspect = False
             return t_s
-        self.zero = stamp - Fraction(next_s)
+        if self._is_suspect:
+            self.zero = stamp - Fraction(next_s)
+        self._is_suspect = not self._is_suspect
         self.broken_s = next_s if self.broken_s is None else self.broken_s
         return next_s

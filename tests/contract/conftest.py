@@ -1,11 +1,12 @@
-"""Peers for contract tests: a real mosquitto, started and killed at will."""
+"""For contract tests: a real mosquitto, started and killed at will; what a refusal looks like."""
 
 import os
 import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
@@ -83,3 +84,37 @@ def mosquitto(tmp_path: Path) -> Iterator[Callable[..., Mosquitto]]:
             return broker.start()
 
         yield start
+
+
+Outcome = subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="session")
+def run_all(edge_agent: Callable[..., Outcome]) -> Callable[..., dict[str, Outcome]]:
+    """Runs many commands, two at a time: starting up is most of what each of them costs."""
+
+    def run(commands: Mapping[str, Sequence[object]]) -> dict[str, Outcome]:
+        with ThreadPoolExecutor(2) as pool:
+            ends = pool.map(lambda args: edge_agent(*args, timeout_s=60), commands.values())
+            return dict(zip(commands, ends, strict=True))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def refused() -> Callable[..., None]:
+    """Checks that a command ended as it must with a bad input: `refused(outcome, 78, "dwell_s")`.
+
+    One message that a person understands, which holds all the given words, and the exit status.
+    """
+
+    def check(outcome: Outcome, status: int, *words: str, lines: int = 1) -> None:
+        said = outcome.stderr
+        assert outcome.returncode == status, said or outcome.stdout
+        assert len(said.splitlines()) == lines, said
+        for noise in ("Traceback", "Errno", "\x1b", "libpng", "OpenCV"):
+            assert noise not in said
+        missing = [word for word in words if word not in said]
+        assert not missing, f"{missing} not in: {said}"
+
+    return check

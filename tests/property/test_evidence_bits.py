@@ -2,7 +2,7 @@
 
 import base64
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -40,8 +40,9 @@ def genuine(folder: Path) -> bytes:
     media = Media("street.mp4", "replay", "ab" * 32, START, "given")
     cameras = {"c1": CameraOrigin(media, ModelInfo("motion", None, False))}
     origin = Origin({"name": "plaza"}, "box-1", "boot", "ef" * 32, "edge-agent 0", cameras)
-    begin = Event("c1", "parking.illegal", "s1", "begin", 4.0, 12.0, START, 120, "kerb")
-    frame = Frame("c1", 120, 12.0, START, ArrayPicture(np.zeros((18, 32, 3), np.uint8)))
+    wall = START + timedelta(seconds=12)
+    begin = Event("c1", "parking.illegal", "s1", "begin", 4.0, 12.0, wall, 120, "kerb")
+    frame = Frame("c1", 120, 12.0, wall, ArrayPicture(np.zeros((18, 32, 3), np.uint8)))
     photo = Photo("wide", frame, Box(4, 4, 8, 7), None, 1.0)
     case = Case("s1", begin, begin, (photo,), (7.0, 17.0), False, ("vehicle has not left",))
     bundle = BundleWriter(folder / "out", key, origin, Evidence(), {}).write(case, b"clip" * 20)

@@ -131,6 +131,7 @@ def test_the_manifest_tells_the_case(tmp_path: Path, key: DeviceKey) -> None:
     assert told["object"]["box"] == [0.25, 0.5, 0.5, 0.777778]
     close = next(item for item in told["media"] if item["role"] == "close")
     assert (close["width"], close["height"], close["sharpness"]) == (100, 62, 123.457)
+    assert close["encoding"] == {"source": "decoded frame", "format": "jpeg", "quality": 92}
     assert close["crop"] == [0.21875, 0.466667, 0.53125, 0.811111]
     assert told["chain"] == {
         "origin": "edge/plaza/box-1/replay/boot-7",
@@ -309,6 +310,38 @@ def test_a_media_name_of_strange_bytes_is_told_readably(tmp_path: Path, key: Dev
     who = origin(replace(REPLAY, name="caf\udce9.mp4"))
     told = writer(tmp_path, key, who).write(case(), None).manifest
     assert told["source"]["media_name"] == "caf\\udce9.mp4"
+
+
+def test_a_media_name_that_cannot_be_printed_is_told_readably(
+    tmp_path: Path, key: DeviceKey
+) -> None:
+    who = origin(replace(REPLAY, name="a\x1b[2J\n.mp4"))
+    bundle = writer(tmp_path, key, who).write(case(), None)
+    assert bundle.manifest["source"]["media_name"] == r"a\x1b[2J\n.mp4"
+    assert verify(Path(bundle.path)).is_valid
+
+
+def test_names_that_cannot_be_printed_are_refused(tmp_path: Path, key: DeviceKey) -> None:
+    who = origin(REPLAY, ModelInfo("yolo\x1b[2J", None))
+    with pytest.raises(EvidenceError, match="cannot be signed"):
+        writer(tmp_path, key, who).write(case(), None)
+
+
+@pytest.mark.parametrize("media", [REPLAY, replace(REPLAY, start=START.replace(microsecond=999)), LIVE])
+@pytest.mark.parametrize("revision", [1, 2])
+def test_what_is_written_is_consistent(
+    tmp_path: Path, key: DeviceKey, media: Media, revision: int
+) -> None:
+    shift = media.start - START
+    told = case(revision)
+    photos = tuple(
+        replace(p, frame=replace(p.frame, wall=p.frame.wall + shift)) for p in told.photos
+    )
+    begin, latest = (replace(e, wall=e.wall + shift) for e in (told.begin, told.latest))
+    told = replace(told, photos=photos, begin=begin, latest=latest)
+    bundle = writer(tmp_path, key, origin(media)).write(told, b"clip")
+    assert verify(Path(bundle.path)).findings == ()
+    assert bundle.manifest["case"]["phase"] == latest.phase
 
 
 def test_a_bundle_opens_in_memory_too(tmp_path: Path, key: DeviceKey) -> None:

@@ -10,17 +10,21 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from edge_agent.clock import ManualClock
 from edge_agent.errors import EvidenceError
 from edge_agent.evidence.keys import DeviceKey
 
 CLOCK = ManualClock(datetime(2026, 5, 13, tzinfo=UTC))
+KEY, CERTIFICATE = "box-1/device-key.pem", "box-1/device-cert.pem"
 PLAIN = serialization.NoEncryption()
+HALF_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551 // 2
+"""Of the curve P-256 (SP 800-186, 3.2.1.3)."""
 
 
-def load(folder: Path) -> DeviceKey:
-    return DeviceKey.load_or_create(folder, "box-1", CLOCK)
+def load(folder: Path, device: str = "box-1") -> DeviceKey:
+    return DeviceKey.load_or_create(folder, device, CLOCK)
 
 
 def pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, password: bytes = b"") -> bytes:
@@ -31,16 +35,15 @@ def pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, password: bytes = b
 
 def place(folder: Path, content: bytes) -> None:
     load(folder)
-    path = folder / "device-key.pem"
-    path.write_bytes(content)
+    (folder / KEY).write_bytes(content)
 
 
 def test_first_use_makes_a_key_and_a_certificate(tmp_path: Path) -> None:
     folder = tmp_path / "state"
     key = load(folder)
-    assert (folder / "device-key.pem").stat().st_mode & 0o777 == 0o600
-    assert folder.stat().st_mode & 0o777 == 0o700
-    assert not list(folder.glob("*.part")) and not list(folder.glob(".*.part"))
+    assert (folder / KEY).stat().st_mode & 0o777 == 0o600
+    assert (folder / "box-1").stat().st_mode & 0o777 == 0o700
+    assert not list(folder.rglob("*.part"))
     certificate = x509.load_pem_x509_certificate(key.chain_pem)
     assert certificate.subject.rfc4514_string() == "CN=box-1"
     assert certificate.fingerprint(hashes.SHA256()).hex() == key.fingerprint
@@ -60,6 +63,13 @@ def test_signatures_are_der_and_repeat(tmp_path: Path) -> None:
     key.private.public_key().verify(signature, b"data", ec.ECDSA(hashes.SHA256()))
 
 
+def test_signatures_have_a_low_s(tmp_path: Path) -> None:
+    key = load(tmp_path)
+    for n in range(20):
+        _, s = decode_dss_signature(key.sign(b"%d" % n))
+        assert s <= HALF_ORDER
+
+
 def test_openssl_agrees(tmp_path: Path) -> None:
     key = load(tmp_path)
     (tmp_path / "data").write_bytes(b"hello")
@@ -75,7 +85,7 @@ def test_openssl_agrees(tmp_path: Path) -> None:
 
 def test_a_lost_certificate_is_made_again_for_the_same_key(tmp_path: Path) -> None:
     first = load(tmp_path)
-    (tmp_path / "device-cert.pem").unlink()
+    (tmp_path / CERTIFICATE).unlink()
     second = load(tmp_path)
     assert first.private.private_numbers() == second.private.private_numbers()
 
@@ -95,15 +105,28 @@ def test_a_bad_key_is_refused_and_left_alone(tmp_path: Path, content: bytes, say
     place(tmp_path, content)
     with pytest.raises(EvidenceError, match=says) as caught:
         load(tmp_path)
-    assert str(tmp_path / "device-key.pem") in str(caught.value)
-    assert (tmp_path / "device-key.pem").read_bytes() == content
+    assert str(tmp_path / KEY) in str(caught.value)
+    assert (tmp_path / KEY).read_bytes() == content
 
 
 def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
     load(tmp_path)
-    (tmp_path / "device-key.pem").chmod(0o640)
+    (tmp_path / KEY).chmod(0o640)
     with pytest.raises(EvidenceError, match="chmod 600"):
         load(tmp_path)
+
+
+def test_devices_that_share_a_state_folder_have_keys_of_their_own(tmp_path: Path) -> None:
+    first, second = load(tmp_path, "box-1"), load(tmp_path, "box-2")
+    assert first.private.private_numbers() != second.private.private_numbers()
+    assert load(tmp_path, "box-1").fingerprint == first.fingerprint
+
+
+def test_a_certificate_for_another_device_is_refused(tmp_path: Path) -> None:
+    load(tmp_path, "box-1")
+    (tmp_path / "box-1").rename(tmp_path / "box-2")
+    with pytest.raises(EvidenceError, match="names box-1, but the site file names box-2"):
+        load(tmp_path, "box-2")
 
 
 def test_a_certificate_for_another_key_is_refused(tmp_path: Path) -> None:
@@ -114,21 +137,21 @@ def test_a_certificate_for_another_key_is_refused(tmp_path: Path) -> None:
 
 def test_a_bad_certificate_is_refused(tmp_path: Path) -> None:
     load(tmp_path)
-    (tmp_path / "device-cert.pem").write_bytes(b"garbage")
+    (tmp_path / CERTIFICATE).write_bytes(b"garbage")
     with pytest.raises(EvidenceError, match="not a certificate in PEM form"):
         load(tmp_path)
 
 
 def test_a_lost_key_is_not_replaced_in_silence(tmp_path: Path) -> None:
     load(tmp_path)
-    (tmp_path / "device-key.pem").unlink()
+    (tmp_path / KEY).unlink()
     with pytest.raises(EvidenceError, match="restore the key"):
         load(tmp_path)
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(EvidenceError, match=str(tmp_path / "file" / "state")):
+    with pytest.raises(EvidenceError, match=str(tmp_path / "file" / "state" / "box-1")):
         load(tmp_path / "file" / "state")
 
 

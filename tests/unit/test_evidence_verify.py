@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,10 @@ import cv2
 import numpy as np
 import pytest
 import rfc8785
+from cryptography.hazmat.primitives.asymmetric.utils import (
+    decode_dss_signature,
+    encode_dss_signature,
+)
 
 from edge_agent.clock import ManualClock
 from edge_agent.config import Evidence
@@ -34,6 +39,9 @@ from edge_agent.types import ArrayPicture, Box, Case, Event, Frame, Media, Model
 START = datetime(2026, 5, 13, 9, 49, 12, tzinfo=UTC)
 NOISE = np.random.default_rng(3).integers(0, 255, (18, 32, 3), np.uint8)
 TIMES: dict[Role, float] = {"enter": 2.0, "wide": 12.0, "close": 14.0, "leave": 40.0}
+
+ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+"""Of the curve P-256 (SP 800-186, 3.2.1.3)."""
 
 Members = dict[str, bytes]
 
@@ -242,10 +250,10 @@ def test_without_what_is_needed_to_verify_it_is_invalid(path: Path, name: str) -
 @pytest.mark.parametrize("name", ["manifest.json", "manifest.dsse", "chain.pem"])
 @pytest.mark.parametrize("content", [b"", b"garbage", b"[" * 100_000, b"{}", b"null"])
 def test_garbage_in_what_is_parsed_is_named(path: Path, name: str, content: bytes) -> None:
-    def replace(members: Members) -> None:
+    def put(members: Members) -> None:
         members[name] = content
 
-    assert any(f" {name} " in text for text in said(forge(path, replace)))
+    assert any(f" {name} " in text for text in said(forge(path, put)))
 
 
 FORGERIES: dict[str, Callable[[Any], None]] = {
@@ -269,6 +277,45 @@ FORGERIES: dict[str, Callable[[Any], None]] = {
     "case.revision": lambda m: m["case"].update(revision=0),
     "surprise": lambda m: m.update(surprise=1),
     "should match pattern": lambda m: m["media"][0].update(path="media/\x1b[2J.jpg"),
+    "device.id": lambda m: m["device"].update(id="box-1 (trusted)\x1b[8m"),
+    "case.zone": lambda m: m["case"].update(zone="kerb\nVALID"),
+    "source.camera": lambda m: m["source"].update(camera="c1; evidential"),
+    "holds what cannot be printed": lambda m: m["reasons"].append("\u202egnp"),
+    r"\x1b[2J: Extra inputs": lambda m: m.update({"\x1b[2J": 1}),
+    "wide lies in derived/wide-overlay.jpg": lambda m: m["media"][1].update(
+        path="derived/wide-overlay.jpg"
+    ),
+    "clip lies in media/wide.jpg": lambda m: m["media"][4].update(path="media/wide.jpg"),
+    "media/copy.jpg is derived, but does not lie in derived/": lambda m: m["derived"][0].update(
+        path="media/copy.jpg"
+    ),
+    "media/note.txt is attached": lambda m: m["attached"][0].update(path="media/note.txt"),
+    "the time of leave is not that of the recording": lambda m: m["media"][3].update(
+        utc="2026-05-13T09:49:52.002Z"
+    ),
+    "the time of the beginning is not that of": lambda m: m["case"]["begin"].update(
+        utc="2031-05-13T09:49:24.000Z"
+    ),
+    "the time of the latest event is not that of": lambda m: m["source"].update(
+        start="2026-05-13T09:49:11.000Z"
+    ),
+    "source.start": lambda m: m["source"].update(start="2026-05-13 09:49:12"),
+    "case.begin.utc": lambda m: m["case"]["begin"].update(utc="2026-02-30T09:49:12.000Z"),
+    "decided before it began": lambda m: m["case"].update(since_s=13.0, dwell_s=1.0),
+    "close was taken after the end": lambda m: m["media"][2].update(
+        pts_s=9999.0, frame=99999, utc="2026-05-13T12:35:51.000Z"
+    ),
+    "enter was taken after the beginning": lambda m: m["media"][0].update(
+        pts_s=12.1, frame=121, utc="2026-05-13T09:49:24.100Z"
+    ),
+    "wide was taken before the beginning": lambda m: m["media"][1].update(
+        pts_s=11.9, frame=119, utc="2026-05-13T09:49:23.900Z"
+    ),
+    "the time that the vehicle stood": lambda m: m["case"].update(dwell_s=38.01),
+    "the vehicle stood is not that of the case": lambda m: m["case"].update(dwell_s=-1.0),
+    "the chain is another one's": lambda m: m["chain"].update(origin="edge/plaza/box-1"),
+    "complete before it has ended": lambda m: m["case"].update(phase="update"),
+    "media.0.PhotoFile.encoding": lambda m: m["media"][0].pop("encoding"),
 }
 
 
@@ -348,6 +395,23 @@ def test_a_certificate_must_have_been_valid_at_the_time_of_capture(tmp_path: Pat
     ]
     replay = Path(make_writer(tmp_path / "replay", key).write(case(), None).path)
     assert said(replay) == [], "a replay shows the past; its time says nothing of the key"
+
+
+def test_a_certificate_for_another_box_does_not_sign_for_this_one(tmp_path: Path) -> None:
+    other = DeviceKey.load_or_create(tmp_path / "state", "box-9", ManualClock(START))
+    path = Path(make_writer(tmp_path / "out", other).write(case(), None).path)
+    for root in (None, other.chain_pem):
+        assert said(path, root) == ["certificate: chain.pem is for box-9, not for box-1"]
+
+
+def test_the_other_form_of_a_signature_is_refused(path: Path) -> None:
+    def mirror(members: Members) -> None:
+        envelope = Envelope.from_bytes(members["manifest.dsse"])
+        r, s = decode_dss_signature(envelope.signature)
+        mirrored = encode_dss_signature(r, ORDER - s)
+        members["manifest.dsse"] = replace(envelope, signature=mirrored).to_bytes()
+
+    assert verify(forge(path, mirror)).exit_code == EXIT_CODES["signature"]
 
 
 def test_a_root_that_is_no_certificate_is_refused(path: Path) -> None:

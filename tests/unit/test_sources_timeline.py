@@ -16,6 +16,7 @@ from edge_agent.sources.timeline import Timeline
         ([0, 1, 1, 2, 4], [0, 1, 2, 3, 4]),  # repeated: catches up at the next gap
         ([0, 2, None, 4], [0, 2, 3, 4]),
         ([10, 11, 0, 1, 3], [0, 1, 2, 3, 5]),  # started again: goes on from there
+        ([0, 5, 2, 7, 8], [0, 5, 6, 7, 8]),  # one out of its turn, after damage: no new count
         ([0, 1, 10**9, 10**9 + 1], [0, 1, 2, 3]),  # thirty years ahead: a damaged field
     ],
 )

@@ -1,0 +1,117 @@
+"""What a manifest says against itself: signed, perhaps, but impossible."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import pairwise
+
+from edge_agent.evidence.manifest import ClipFile, Manifest, PhotoFile
+from edge_agent.identity import digest
+
+MILLISECOND_S = 0.00101
+"""Times of day are told in whole milliseconds, media times rounded to microseconds."""
+ROUNDED_S = 0.001
+"""Durations are rounded to milliseconds."""
+
+
+def contradictions(manifest: Manifest) -> Iterator[str]:
+    """Everything that cannot be true together, as text."""
+    for check in (_identity, _order, _bounds, _clock, _marks, _places, _links):
+        yield from check(manifest)
+
+
+def _identity(manifest: Manifest) -> Iterator[str]:
+    media = manifest.source.media_sha256 or manifest.device.boot_id
+    parts = (manifest.site.get("name"), manifest.device.id, manifest.source.camera, media)
+    if digest(*parts, manifest.case.subject)[:24] != manifest.case.id:
+        yield "the case's id does not follow from site, device, camera and subject"
+    origin = f"edge/{manifest.site.get('name')}/{manifest.device.id}"
+    if manifest.source.kind == "replay":
+        origin += f"/replay/{manifest.device.boot_id}"
+    if manifest.chain.origin != origin:
+        yield "the chain is another one's"
+
+
+def _order(manifest: Manifest) -> Iterator[str]:
+    photos: dict[str, PhotoFile] = {photo.role: photo for photo in manifest.photos}
+    if len(photos) != len(manifest.photos):
+        yield "two photos have the same role"
+    for earlier, later in (("enter", "wide"), ("wide", "leave"), ("enter", "leave")):
+        a, b = photos.get(earlier), photos.get(later)
+        if a is not None and b is not None and a.pts_s > b.pts_s:
+            yield f"{later} was taken before {earlier}"
+    for a, b in pairwise(sorted(manifest.photos, key=lambda photo: photo.frame)):
+        if (a.frame == b.frame) != (a.pts_s == b.pts_s) or a.pts_s > b.pts_s:
+            yield f"the times of {a.role} and {b.role} contradict their frame numbers"
+
+
+def _bounds(manifest: Manifest) -> Iterator[str]:
+    case = manifest.case
+    begin_s, end_s = case.begin.pts_s, case.latest.pts_s
+    if end_s < begin_s:
+        yield "the case ends before it begins"
+    if case.since_s > begin_s:
+        yield "the case was decided before it began"
+    if not 0 <= case.dwell_s <= end_s - case.since_s + ROUNDED_S:
+        yield "the time that the vehicle stood is not that of the case"
+    for photo in manifest.photos:
+        if photo.role == "enter" and photo.pts_s > begin_s:
+            yield "enter was taken after the beginning"
+        if photo.role in ("wide", "leave") and photo.pts_s < begin_s:
+            yield f"{photo.role} was taken before the beginning"
+        if case.phase == "end" and photo.pts_s > end_s:
+            yield f"{photo.role} was taken after the end"
+
+
+def _clock(manifest: Manifest) -> Iterator[str]:
+    """In a recording, the time of day follows from its start; a live camera's clock may step."""
+    if manifest.source.kind != "replay":
+        return
+    start = datetime.fromisoformat(manifest.source.start)
+    moments = [("the beginning", manifest.case.begin), ("the latest event", manifest.case.latest)]
+    for name, moment in [*moments, *((photo.role, photo) for photo in manifest.photos)]:
+        passed_s = (datetime.fromisoformat(moment.utc) - start).total_seconds()
+        if abs(passed_s - moment.pts_s) > MILLISECOND_S:
+            yield f"the time of {name} is not that of the recording"
+
+
+def _marks(manifest: Manifest) -> Iterator[str]:
+    if manifest.evidential and manifest.source.kind == "replay":
+        yield "a replay claims to be evidential"
+    if manifest.evidential == bool(manifest.reasons):
+        yield "its evidential mark and its reasons contradict each other"
+    if manifest.case.is_complete == bool(manifest.case.reasons):
+        yield "complete and partial contradict each other"
+    if manifest.case.is_complete and len(manifest.photos) != 4:
+        yield f"a complete case with {len(manifest.photos)} photos"
+    if manifest.case.is_complete and manifest.case.phase != "end":
+        yield "the case is complete before it has ended"
+
+
+def _places(manifest: Manifest) -> Iterator[str]:
+    """Originals lie in `media/` under their role, and nothing else lies there."""
+    for item in manifest.media:
+        path = "media/clip.mp4" if isinstance(item, ClipFile) else f"media/{item.role}.jpg"
+        if item.path != path:
+            yield f"{item.role} lies in {item.path}, not in {path}"
+    for derived in manifest.derived:
+        if not derived.path.startswith("derived/"):
+            yield f"{derived.path} is derived, but does not lie in derived/"
+    for attached in manifest.attached:
+        if attached.path.startswith(("media/", "derived/")):
+            yield f"{attached.path} is attached, but lies among the pictures"
+
+
+def _links(manifest: Manifest) -> Iterator[str]:
+    paths = [item.path for item in manifest.files]
+    if len(set(paths)) != len(paths):
+        yield "a file is listed twice"
+    originals = {item.path for item in manifest.media}
+    for item in manifest.derived:
+        if item.derived_from not in originals:
+            yield f"{item.path} derives from {item.derived_from}, which is not there"
+    if (manifest.chain.index == 0) != (manifest.chain.previous is None):
+        yield "only the first bundle of a chain has none before it"
+    if manifest.supersedes is not None and manifest.supersedes.index >= manifest.chain.index:
+        yield "it supersedes a later bundle"
