@@ -219,6 +219,7 @@ def run_replay(
             envelopes=journal.envelopes,
             bundles=list(journal.written.values()),
             first_frames=observer.first_frames,
+            certificate=key.chain_pem,
             is_resumed=is_resumed,
             undelivered=outbox.waiting if uplink else 0,
             complaint=complaint,

@@ -9,10 +9,11 @@ from typing import Any
 
 import click
 from rich.table import Table
+from rich.text import Text
 
 from edge_agent.cli.words import FILE, tables
 from edge_agent.errors import EvidenceError
-from edge_agent.evidence import EXIT_CODES, Report, describe, extract, verify, verify_chain
+from edge_agent.evidence import EXIT_CODES, Report, extract, readable, verify, verify_chain
 from edge_agent.score import load_events, load_truth, score_events
 
 CODES = "\n".join(f"    {code}  {kind}" for kind, code in EXIT_CODES.items())
@@ -39,7 +40,9 @@ def verify_command(files: Sequence[Path], root: Path | None, as_json: bool) -> N
     edge-agent evidence verify case.evb
     edge-agent evidence verify results/evidence/*.evb --root device-cert.pem
 
-    Without --root the signature shows that nothing was altered since signing, but not who signed.
+    Without --root the signature shows that nothing was altered since signing, but not who signed:
+    whatever the bundle says, of its device and of being evidential, is a claim (INTACT). With the
+    root, or the device's certificate from a trusted source, it is proven (VALID).
     Several bundles are also checked for order and for gaps between them.
     """
     pem = _pem(root) if root else None
@@ -57,24 +60,29 @@ def verify_command(files: Sequence[Path], root: Path | None, as_json: bool) -> N
 
 @evidence.command("show")
 @click.argument("file", type=FILE)
+@click.option("--root", type=FILE, help="PEM of the root or device to trust.")
 @click.option("--extract", "folder", type=FILE, help="Unpack files there.")
-@click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
-def show(file: Path, folder: Path | None, as_json: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print manifest and verdict as JSON.")
+def show(file: Path, root: Path | None, folder: Path | None, as_json: bool) -> None:
     """Print what a bundle says, and whether it verifies; unpack it on request.
 
     \b
     edge-agent evidence show case.evb
     edge-agent evidence show case.evb --extract case/
+
+    Ends with the exit status that `evidence verify` has for the bundle.
     """
-    facts = describe(file)
+    report = verify(file, _pem(root) if root else None)
     if as_json:
-        click.echo(json.dumps(facts, indent=2))
+        click.echo(json.dumps({**report.facts, "verification": _as_json(report)}, indent=2))
     else:
-        _say(verify(file))
-        _show(facts)
+        _say(report)
+        if report.facts:
+            _show(report.facts)
     if folder is not None:
         for path in extract(file, folder):
-            click.echo(f"unpacked  {path}")
+            click.echo(f"unpacked  {path}", err=as_json)
+    raise click.exceptions.Exit(report.exit_code)
 
 
 def _pem(path: Path) -> bytes:
@@ -85,27 +93,46 @@ def _pem(path: Path) -> bytes:
 
 
 def _say(report: Report) -> None:
-    name = report.path or "order of the bundles"
     for finding in report.findings:
-        click.echo(f"INVALID  {name}: {finding} [{finding.code}]")
+        name = report.path or "order of the bundles"
+        click.echo(readable(f"INVALID  {name}: {finding} [{finding.code}]"))
     if not report.is_valid:
         return
-    notes = [] if report.path else [f"{n} in a row" for n in report.facts["chains"].values()]
-    if report.path:
-        facts = report.facts
-        doubts = ", ".join(facts["reasons"])
-        notes.append("evidential" if facts["evidential"] else f"not evidential: {doubts}")
-        notes.append(f"signed by {facts['device']['id']} ({facts['device']['fingerprint'][:16]}…)")
-        if not facts["pinned"]:
-            notes.append("signer not checked against a root: pass --root")
-    click.echo(f"VALID    {name}: {'; '.join(notes)}")
+    if not report.path:
+        counts = ", ".join(f"{n} in a row" for n in report.facts["chains"].values())
+        click.echo(f"IN ORDER {counts}")
+        return
+    device = report.facts["device"]
+    signer = f"certificate {device['fingerprint'][:16]}…"
+    if report.is_pinned:
+        notes = f"VALID    {report.path}: signed by {device['id']} ({signer})"
+    else:
+        notes = (
+            f"INTACT   {report.path}: nothing was altered since it was signed; the signer is not "
+            f"proven (claims to be {device['id']}, {signer}): pass --root"
+        )
+    click.echo(readable(f"{notes}; {_worth(report)}"))
+
+
+def _worth(report: Report) -> str:
+    if not report.facts["evidential"]:
+        return "not evidential: " + ", ".join(report.facts["reasons"])
+    return "evidential" if report.is_pinned else "claims to be evidential"
 
 
 def _as_json(report: Report) -> dict[str, Any]:
+    """`evidential`, `reasons` and `device` are claims unless it is `pinned`."""
+    device = report.facts.get("device", {})
     return {
         "path": report.path or None,
+        "verdict": report.verdict,
         "valid": report.is_valid,
         "exit_code": report.exit_code,
+        "pinned": report.is_pinned,
+        "evidential": report.facts.get("evidential"),
+        "reasons": report.facts.get("reasons"),
+        "device": device.get("id"),
+        "signer_fingerprint": device.get("fingerprint"),
         "findings": [
             {"code": finding.code, "file": finding.file, "text": finding.text}
             for finding in report.findings
@@ -120,7 +147,7 @@ def _show(facts: Mapping[str, Any]) -> None:
         "case": f"{case['id']} (revision {case['revision']})",
         "offence": f"{case['kind']}, zone {case['zone']}",
         "began": f"{case['begin']['utc']} (frame {case['begin']['frame']})",
-        "stood": f"{case['dwell_s']} s" if case.get("dwell_s") is not None else "-",
+        "stood": f"{case['dwell_s']} s",
         "complete": "yes" if case["is_complete"] else "partial: " + ", ".join(case["reasons"]),
         "recording": f"{source['media_name']} ({source['kind']}), camera {source['camera']}",
         "model": facts["model"]["name"],
@@ -128,14 +155,14 @@ def _show(facts: Mapping[str, Any]) -> None:
         "manifest": facts["manifest_sha256"],
     }
     for name, value in rows.items():
-        table.add_row(name, str(value))
+        table.add_row(name, Text(value))
     console = tables()
     console.print(table)
     files = Table("file", "time in recording", "size", "SHA-256", box=None)
     for item in [*facts["media"], *facts["derived"]]:
         at = f"{item['pts_s']:.2f} s" if "pts_s" in item else ""
         size = f"{item['width']}x{item['height']}" if "width" in item else f"{item['bytes']} bytes"
-        files.add_row(item["path"], at, size, item["sha256"][:32] + "…")
+        files.add_row(Text(item["path"]), at, size, item["sha256"][:32] + "…")
     console.print(files)
 
 

@@ -4,11 +4,11 @@ from edge_agent.evidence.bundle import BundleWriter
 from edge_agent.evidence.case import CaseCollector
 from edge_agent.evidence.keys import DeviceKey
 from edge_agent.evidence.lineage import verify_chain
+from edge_agent.evidence.manifest import readable
 from edge_agent.evidence.verify import (
     EXIT_CODES,
     Finding,
     Report,
-    describe,
     extract,
     verify,
 )
@@ -20,8 +20,8 @@ __all__ = [
     "DeviceKey",
     "Finding",
     "Report",
-    "describe",
     "extract",
+    "readable",
     "verify",
     "verify_chain",
 ]

@@ -94,7 +94,8 @@ class Dossier:
 
         A vehicle that something hides comes back under its own id or stands, from when it is
         first seen, exactly where it was lost; whatever drives there is another one. What was
-        seen leaving does not come back unless the rule says so.
+        seen leaving does not come back unless the rule says so. Two vehicles that change places
+        wholly behind something else cannot be told apart.
         """
         assert self.track is not None
         known = {track.id: track for track in scene.tracks}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from itertools import pairwise
 
-from edge_agent.evidence.manifest import ClipFile, Manifest, PhotoFile
+from edge_agent.evidence.manifest import ClipFile, Manifest, Moment, PhotoFile
 from edge_agent.identity import digest
 
 MILLISECOND_S = 0.00101
@@ -69,8 +69,9 @@ def _clock(manifest: Manifest) -> Iterator[str]:
     if manifest.source.kind != "replay":
         return
     start = datetime.fromisoformat(manifest.source.start)
-    moments = [("the beginning", manifest.case.begin), ("the latest event", manifest.case.latest)]
-    for name, moment in [*moments, *((photo.role, photo) for photo in manifest.photos)]:
+    moments: dict[str, Moment | PhotoFile] = {photo.role: photo for photo in manifest.photos}
+    moments |= {"the beginning": manifest.case.begin, "the latest event": manifest.case.latest}
+    for name, moment in moments.items():
         passed_s = (datetime.fromisoformat(moment.utc) - start).total_seconds()
         if abs(passed_s - moment.pts_s) > MILLISECOND_S:
             yield f"the time of {name} is not that of the recording"

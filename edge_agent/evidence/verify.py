@@ -1,9 +1,13 @@
 """Offline verification of bundles: what was altered, swapped, removed or added, by name.
 
-Detects alteration, substitution, deletion and reordering, a replay passed off as live, an
-overlay passed off as the original. It cannot tell who made a bundle unless it is given the root
-(or the device's certificate) to trust, cannot see that the newest bundles of a device are
-missing (that takes its log), and cannot detect a rooted device inventing events.
+On its own a bundle proves only that nothing was altered, swapped, removed or added since
+somebody signed it. Anybody can sign: take a bundle apart, say in it what they like (another
+device, another time, live instead of replay, evidential, an overlay as the original) and sign
+that with a key of their own. Only with a root, or the device's certificate, from a trusted source
+is such a bundle told, and does what the manifest says count as said by that device.
+
+Even then it cannot see that the newest bundles of a device are missing (that takes its log), and
+cannot detect a rooted device inventing events.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -64,11 +68,21 @@ class Report:
     path: str
     findings: tuple[Finding, ...]
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """What the bundle says of itself (see `describe`); empty if it does not say anything."""
+    """What the bundle says of itself: the signed manifest and `manifest_sha256`, or nothing."""
+    is_pinned: bool = False
+    """The certificate leads to a root that the verifier was given, so the facts have an author."""
 
     @property
     def is_valid(self) -> bool:
+        """True when nothing is wrong; who signed is known only if `is_pinned`."""
         return not self.findings
+
+    @property
+    def verdict(self) -> Literal["valid", "intact", "invalid"]:
+        """`intact`: nothing is wrong, but the signer is not proven."""
+        if self.findings:
+            return "invalid"
+        return "valid" if self.is_pinned else "intact"
 
     @property
     def exit_code(self) -> int:
@@ -182,17 +196,9 @@ def verify(path: Path, root: bytes | None = None) -> Report:
     findings = tuple(inspection.findings())
     facts: dict[str, Any] = {}
     if inspection.manifest is not None:
-        facts = _facts(inspection.manifest, inspection.text) | {"pinned": inspection.is_pinned}
-    return Report(str(path), findings, facts)
-
-
-def describe(path: Path) -> Mapping[str, Any]:
-    """What a bundle says of itself, unverified: its manifest and `manifest_sha256`."""
-    text = _opened(path).read(MANIFEST)
-    try:
-        return _facts(Manifest.from_bytes(text), text)
-    except (ValueError, RecursionError) as error:
-        raise EvidenceError(f"{path}: {MANIFEST} {error}") from error
+        facts = inspection.manifest.model_dump(mode="json")
+        facts["manifest_sha256"] = hashlib.sha256(inspection.text).hexdigest()
+    return Report(str(path), findings, facts, inspection.is_pinned)
 
 
 def extract(path: Path, folder: Path) -> list[Path]:
@@ -280,8 +286,3 @@ def _canonical(bundle: Opened, manifest: Manifest) -> Iterator[Finding]:
     where = f"the header of {place}" if place else "the directory at its end"
     text = f"is not in canonical form from byte {at} on, in {where}: changed or repacked"
     yield Finding("container", place, text)
-
-
-def _facts(manifest: Manifest, text: bytes) -> dict[str, Any]:
-    facts: dict[str, Any] = manifest.model_dump(mode="json")
-    return facts | {"manifest_sha256": hashlib.sha256(text).hexdigest()}

@@ -32,7 +32,7 @@ _EXACT = 2**53 - 1
 _STANDARD = frozenset(
     {"phase", "evidential", "reasons", "truncated", "source", "time", "zone", "object", "media"}
     | {"plate", "signal", "log", "model", "config_sha256", "software", "privacy", "site"}
-    | {"kind", "revision", "manifest_sha256"}
+    | {"kind", "complete", "revision", "manifest_sha256"}
 )
 
 
@@ -68,7 +68,9 @@ def event_envelope(event: Event, origin: Origin) -> dict[str, Any]:
 
 
 def case_envelope(bundle: Bundle, case: Case, origin: Origin) -> dict[str, Any]:
-    """Says that an evidence file exists: `update` while it is partial, `end` when complete.
+    """Says that an evidence file exists: `update` while the happening goes on, then `end`.
+
+    `complete` says whether all its photos are there; if not, `reasons` say why.
 
     `bundle.manifest["media"]` is a list of {path, role, sha256, bytes, width, height}; the
     photos themselves are named by hash and by reference into the bundle.
@@ -81,7 +83,8 @@ def case_envelope(bundle: Bundle, case: Case, origin: Origin) -> dict[str, Any]:
     if "dwell_s" in event.facts:
         extras["dwell_s"] = event.facts["dwell_s"]
     data = {
-        "phase": "end" if case.is_complete else "update",
+        "phase": "end" if event.phase == "end" else "update",
+        "complete": case.is_complete,
         "kind": case.begin.kind,
         "revision": case.revision,
         "manifest_sha256": bundle.manifest_sha256,

@@ -131,7 +131,7 @@ def _failure(card: Card, part: Path, error: Exception) -> ModelError:
     if isinstance(error, urllib.error.HTTPError):
         what = f"answered {error.code} {error.reason}"
     elif isinstance(error, urllib.error.URLError):
-        what = f"cannot be reached ({error.reason})"
+        what = f"cannot be reached ({getattr(error.reason, 'strerror', None) or error.reason})"
     else:
         what = f"broke off ({error or type(error).__name__})"
     kept = part.stat().st_size if part.exists() else 0

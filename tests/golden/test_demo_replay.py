@@ -60,7 +60,7 @@ def test_the_case_has_four_photos_and_a_clip_and_verifies(
     (bundle,) = (played(2) / "evidence").glob("*.evb")
     verified = edge_agent("evidence", "verify", bundle)
     assert verified.returncode == 0
-    assert verified.stdout.startswith("VALID") and "not evidential: replay" in verified.stdout
+    assert verified.stdout.startswith("INTACT") and "not evidential: replay" in verified.stdout
     with zipfile.ZipFile(bundle) as archive:
         manifest = json.loads(archive.read("manifest.json"))
     roles = {item["role"]: item for item in manifest["media"]}

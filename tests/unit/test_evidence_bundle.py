@@ -327,7 +327,9 @@ def test_names_that_cannot_be_printed_are_refused(tmp_path: Path, key: DeviceKey
         writer(tmp_path, key, who).write(case(), None)
 
 
-@pytest.mark.parametrize("media", [REPLAY, replace(REPLAY, start=START.replace(microsecond=999)), LIVE])
+@pytest.mark.parametrize(
+    "media", [REPLAY, replace(REPLAY, start=START.replace(microsecond=999)), LIVE]
+)
 @pytest.mark.parametrize("revision", [1, 2])
 def test_what_is_written_is_consistent(
     tmp_path: Path, key: DeviceKey, media: Media, revision: int

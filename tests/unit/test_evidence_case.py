@@ -394,10 +394,8 @@ def test_what_stood_in_for_the_vehicle_leaves_no_picture_when_it_is_seen_again()
 
     stops_s = 10.5 + (PARKED_X + 60) / 150
     street = Lost(unseen_s=(8.5, 16.0), stops_s=stops_s, seen_still_only=True)
-    first, last = play(
-        street, [*ordinary(street)[:2], street.event("end", 24.0, end_reason="left")]
-    )
-    assert shows_the_car(street, last) and last.is_complete
+    case = play(street, [*ordinary(street)[:2], street.event("end", 24.0, end_reason="left")])[-1]
+    assert case.is_complete and shows_the_car(street, case)
 
 
 def test_the_rule_says_which_track_the_vehicle_is() -> None:
@@ -439,41 +437,37 @@ def test_room_is_made_by_shedding_suspicions_never_cases() -> None:
     assert sorted(case.subject for case in cases) == ["0", "1", "2", "4"]
 
 
-@pytest.mark.parametrize("count", [3, 5, 20])
-def test_frames_held_are_bounded_however_many_cases_have_begun(count: int) -> None:
-    street = Street()
-    collector = CaseCollector(SETTINGS, max_open=2)
-    names = [str(n) for n in range(count)]
-    parted: dict[str, Case] = {}
+def crowd(max_open: int, names: Iterable[str]) -> dict[str, Case]:
+    """The last cases of one visit that is watched as so many subjects at once."""
+    street, collector = Street(), CaseCollector(SETTINGS, max_open=max_open)
+    cases: dict[str, Case] = {}
+    phases: dict[int, Phase] = {80: "begin", 240: "end"}
     for n in range(260):
-        phase: Phase | None = {10: "suspect", 80: "begin", 240: "end"}.get(n)  # type: ignore[assignment]
-        event = street.event(phase, n / FPS, end_reason="left") if phase else None
-        for case in collector.update(
-            street.scene(n), [replace(event, subject=name) for name in names] if event else []
-        ):
-            parted[case.subject] = case
-        assert len(collector.held) <= 8
-    assert set(parted) == set(names)
+        events = []
+        if n in phases:
+            event = street.event(phases[n], n / FPS, end_reason="left")
+            events = [replace(event, subject=name) for name in names]
+        cases |= {case.subject: case for case in collector.update(street.scene(n), events)}
+        assert len(collector.held) <= 4 * max_open
+    return cases
+
+
+@pytest.mark.parametrize("count", [3, 20])
+def test_frames_held_are_bounded_however_many_cases_have_begun(count: int) -> None:
+    names = [str(n) for n in range(count)]
+    cases = crowd(2, names)
+    assert set(cases) == set(names), "no case is lost for it"
+    assert all(case.latest.phase == "end" for case in cases.values())
 
 
 def test_cases_whose_photos_were_shed_say_so() -> None:
-    street = Street()
-    collector = CaseCollector(SETTINGS, max_open=1)
-    last: dict[str, Case] = {}
-    for n in range(280):
-        events = [
-            replace(street.event(phase, n / FPS, end_reason="left"), subject=name)
-            for name in "abc"
-            for phase in ("begin", "end")
-            if n == {"begin": 80, "end": 240}[phase]
-        ]
-        last |= {case.subject: case for case in collector.update(street.scene(n), events)}
-    assert {name: [p.role for p in case.photos] for name, case in last.items()} == {
+    cases = crowd(1, "abc")
+    assert {name: [p.role for p in case.photos] for name, case in cases.items()} == {
         "a": ["wide"],
         "b": ["wide"],
         "c": ["wide", "leave"],
     }
-    for case in last.values():
+    for case in cases.values():
         assert case.reasons == ("arrival not seen", "shed for memory")
 
 

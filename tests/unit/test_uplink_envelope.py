@@ -125,6 +125,7 @@ def test_case_names_its_media_by_hash_and_reference() -> None:
     assert envelope["dataref"] == f"evidence/{name}.evb"
     data = envelope["data"]
     assert (data["phase"], data["kind"], data["revision"]) == ("end", "parking.illegal", 2)
+    assert data["complete"] is True
     assert (data["manifest_sha256"], data["dwell_s"]) == ("f" * 64, 58.0)
     assert data["media"][0] == {
         "role": "enter",
@@ -137,12 +138,24 @@ def test_case_names_its_media_by_hash_and_reference() -> None:
     assert problems(numbered(envelope)) == []
 
 
-def test_partial_case_is_an_update_and_repeats_the_doubts() -> None:
-    partial = case(is_complete=False, reasons=("vehicle has not left",))
+@pytest.mark.parametrize("phase", ["begin", "update"])
+def test_a_case_that_goes_on_is_an_update_and_repeats_the_doubts(phase: Any) -> None:
+    told = ("vehicle has not left",)
+    partial = case(is_complete=False, reasons=told, latest=event(phase=phase))
     envelope = case_envelope(bundle(reasons=["replay", "plates disagree"]), partial, origin())
-    assert envelope["data"]["phase"] == "update"
+    assert (envelope["data"]["phase"], envelope["data"]["complete"]) == ("update", False)
     assert envelope["data"]["reasons"] == ["replay", "vehicle has not left", "plates disagree"]
     assert problems(numbered(envelope)) == []
+
+
+def test_a_case_that_is_over_ends_even_if_it_stays_partial() -> None:
+    partial = case(is_complete=False, reasons=("departure not seen",))
+    envelope = case_envelope(bundle(), partial, origin())
+    assert (envelope["data"]["phase"], envelope["data"]["complete"]) == ("end", False)
+    assert envelope["data"]["reasons"] == ["replay", "departure not seen"]
+    assert problems(numbered(envelope)) == []
+    del envelope["data"]["complete"]
+    assert problems(numbered(envelope))
 
 
 @pytest.mark.parametrize(
