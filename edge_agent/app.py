@@ -191,10 +191,8 @@ def run_replay(
     `site` replaces what `request.config` says, which is still what the events name by its hash.
     """
     site = site or load(request.config)
-    if request.publish and site.mqtt is None:
-        raise UsageError(f"--publish: {request.config} names no broker: add an mqtt section")
     if request.publish:
-        _check_broker_files(site)
+        _check_broker(site, request.config)
     lanes = open_lanes(site, request)
     origin = make_origin(site, request.config, lanes)
     folder = OutFolder(request.out, origin.boot_id)
@@ -233,10 +231,11 @@ def _outbox(folder: OutFolder, publish: bool) -> Outbox:
     return Outbox(":memory:", max_bytes=sys.maxsize)
 
 
-def _check_broker_files(site: Site) -> None:
-    """Raise ConfigError for a wrong password or certificate file before anything is replaced."""
-    if site.mqtt is not None:
-        make_client(site.mqtt, "")
+def _check_broker(site: Site, config: Path) -> None:
+    """Raise UsageError or ConfigError for what would stop the delivery, before anything is done."""
+    if site.mqtt is None:
+        raise UsageError(f"--publish: {config} names no broker: add an mqtt section")
+    make_client(site.mqtt, "")
 
 
 def _polygons(camera: Camera) -> dict[str, Polygon]:
@@ -274,7 +273,8 @@ def check_site(
 ) -> dict[str, Any]:
     """Load everything that the site file names and draw its zones; raises what is wrong."""
     site = load(config)
-    _check_broker_files(site)
+    if site.mqtt is not None:
+        _check_broker(site, config)
     detectors = Detectors(model_paths(site))
     pictures = dict(bind(site, stills)) if stills else {}
     cameras: dict[str, Any] = {}

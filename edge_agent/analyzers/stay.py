@@ -94,7 +94,9 @@ class Stay:
             self.anchor = track.box
         elif is_back:
             self.stood_s, self.since_s = self.dwell_s, since_s
-        self.place, self.moved_s, self.departed_s = track.box, None, None
+        if is_back or since_s <= self.since_s:  # else it crept: its place stays where it stood
+            self.place = track.box
+        self.moved_s = self.departed_s = None
         if not self.recent or track.last_s > self.recent[-1][0]:
             self.recent.append((track.last_s, track.seen or track.box))
         while track.last_s - self.recent[0][0] > MOMENT_S:

@@ -167,6 +167,7 @@ def test_publish_without_a_broker_in_the_site(
     ],
 )
 def test_broker_files_are_tried_before_results_are_replaced(
+    *,
     edge_agent: Callable[..., Outcome],
     refused: Callable[..., None],
     folder: Path,

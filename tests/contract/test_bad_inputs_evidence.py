@@ -101,7 +101,9 @@ def outcomes(folder: Path, run_all: Callable[..., Outcomes]) -> Outcomes:
     make_bundles(folder)
     (folder / "root.pem").write_text("garbage")
     verify = ("evidence", "verify")
-    commands = {name: (*verify, folder / f"{name}.evb") for name in ("good", *BUNDLES)}
+    commands: dict[str, tuple[object, ...]] = {
+        name: (*verify, folder / f"{name}.evb") for name in ("good", *BUNDLES)
+    }
     commands |= {
         "root": (*verify, folder / "good.evb", "--root", folder / "root.pem"),
         "no root": (*verify, folder / "good.evb", "--root", folder / "gone.pem"),

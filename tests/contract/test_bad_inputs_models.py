@@ -105,9 +105,7 @@ def site(folder: Path, model: str, place: str) -> Path:
 
 
 @pytest.fixture(scope="module")
-def checks(
-    folder: Path, run_all: Callable[..., Outcomes], environment: dict[str, str]
-) -> Outcomes:
+def checks(folder: Path, run_all: Callable[..., Outcomes], environment: dict[str, str]) -> Outcomes:
     cache = Path(environment["XDG_CACHE_HOME"]) / "edge-agent" / "models"
     cache.mkdir(parents=True, exist_ok=True)
     addresses = {"pull-refused": "http://127.0.0.1:1/", "pull-no-address": "http://[oops/"}
@@ -152,6 +150,7 @@ def test_add(checks: Outcomes, refused: Callable[..., None]) -> None:
     ],
 )
 def test_card_that_does_not_fit_its_network(
+    *,
     edge_agent: Callable[..., Outcome],
     refused: Callable[..., None],
     shared: Path,
@@ -202,7 +201,9 @@ def replays(
     commands: dict[str, tuple[object, ...]] = {}
     for name in [*KEYS, "a-file"]:
         state = folder / f"state-{name}" / "box"
-        path = site(folder, "motion", f"state_dir: {state.parent}").rename(folder / f"key-{name}.yml")
+        path = site(folder, "motion", f"state_dir: {state.parent}").rename(
+            folder / f"key-{name}.yml"
+        )
         commands[name] = ("replay", video, "--config", path, "--out", folder / f"out-{name}")
         if name not in KEYS:
             continue

@@ -138,6 +138,7 @@ def test_out_that_holds_another_replay(
     ("limit", "stuck"), [(10, "replay.json"), (500, "events.jsonl"), (5000, ".evb")]
 )
 def test_file_that_cannot_grow(
+    *,
     replay: Callable[..., Outcome],
     refused: Callable[..., None],
     undisturbed: dict[str, bytes],
@@ -177,6 +178,7 @@ def disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
     ("size", "stuck"), [("4k", "events.jsonl"), ("12k", ".evb"), ("48k", ".evb")]
 )
 def test_disk_full(
+    *,
     replay: Callable[..., Outcome],
     refused: Callable[..., None],
     undisturbed: dict[str, bytes],
@@ -204,6 +206,7 @@ def test_disk_read_only(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stopped_in_the_middle(
+    *,
     folder: Path,
     replay: Callable[..., Outcome],
     refused: Callable[..., None],
@@ -280,7 +283,11 @@ def test_nobody_reads_the_output(
     with open("/dev/full", "wb") as full, os.fdopen(writer, "wb") as pipe:
         ends = [
             subprocess.run(
-                command(folder, out), env=environment, stdout=to, stderr=subprocess.PIPE, check=False
+                command(folder, out),
+                env=environment,
+                stdout=to,
+                stderr=subprocess.PIPE,
+                check=False,
             )
             for out, to in zip(outs, (pipe, full), strict=True)
         ]

@@ -115,7 +115,7 @@ def refusals(
     folder: Path, good: Path, make_video: MakeVideo, run_all: Callable[..., Outcomes]
 ) -> Outcomes:
     make_unplayable(folder, good, make_video(folder / "index-last.mov", 50))
-    commands = {name: [folder / name] for name in UNPLAYABLE}
+    commands: dict[str, list[object]] = {name: [folder / name] for name in UNPLAYABLE}
     commands |= {
         "none": [],
         "same camera twice": [good, "--camera", f"north={good}"],
