@@ -15,7 +15,7 @@ from av.error import FFmpegError
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from edge_agent.sources.container import open_video, stamp, stores_decoding_order
+from edge_agent.sources.container import demux, open_video, stamp, stores_decoding_order
 
 Packets: TypeAlias = "list[Packet[VideoStream]]"
 
@@ -46,7 +46,7 @@ def cut_clip(path: Path, start: Fraction, end: Fraction) -> bytes | None:
 def _readable(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
     """Packets up to the end of the file or to damage that cannot be read past."""
     with suppress(FFmpegError):
-        yield from (packet for packet in container.demux(stream) if packet.size)
+        yield from (packet for packet in demux(container, stream) if packet.size)
 
 
 def _time(packet: Packet[VideoStream]) -> Fraction:

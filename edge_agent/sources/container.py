@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import stat
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -99,6 +100,16 @@ def _why_unplayable(path: Path) -> str:
     if is_mp4:
         return "is an MP4 without a usable index, probably cut off: copy the recording again"
     return "is not a video: give a recording, e.g. MP4, AVI, MKV, WebM, TS or GIF, or convert it"
+
+
+def demux(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
+    """The packets of one track up to the end of the file; raises FFmpegError."""
+    while True:
+        try:
+            yield from container.demux(stream)
+            return
+        except IndexError:  # PyAV stumbles over tracks that appear on the way, as joined TS has
+            continue
 
 
 def stores_decoding_order(container: InputContainer) -> bool:

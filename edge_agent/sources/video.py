@@ -18,6 +18,7 @@ from edge_agent.errors import SourceError, SourceLost
 from edge_agent.sources.clip import cut_clip
 from edge_agent.sources.container import (
     declared_s,
+    demux,
     duration_s,
     file_sha256,
     nominal_s,
@@ -129,7 +130,7 @@ class VideoSource:
     def _batches(self) -> Iterator[list[VideoFrame]]:
         """What each packet completes, and at the end (or at damage) what the decoder holds."""
         try:
-            for packet in self._container.demux(self._stream):
+            for packet in demux(self._container, self._stream):
                 if packet.size:
                     yield self._decode(packet)
         except FFmpegError:

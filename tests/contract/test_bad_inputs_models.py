@@ -115,7 +115,9 @@ def checks(folder: Path, run_all: Callable[..., Outcomes], environment: dict[str
         path.write_text(card(path.stem, NO_NETWORK, **source))
     (folder / "mine.onnx").write_bytes(NO_NETWORK)
     place = f"models_dir: {folder}"
-    commands = {name: ("check", "--config", site(folder, name, place)) for name in CARDS}
+    commands: dict[str, tuple[object, ...]] = {
+        name: ("check", "--config", site(folder, name, place)) for name in CARDS
+    }
     commands |= {name: ("models", "pull", name) for name in PULLS}
     commands |= {"add": ("models", "add", folder / "mine.onnx")}
     outcomes = run_all(commands)

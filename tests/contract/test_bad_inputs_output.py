@@ -216,16 +216,14 @@ def test_stopped_in_the_middle(
 ) -> None:
     out, clock = tmp_path / "out", SystemClock()
     lines = out / "events.jsonl"
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(
-        command(folder, out, "long.mp4"), env=environment, text=True, **pipes
-    ) as process:
+    pipe, run = subprocess.PIPE, command(folder, out, "long.mp4")
+    with subprocess.Popen(run, env=environment, text=True, stdout=pipe, stderr=pipe) as process:
         while not (lines.exists() and lines.stat().st_size):
             assert process.poll() is None
             clock.sleep(0.01)
         process.send_signal(number)
         said = process.communicate(timeout=30)
-    stopped: Outcome = subprocess.CompletedProcess([], process.returncode, *map(str.strip, said))
+    stopped = subprocess.CompletedProcess(run, process.returncode, said[0], said[1].strip())
     refused(stopped, 130, "interrupted; what was decided so far is kept")
     kept = lines.read_bytes()
     assert kept.endswith(b"\n")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -87,6 +88,35 @@ def test_start_from_container_metadata(make_video: MakeVideo, tmp_path: Path) ->
         datetime(2021, 5, 6, 7, 8, 9, tzinfo=UTC),
         "metadata",
     )
+
+
+def with_sound(path: Path, count: int) -> Path:
+    """Grey pictures at 25 fps and silence, in that order of tracks."""
+    with av.open(str(path), "w") as output:
+        film = output.add_stream("libx264", rate=25)
+        sound = output.add_stream("aac", rate=8000)
+        assert isinstance(film, av.VideoStream)
+        assert isinstance(sound, av.AudioStream)
+        film.width, film.height, film.pix_fmt = 160, 120, "yuv420p"
+        for _ in range(count):
+            grey = np.full((120, 160, 3), 128, np.uint8)
+            output.mux(film.encode(av.VideoFrame.from_ndarray(grey, "bgr24")))
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 320 * count), np.int16), "s16", "mono")
+        silence.rate = 8000
+        for stream, rest in ((sound, [silence, None]), (film, [None])):
+            for item in rest:
+                output.mux(stream.encode(item))  # type: ignore[arg-type]
+    return path
+
+
+def test_sound_in_mid_stream_only(make_video: MakeVideo, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (60, 240, 320, 3), np.uint8)
+    silent = make_video(tmp_path / "silent.ts", noise, size=(320, 240), options={"qp": "0"})
+    assert silent.stat().st_size > 5_000_000  # what is searched for tracks on opening
+    path, loud = tmp_path / "both.ts", with_sound(tmp_path / "loud.ts", 20)
+    path.write_bytes(silent.read_bytes() + loud.read_bytes() + silent.read_bytes())
+    source = open_recording(path, "a")
+    assert len(list(source.frames())) == 60 + 20 + 60
 
 
 def test_resolution_change_in_mid_stream(make_video: MakeVideo, tmp_path: Path) -> None:
