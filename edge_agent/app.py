@@ -159,7 +159,8 @@ def make_origin(site: Site, config: Path, lanes: Sequence[Lane]) -> Origin:
     info = site.site
     config_sha256 = site_sha256(config)
     run = digest(
-        config_sha256,
+        # A broker corrected between two tries must not orphan what waits for it.
+        site.model_dump_json(exclude={"mqtt"}),
         __version__,
         *(_played(lane) for lane in lanes),
     )
@@ -217,7 +218,7 @@ def run_replay(
             envelopes=journal.envelopes,
             bundles=list(journal.written.values()),
             first_frames=observer.first_frames,
-            certificate=key.chain_pem,
+            certificate=key.certificate,
             is_resumed=is_resumed,
             undelivered=outbox.waiting if uplink else 0,
             complaint=complaint,

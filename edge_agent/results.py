@@ -54,8 +54,8 @@ class ReplayResult:
     envelopes: Sequence[Mapping[str, Any]]
     bundles: Sequence[Bundle]
     first_frames: Mapping[str, Frame]
-    certificate: bytes
-    """PEM of the box's own certificate: its bundles are verified against it."""
+    certificate: Path
+    """The box's own certificate (PEM): its bundles are verified against it."""
     is_resumed: bool
     undelivered: int = 0
     """Envelopes that the broker has not confirmed; 0 unless publishing."""
@@ -88,7 +88,8 @@ class ReplayResult:
 
 def conclude(result: ReplayResult) -> list[CaseVerdict]:
     """Read every bundle back from the disk, verify it as a court would, and write the report."""
-    cases = [_verdict(bundle, result.certificate) for bundle in result.bundles]
+    root = result.certificate.read_bytes()
+    cases = [_verdict(bundle, root) for bundle in result.bundles]
     data = ReportData(
         site=result.site.site.name,
         software=f"edge-agent {__version__}",
@@ -103,9 +104,9 @@ def conclude(result: ReplayResult) -> list[CaseVerdict]:
     return cases
 
 
-def _verdict(bundle: Bundle, certificate: bytes) -> CaseVerdict:
+def _verdict(bundle: Bundle, root: bytes) -> CaseVerdict:
     path = Path(bundle.path)
-    report = verify(path, certificate)
+    report = verify(path, root)
     manifest = bundle.manifest
     found = tuple(str(finding) for finding in report.findings)
     return CaseVerdict(

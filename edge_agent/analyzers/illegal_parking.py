@@ -71,10 +71,10 @@ class IllegalParking:
         facts: dict[str, Any] = {
             "dwell_s": round(stay.dwell_s, 3),
             "limit_s": self._settings.dwell_s,
-            "entered_s": round(stay.entered_s, 3),
             "already_standing": stay.already_standing,
         }
-        if change == "ended" and stay.departed_s is not None:
-            end_s = stay.departed_s if stay.moved_s is None else stay.moved_s
-            facts |= {"end_s": round(end_s, 3), "end_reason": stay.end_reason}
+        if not stay.already_standing:
+            facts["entered_s"] = round(stay.entered_s, 3)
+        if change == "ended":
+            facts |= {"end_s": round(stay.end_s, 3), "end_reason": stay.end_reason}
         return facts

@@ -74,8 +74,13 @@ class Stay:
         """How long it was seen to stand; not while it moved, was away or stayed unseen."""
         if self.begin_s is None:
             return 0.0
-        until = self.track.last_s if self.moved_s is None else self.moved_s
-        return self.stood_s + max(0.0, until - self.since_s)
+        return self.stood_s + max(0.0, self.end_s - self.since_s)
+
+    @property
+    def end_s(self) -> float:
+        """Until when it was seen to stand."""
+        ends = (self.moved_s, self.departed_s, self.track.last_s)
+        return min(end for end in ends if end is not None)
 
     def depart(self, t_s: float, reason: EndReason) -> None:
         """It is gone since then, unless it comes back; only the first departure counts."""
@@ -159,11 +164,14 @@ class StayWatch:
             stay.depart(stay.track.last_s, "lost" if was_still else "left")
             return
         stay.track = track
-        is_inside = self._holds(track, scene)
-        if is_inside and track.still_since_s is not None:
+        is_still = track.still_since_s is not None
+        # What stood inside stays inside until it moves, however its outline flickers.
+        is_unmoved = is_still and stay.covers_place(track.box, SAME_PLACE_IOU)
+        is_inside = is_unmoved or self._holds(track, scene)
+        if is_inside and is_still:
             stay.stand(track, self._active_since_s)
             return
-        if track.still_since_s is None:
+        if not is_still:
             stay.move()
         if not is_inside or (stay.place and not stay.covers_place(track.box, GONE_IOU)):
             stay.depart(scene.frame.t_s, "left")

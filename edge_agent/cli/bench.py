@@ -60,12 +60,14 @@ def bench(  # noqa: PLR0913  (click hands over one per option)
 
 def _table(result: Result) -> Table:
     title = f"{result.video} {result.size[0]}x{result.size[1]}, {result.model}"
-    table = Table("what", "ms/frame", title=title, title_justify="left")
+    table = Table("what", "figure", title=title, title_justify="left")
     table.columns[1].justify = "right"
-    table.add_row("bare decode, all cores", f"{result.decode_ms:.2f}")
-    table.add_row("bare inference, all cores", f"{result.infer_ms:.2f}", end_section=True)
+    table.add_row("bare decode, all cores busy", f"{result.decode_ms:.2f} ms/frame")
+    table.add_row(
+        "bare inference, all cores busy", f"{result.infer_ms:.2f} ms/frame", end_section=True
+    )
     for name, ms in result.stages_ms.items():
-        table.add_row(f"stage: {name}", f"{ms:.2f}")
+        table.add_row(f"stage: {name}", f"{ms:.2f} ms/frame")
     table.add_section()
     table.add_row("limit", f"{result.limit_fps:.1f} frames/s")
     table.add_row(f"end to end, {result.workers} workers", f"{result.fps:.1f} frames/s")

@@ -16,6 +16,13 @@ from edge_agent.errors import EvidenceError
 from edge_agent.evidence import EXIT_CODES, Report, extract, readable, verify, verify_chain
 from edge_agent.score import load_events, load_truth, score_events
 
+START_FROM = {
+    "given": "as the operator said",
+    "name": "from the file's name",
+    "metadata": "from the file's metadata",
+    "assumed": "assumed: nobody knows",
+    "clock": "by the clock of the box",
+}
 CODES = "\n".join(f"    {code}  {kind}" for kind, code in EXIT_CODES.items())
 
 
@@ -48,7 +55,7 @@ def verify_command(files: Sequence[Path], root: Path | None, as_json: bool) -> N
     pem = _pem(root) if root else None
     reports = [verify(path, pem) for path in files]
     if len(files) > 1:
-        reports.append(verify_chain(files))
+        reports.append(verify_chain(list({path.resolve(): path for path in files}.values())))
     if as_json:
         click.echo(json.dumps([_as_json(report) for report in reports], indent=2))
     else:
@@ -126,7 +133,8 @@ def _as_json(report: Report) -> dict[str, Any]:
     return {
         "path": report.path or None,
         "verdict": report.verdict,
-        "valid": report.is_valid,
+        "valid": report.is_valid and report.is_pinned,
+        "intact": report.is_valid,
         "exit_code": report.exit_code,
         "pinned": report.is_pinned,
         "evidential": report.facts.get("evidential"),
@@ -140,16 +148,21 @@ def _as_json(report: Report) -> dict[str, Any]:
     }
 
 
+def _seconds(value: object) -> str:
+    return f"{value:.2f} s" if isinstance(value, int | float) else "the time"
+
+
 def _show(facts: Mapping[str, Any]) -> None:
     case, source, device = facts["case"], facts["source"], facts["device"]
     table = Table(show_header=False, box=None)
     rows = {
         "case": f"{case['id']} (revision {case['revision']})",
         "offence": f"{case['kind']}, zone {case['zone']}",
-        "began": f"{case['begin']['utc']} (frame {case['begin']['frame']})",
-        "stood": f"{case['dwell_s']} s",
+        "stood": f"{case['dwell_s']} s, from {_seconds(case['facts'].get('begin_s'))} on",
+        "reported": f"{case['begin']['utc']} (frame {case['begin']['frame']})",
         "complete": "yes" if case["is_complete"] else "partial: " + ", ".join(case["reasons"]),
         "recording": f"{source['media_name']} ({source['kind']}), camera {source['camera']}",
+        "its start": f"{source['start']} ({START_FROM.get(source['start_from'], '')})",
         "model": facts["model"]["name"],
         "device": f"{device['id']}, certificate {device['fingerprint'][:16]}…",
         "manifest": facts["manifest_sha256"],
@@ -184,6 +197,12 @@ def score(
     \b
     edge-agent score --events results/events.jsonl --truth truth.json
     edge-agent score --events results/events.jsonl --truth truth.json --min-detection-rate 0.9
+
+    \b
+    A truth file (times in seconds of the video; zone, line, direction, camera, box are optional):
+    {"video": "street.mp4", "fps": 25, "frames": 1500, "types": ["parking.illegal"],
+     "events": [{"type": "parking.illegal", "begin_s": 12.0, "end_s": 80.0, "zone": "kerb"}],
+     "ignore": [{"begin_s": 90.0, "end_s": 95.0}]}
     """
     result = score_events(load_events(events), load_truth(truth))
     if as_json:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import click
 from rich.console import Console
@@ -111,6 +112,10 @@ def _say(result: ReplayResult, verdicts: Sequence[CaseVerdict], as_json: bool) -
         click.echo("resumed an interrupted replay", err=True)
     for kind, count in sorted(Counter(each["type"] for each in result.envelopes).items()):
         click.echo(f"{count:6d}  {kind}")
+    zone = ZoneInfo(result.site.site.timezone)
+    for lane in result.lanes:
+        began = lane.source.media.start.astimezone(zone)
+        click.echo(f"begins    {began:%Y-%m-%d %H:%M:%S} {zone.key}  {lane.source.media.name}")
     click.echo(f"events    {result.folder.events}")
     for verdict in verdicts:
         click.echo(f"evidence  {verdict.path}  {verdict.text}")
@@ -149,7 +154,8 @@ def _show(shown: Shown) -> None:
             what = "clip" if item["role"] == "clip" else f"{item['width']}x{item['height']}"
             at_s = item.get("pts_s", item.get("begin_s"))
             click.echo(f"  {item['role']:6s} at {at_s:5.1f} s  {what:9s}  {item['path']}")
-        click.echo(f"\nCheck it yourself:  {program()} evidence verify {case.path}")
+        root = shown.result.certificate
+        click.echo(f"\nCheck it yourself:  {program()} evidence verify {case.path} --root {root}")
         click.echo(f"See what it says:   {program()} evidence show {case.path}")
     click.echo(f"Look at it:         {shown.result.folder.report}")
 

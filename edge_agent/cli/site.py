@@ -34,7 +34,9 @@ def check(config: Path, stills: Sequence[str], out: Path, as_json: bool) -> None
         click.echo(json.dumps(answer, indent=2))
         return
     for name, camera in answer["cameras"].items():
-        click.echo(f"camera {name}: model {camera['model']}, {', '.join(camera['rules'])}")
+        worth = " (never evidential)" if camera["model"] == "motion" else ""
+        rules = ", ".join(camera["rules"]) or "no rules"
+        click.echo(f"camera {name}: model {camera['model']}{worth}; {rules}")
         for drawn in camera["drawn"]:
             click.echo(f"  zones drawn: {drawn}")
     click.echo(f"{config}: good")

@@ -57,6 +57,8 @@ class DeviceKey:
     """The device's certificate, then its issuers if it has any."""
     fingerprint: str
     """SHA-256 (hex) of the device certificate in DER."""
+    certificate: Path
+    """Where the certificate lies, for whoever has to trust it."""
 
     def sign(self, data: bytes) -> bytes:
         """ES256 over `data`: ASN.1 DER, low s; deterministic (RFC 6979), so replays repeat it."""
@@ -88,7 +90,7 @@ class DeviceKey:
                 f"{certificate_path}: names {chain.name}, but the site file names {device}; "
                 "install a certificate for this device, or remove it to have one made"
             )
-        return cls(private, chain_pem, chain.fingerprint)
+        return cls(private, chain_pem, chain.fingerprint, certificate_path)
 
 
 @contextmanager

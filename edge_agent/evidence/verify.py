@@ -204,6 +204,9 @@ def verify(path: Path, root: bytes | None = None) -> Report:
 def extract(path: Path, folder: Path) -> list[Path]:
     """Unpack a bundle's files into the folder; returns where they lie."""
     bundle, written = _opened(path), []
+    taken = next((name for name in bundle.members if (folder / name).exists()), None)
+    if taken is not None:
+        raise EvidenceError(f"{folder / taken}: exists already: unpack into a new folder")
     for member in bundle.members.values():
         if member.data is None:
             raise EvidenceError(f"{path}: {member.name} is compressed: the bundle was repacked")

@@ -73,7 +73,7 @@ def facts(manifest: Mapping[str, JSON]) -> Iterator[tuple[str, str]]:
         yield "zone", str(case["zone"])
     yield "since", clock(case["since_s"], True)
     yield "decided", _moment(case["begin"])
-    yield "last seen", _moment(case["latest"])
+    yield "closed at", _moment(case["latest"])
     yield "stood for", lasting(float(case["dwell_s"]))
     for key, value in case.get("facts", {}).items():
         if key not in _HIDDEN:

@@ -130,7 +130,8 @@ def test_machines_are_told_as_much_as_people(bundle: Path, root: Path, key: Devi
     expected = {
         "path": str(bundle),
         "verdict": "intact",
-        "valid": True,
+        "valid": False,
+        "intact": True,
         "exit_code": 0,
         "pinned": False,
         "evidential": False,
@@ -140,7 +141,7 @@ def test_machines_are_told_as_much_as_people(bundle: Path, root: Path, key: Devi
         "findings": [],
     }
     assert json.loads(run("verify", bundle, "--json").stdout) == [expected]
-    pinned = expected | {"verdict": "valid", "pinned": True}
+    pinned = expected | {"verdict": "valid", "valid": True, "pinned": True}
     assert json.loads(run("verify", bundle, "--json", "--root", root).stdout) == [pinned]
     bundle.write_bytes(b"garbage")
     (told,) = json.loads(run("verify", bundle, "--json").stdout)

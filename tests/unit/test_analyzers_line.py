@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -55,7 +56,7 @@ def test_other_classes_do_not_count() -> None:
 @given(st.lists(st.floats(0, 100), min_size=2, max_size=30))
 def test_directions_alternate_whatever_the_way(ys: list[float]) -> None:
     directions = count([(100, y) for y in ys])
-    assert all(a != b for a, b in zip(directions, directions[1:], strict=False))
+    assert all(a != b for a, b in pairwise(directions))
 
 
 def test_the_way_begins_where_the_track_was_born() -> None:
