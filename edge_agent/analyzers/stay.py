@@ -179,7 +179,7 @@ class StayWatch:
     def _reunite(self) -> Iterator[tuple[Change, Stay]]:
         """What stands exactly where another one was lost from sight is that vehicle."""
         for key, stay in list(self._stays.items()):
-            if stay.begin_s is None or stay.departed_s is not None:
+            if stay.begin_s is None or stay.departed_s is not None or stay.has_begun:
                 continue
             for elder_key, elder in list(self._stays.items()):
                 is_lost = elder.departed_s is not None and elder.end_reason == "lost"
