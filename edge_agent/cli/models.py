@@ -13,7 +13,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from rich.table import Table
 
 from edge_agent.app import model_paths
-from edge_agent.cli.words import FILE, tables
+from edge_agent.cli.words import FILE, program, tables
 from edge_agent.clock import SystemClock
 from edge_agent.errors import ModelError, UsageError
 from edge_agent.vision import store
@@ -49,11 +49,20 @@ def list_(as_json: bool) -> None:
         return
     table = Table("model", "weights", "licence", "size", "what to do", box=None)
     for each in found:
-        command = "" if each.state == "ok" else each.detail
+        command = "" if each.state == "ok" else _remedy(each)
         size = f"{each.bytes / 1e6:.1f} MB" if each.bytes else ""
         table.add_row(each.name, each.state, each.licence, size, command)
     tables().print(table)
     click.echo("motion needs no weights and is always there")
+
+
+def _remedy(model: store.ModelStatus) -> str:
+    """One line; `models check NAME` says it at length."""
+    if model.state == "broken card":
+        return model.detail
+    if model.can_pull:
+        return f"{program()} models pull {model.name}"
+    return f"cannot be downloaded: {program()} models check {model.name}"
 
 
 @models.command("pull")

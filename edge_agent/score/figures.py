@@ -77,7 +77,8 @@ class Score:
     def as_table(self) -> Table:
         """One row per event type, then the total."""
         cameras = "1 camera" if self.cameras == 1 else f"{self.cameras} cameras"
-        table = Table("event type", title=f"{self.duration_s:.1f} s of footage, {cameras}")
+        table = Table(title=f"{self.duration_s:.1f} s of footage, {cameras}")
+        table.add_column("event type", no_wrap=True)
         heads = ("true", "reported", "matched", "detected", "false", "time to detect")
         for head in (*heads, "false per camera-day", "unverifiable"):
             table.add_column(head, justify="right")
