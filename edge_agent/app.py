@@ -198,9 +198,9 @@ def run_replay(
     origin = make_origin(site, request.config, lanes)
     folder = OutFolder(request.out, origin.boot_id)
     key = DeviceKey.load_or_create(state_dir(site), site.device, SystemClock())
-    is_resumed = folder.prepare(request.overwrite)
-    observer.on_lanes(lanes)
     with ExitStack() as stack:
+        is_resumed = stack.enter_context(folder.claimed(request.overwrite))
+        observer.on_lanes(lanes)
         outbox = stack.enter_context(_outbox(folder, request.publish))
         zones = {lane.source.camera: _polygons(site.cameras[lane.source.camera]) for lane in lanes}
         bundles = BundleWriter(folder.evidence, key, origin, site.evidence, zones)

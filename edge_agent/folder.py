@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,8 +44,9 @@ class OutFolder:
     def outbox(self) -> Path:
         return self.path / "outbox.db"
 
-    def prepare(self, overwrite: bool) -> bool:
-        """Make the folder ready; True when an interrupted replay is being resumed.
+    @contextmanager
+    def claimed(self, overwrite: bool) -> Iterator[bool]:
+        """Keep the folder to this process and ready; True when a replay is being resumed.
 
         Raises UsageError rather than mixing two replays or erasing finished evidence unasked.
         """
@@ -49,6 +54,19 @@ class OutFolder:
             if self.path.exists() and not self.path.is_dir():
                 raise UsageError(f"{self.path}: is not a folder: name a new folder for --out")
             self.path.mkdir(parents=True, exist_ok=True)
+            handle = os.open(self.path, os.O_RDONLY)
+        except OSError as error:
+            raise self._unusable(error) from error
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield self._prepare(overwrite)
+        except BlockingIOError as error:
+            raise UsageError(f"{self.path}: another replay is writing here: let it end") from error
+        finally:
+            os.close(handle)
+
+    def _prepare(self, overwrite: bool) -> bool:
+        try:
             state = self._state()
             resumes = state == {"run": self.run, "finished": False} and not overwrite
             if not resumes:
@@ -56,11 +74,14 @@ class OutFolder:
             self._mark(finished=False)
             self.evidence.mkdir(exist_ok=True)
         except OSError as error:
-            raise EvidenceError(
-                f"{self.path}: cannot be used for results ({error.strerror}): "
-                "choose another --out or make it writable"
-            ) from error
+            raise self._unusable(error) from error
         return resumes
+
+    def _unusable(self, error: OSError) -> EvidenceError:
+        return EvidenceError(
+            f"{self.path}: cannot be used for results ({error.strerror}): "
+            "choose another --out or make it writable"
+        )
 
     def finish(self) -> None:
         """Say that everything is there."""

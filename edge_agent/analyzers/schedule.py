@@ -28,15 +28,13 @@ def _spell_out(value: object) -> object:
 
 
 def _parse_clock_time(value: object) -> object:
-    if isinstance(value, str):
-        try:
-            hours, minutes = value.split(":")
-            return (
-                time(0, 0) if (hours, minutes) == ("24", "00") else time(int(hours), int(minutes))
-            )
-        except ValueError as error:
-            raise ValueError('write a time of day as "07:30"') from error
-    return value
+    if isinstance(value, time):
+        return value
+    try:
+        hours, minutes = str(value).split(":")
+        return time(0, 0) if value == "24:00" else time(int(hours), int(minutes))
+    except ValueError as error:
+        raise ValueError('write a time of day as "07:30"') from error
 
 
 ClockTime = Annotated[time, BeforeValidator(_parse_clock_time)]

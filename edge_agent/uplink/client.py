@@ -116,8 +116,10 @@ def _password(path: Path | None) -> str | None:
         return None
     try:
         text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"mqtt.password_file: {path} cannot be read: {error}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"mqtt.password_file: {path} is not UTF-8 text") from error
+    except OSError as error:
+        raise ConfigError(f"mqtt.password_file: {path}: {error.strerror}") from error
     lines = text.splitlines()
     if not lines or not lines[0].strip():
         raise ConfigError(f"mqtt.password_file: {path}: the password belongs on its first line")

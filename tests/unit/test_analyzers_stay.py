@@ -233,3 +233,9 @@ def test_bad_days_are_refused(days: object) -> None:
 
 def test_days_go_round_the_weekend() -> None:
     assert Hours.model_validate({"days": "sat-mon"}).days == ("sat", "sun", "mon")
+
+
+@pytest.mark.parametrize("moment", [7, 7.5, "7", "25:00", "07:60", "noon"])
+def test_bad_times_of_day_are_refused(moment: object) -> None:
+    with pytest.raises(ValueError, match="07:30"):
+        Hours.model_validate({"from": moment})
