@@ -93,9 +93,10 @@ def undisturbed(folder: Path, replay: Callable[..., Outcome]) -> dict[str, bytes
 def test_out_that_is_no_folder_of_ours(
     folder: Path, run_all: Callable[..., Outcomes], refused: Callable[..., None]
 ) -> None:
-    foreign = folder / "foreign"
-    foreign.mkdir()
-    (foreign / "thesis.txt").write_text("years of work")
+    foreign = {name: folder / f"foreign-{name}" for name in ("plain", "overwrite", "demo")}
+    for each in foreign.values():
+        each.mkdir()
+        (each / "thesis.txt").write_text("years of work")
     target = folder / "file"
     target.write_text("mine")
     rest = (folder / "street.mp4", "--config", folder / "site.yaml", *START)
@@ -103,18 +104,18 @@ def test_out_that_is_no_folder_of_ours(
         {
             "file": ("replay", *rest, "--out", target),
             "below": ("replay", *rest, "--out", target / "x"),
-            "foreign": ("replay", *rest, "--out", foreign),
-            "overwrite": ("replay", *rest, "--out", foreign, "--overwrite"),
-            "demo": ("demo", "--out", foreign),
+            "plain": ("replay", *rest, "--out", foreign["plain"]),
+            "overwrite": ("replay", *rest, "--out", foreign["overwrite"], "--overwrite"),
+            "demo": ("demo", "--out", foreign["demo"]),
             "nowhere": ("replay", *rest, "--out", "/proc/nowhere"),
         }
     )
     refused(outcomes["file"], 2, str(target), "is not a folder", "--out")
     refused(outcomes["below"], 1, str(target), "Not a directory", "choose another --out")
-    for name in ("foreign", "overwrite", "demo"):
-        refused(outcomes[name], 2, str(foreign), "holds files that no replay wrote", "new folder")
+    for name, each in foreign.items():
+        refused(outcomes[name], 2, str(each), "holds files that no replay wrote", "new folder")
+        assert contents(each) == {"thesis.txt": b"years of work"}
     refused(outcomes["nowhere"], 1, "/proc/nowhere", "choose another --out")
-    assert contents(foreign) == {"thesis.txt": b"years of work"}
     assert target.read_text() == "mine"
 
 
