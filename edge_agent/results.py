@@ -18,7 +18,7 @@ from edge_agent.evidence import verify
 from edge_agent.folder import OutFolder
 from edge_agent.report import CaseReport, Recording, ReportData, write_report
 from edge_agent.runner import Lane
-from edge_agent.sources import printable
+from edge_agent.text import printable
 from edge_agent.types import Bundle, Frame
 
 

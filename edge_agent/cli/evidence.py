@@ -13,8 +13,9 @@ from rich.text import Text
 
 from edge_agent.cli.words import FILE, tables
 from edge_agent.errors import EvidenceError
-from edge_agent.evidence import EXIT_CODES, Report, extract, readable, verify, verify_chain
+from edge_agent.evidence import EXIT_CODES, Report, extract, verify, verify_chain
 from edge_agent.score import load_events, load_truth, score_events
+from edge_agent.text import printable
 
 START_FROM = {
     "given": "as the operator said",
@@ -102,7 +103,7 @@ def _pem(path: Path) -> bytes:
 def _say(report: Report) -> None:
     for finding in report.findings:
         name = report.path or "order of the bundles"
-        click.echo(readable(f"INVALID  {name}: {finding} [{finding.code}]"))
+        click.echo(printable(f"INVALID  {name}: {finding} [{finding.code}]"))
     if not report.is_valid:
         return
     if not report.path:
@@ -118,7 +119,7 @@ def _say(report: Report) -> None:
             f"INTACT   {report.path}: nothing was altered since it was signed; the signer is not "
             f"proven (claims to be {device['id']}, {signer}): pass --root"
         )
-    click.echo(readable(f"{notes}; {_worth(report)}"))
+    click.echo(printable(f"{notes}; {_worth(report)}"))
 
 
 def _worth(report: Report) -> str:

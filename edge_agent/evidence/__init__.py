@@ -4,7 +4,6 @@ from edge_agent.evidence.bundle import BundleWriter
 from edge_agent.evidence.case import CaseCollector
 from edge_agent.evidence.keys import DeviceKey
 from edge_agent.evidence.lineage import verify_chain
-from edge_agent.evidence.manifest import readable
 from edge_agent.evidence.verify import (
     EXIT_CODES,
     Finding,
@@ -21,7 +20,6 @@ __all__ = [
     "Finding",
     "Report",
     "extract",
-    "readable",
     "verify",
     "verify_chain",
 ]

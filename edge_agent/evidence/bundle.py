@@ -22,6 +22,7 @@ from edge_agent.evidence.overlay import draw_overlay
 from edge_agent.evidence.staging import make_folder, write_whole
 from edge_agent.geometry import Polygon
 from edge_agent.identity import Origin, case_id
+from edge_agent.text import printable
 from edge_agent.types import Box, Bundle, Case, Event, Frame, Image, Photo
 
 CLIP = "media/clip.mp4"
@@ -178,7 +179,7 @@ class BundleWriter:
             source=manifest.SourceFacts(
                 kind=camera.media.kind,
                 camera=case.begin.camera,
-                media_name=manifest.readable(camera.media.name),
+                media_name=printable(camera.media.name),
                 media_sha256=camera.media.sha256,
                 start=utc_text(camera.media.start),
                 start_from=camera.media.start_from,

@@ -13,15 +13,10 @@ import rfc8785
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from edge_agent.config.models import Name
+from edge_agent.text import printable
 from edge_agent.types import Phase
 
 FORMAT: Final = "edge-agent.bundle/1"
-
-
-def readable(text: str) -> str:
-    """The text with everything escaped that a terminal would obey or not show."""
-    escaped = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    return "".join(escaped)
 
 
 def _printable(text: str) -> str:
@@ -237,7 +232,7 @@ class Manifest(Part):
             manifest = cls.model_validate_json(data)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
-            place = ".".join(readable(str(step)) for step in first["loc"]) or "the whole"
+            place = ".".join(printable(str(step)) for step in first["loc"]) or "the whole"
             raise ValueError(f"is not a manifest of {FORMAT}: {place}: {first['msg']}") from error
         if manifest.to_bytes() != data:
             raise ValueError("is not in canonical form (RFC 8785)")

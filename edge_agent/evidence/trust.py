@@ -17,7 +17,7 @@ from cryptography.x509.oid import NameOID
 
 from edge_agent.errors import EvidenceError
 from edge_agent.evidence.dsse import low_s
-from edge_agent.evidence.manifest import readable
+from edge_agent.text import printable
 
 MAX_CHAIN = 8
 
@@ -94,7 +94,7 @@ def read_chain(pem: bytes) -> Chain:
         raise ValueError("holds a key or a name that nobody can use") from error
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
         raise ValueError("is for another kind of key than P-256")
-    name = readable(str(names[0].value)) if len(names) == 1 else ""
+    name = printable(str(names[0].value)) if len(names) == 1 else ""
     return Chain(certificates, key, certificates[0].fingerprint(hashes.SHA256()).hex(), name)
 
 

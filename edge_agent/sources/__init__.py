@@ -7,11 +7,10 @@ from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
 from edge_agent.ports import Source
-from edge_agent.sources.container import printable
 from edge_agent.sources.stills import StillsSource
 from edge_agent.sources.video import VideoSource
 
-__all__ = ["StillsSource", "VideoSource", "open_recording", "printable"]
+__all__ = ["StillsSource", "VideoSource", "open_recording"]
 
 
 def open_recording(

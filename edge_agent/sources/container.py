@@ -29,11 +29,6 @@ MAX_PIXELS = 1 << 26
 """8192x8192: a few bytes can declare a picture that fills the memory."""
 
 
-def printable(name: str) -> str:
-    """A file name as evidence and JSON can carry it: other characters become `\\x1b`, `\\udce9`."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
-
-
 def file_sha256(path: Path) -> str:
     """SHA-256 (hex) of a regular file; `SourceError` when it is not there or cannot be read."""
     try:

@@ -12,9 +12,10 @@ from av.error import FFmpegError
 
 from edge_agent.errors import SourceError, SourceLost
 from edge_agent.identity import digest
-from edge_agent.sources.container import file_sha256, open_video, printable
+from edge_agent.sources.container import file_sha256, open_video
 from edge_agent.sources.picture import VideoPicture, turn_by
 from edge_agent.sources.start import NAME_EXAMPLES, StartFrom, in_utc, stamp_in_name
+from edge_agent.text import printable
 from edge_agent.types import Frame, Media
 
 logger = logging.getLogger(__name__)

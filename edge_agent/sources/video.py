@@ -23,13 +23,13 @@ from edge_agent.sources.container import (
     file_sha256,
     nominal_s,
     open_video,
-    printable,
     stamp,
     stores_decoding_order,
 )
 from edge_agent.sources.picture import VideoPicture, turn_of
 from edge_agent.sources.start import recording_start
 from edge_agent.sources.timeline import Timeline
+from edge_agent.text import printable
 from edge_agent.types import Frame, Media
 
 
