@@ -32,6 +32,7 @@ from edge_agent.pipeline import Pipeline, RuleSlot
 from edge_agent.ports import Analyzer, Detector, Source
 from edge_agent.results import ReplayResult
 from edge_agent.runner import Lane, replay
+from edge_agent.signals import open_recorded
 from edge_agent.sources import open_recording
 from edge_agent.tracking import Tracker
 from edge_agent.types import Frame
@@ -104,12 +105,16 @@ class Detectors:
 
 def make_pipeline(name: str, camera: Camera, site: Site, detector: Detector) -> Pipeline:
     """The components of one camera, in their initial state."""
-    view = View.of(name, camera, ZoneInfo(site.site.timezone))
+    view = View.of(name, camera, site.site)
     settings = camera.detector
     return Pipeline(
         detector=detector,
         tracker=Tracker(camera.tracker, high_score=detector.min_score),
-        rules=[RuleSlot(rule.kind, _maker(rule, view)) for rule in camera.rules],
+        rules=[
+            RuleSlot(rule.kind, _maker(rule, view))
+            # What the picture is worth must be known before anything is decided on it.
+            for rule in sorted(camera.rules, key=lambda rule: rule.kind != "camera.health")
+        ],
         collector=CaseCollector(site.evidence, kinds=DOCUMENTED),
         gate=open_gate() if settings.gate and not detector.is_ordered else None,
         min_interval_s=1 / settings.max_fps if settings.max_fps else 0.0,
@@ -150,7 +155,7 @@ def open_lanes(site: Site, request: ReplayRequest) -> list[Lane]:
         camera = site.cameras[name]
         source: Source = open_recording(path, name, request.start, zone)
         pipeline = make_pipeline(name, camera, site, detectors.get(camera.detector))
-        lanes.append(Lane(source, pipeline))
+        lanes.append(Lane(source, pipeline, open_recorded(path)))
     return lanes
 
 
@@ -158,6 +163,7 @@ def make_origin(site: Site, config: Path, lanes: Sequence[Lane]) -> Origin:
     """Who speaks in this run; its id follows from what is played and how."""
     info = site.site
     config_sha256 = site_sha256(config)
+    about = info.model_dump(include={"name", "lat", "lon", "responsible", "safety_manager"})
     run = digest(
         # A broker corrected between two tries must not orphan what waits for it.
         site.model_dump_json(exclude={"mqtt"}),
@@ -165,7 +171,7 @@ def make_origin(site: Site, config: Path, lanes: Sequence[Lane]) -> Origin:
         *(_played(lane) for lane in lanes),
     )
     return Origin(
-        site={"name": info.name, "lat": info.lat, "lon": info.lon, "responsible": info.responsible},
+        site={key: value for key, value in about.items() if value is not None},
         device=site.device,
         boot_id=run[:32],
         config_sha256=config_sha256,
@@ -180,8 +186,9 @@ def make_origin(site: Site, config: Path, lanes: Sequence[Lane]) -> Origin:
 def _played(lane: Lane) -> str:
     """What one lane plays, through which weights, beginning when."""
     media, model = lane.source.media, lane.pipeline.detector.model
+    signals = lane.signals.sha256 if lane.signals else None
     parts = (lane.source.camera, media.sha256, media.start.isoformat(), model.name, model.sha256)
-    return digest(*parts)
+    return digest(*parts, signals)
 
 
 def run_replay(

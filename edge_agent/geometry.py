@@ -72,6 +72,28 @@ class Polygon:
         return np.rint(np.array(self.points) * (width, height)).astype(np.int32)
 
 
+class Ground:
+    """The road as seen by one camera: where a point of the picture lies on the ground, in metres.
+
+    A homography from four or more points that were measured on a flat ground (Hartley and
+    Zisserman, "Multiple View Geometry", section 4.1). `picture` normalised, `metres` in any
+    right-angled frame. Raises ValueError when the points determine no plane.
+    """
+
+    def __init__(self, picture: Sequence[Point], metres: Sequence[Point]) -> None:
+        if len(picture) != len(metres) or len(picture) < 4:
+            raise ValueError(f"expected 4 points or more, got {len(picture)} and {len(metres)}")
+        found, _ = cv2.findHomography(np.array(picture, np.float64), np.array(metres, np.float64))
+        if found is None or abs(np.linalg.det(found)) < 1e-12:
+            raise ValueError("the points lie on one line")
+        self._matrix = np.asarray(found, np.float64)
+
+    def metres(self, point: Point, width: int, height: int) -> Point:
+        """Where a point (px) of a picture of that size lies on the ground."""
+        x, y, w = self._matrix @ (point[0] / width, point[1] / height, 1.0)
+        return float(x / w), float(y / w)
+
+
 def side(point: Point, a: Point, b: Point) -> float:
     """> 0 when the point lies to the right of the arrow a->b as seen on the screen (y down)."""
     return (b[0] - a[0]) * (point[1] - a[1]) - (b[1] - a[1]) * (point[0] - a[0])

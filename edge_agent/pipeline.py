@@ -2,23 +2,47 @@
 
 admit   (in order, cheap)  is the frame worth looking at?
 see     (any thread)       what is in it?
-step    (in order)         who is it, what do the rules say, which cases follow?
+step    (in order)         who is it, what does a closer look at plates and heads show, what do
+                           the rules say, which cases follow?
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Literal
 
-from edge_agent.ports import Analyzer, Collector, Detector, Gate, Tracker
-from edge_agent.types import Case, Detections, Event, Frame, Scene
+from edge_agent.ports import (
+    Analyzer,
+    Collector,
+    Detector,
+    Gate,
+    HeadFinder,
+    PlateReader,
+    Tracker,
+)
+from edge_agent.types import Case, Detections, Event, Frame, Scene, Signals
 
 log = logging.getLogger(__name__)
 
 Admission = Literal["skip", "hold", "see"]
 """Above the analysed rate; nothing has changed; worth an inference."""
+
+NO_SIGNALS: Signals = MappingProxyType({})
+
+DOUBTS: Mapping[str, str] = MappingProxyType(
+    {
+        "camera.moved": "camera moved",
+        "camera.covered": "camera covered",
+        "camera.blurred": "camera blurred",
+        "camera.frozen": "camera frozen",
+        "camera.dark": "picture too dark",
+        "camera.overexposed": "picture overexposed",
+    }
+)
+"""What nothing can be evidential under, from such an event's begin to its end."""
 
 MAX_FAILURES = 3
 """After so many exceptions a rule is switched off instead of being made anew."""
@@ -54,10 +78,13 @@ class Pipeline:
     rules: Sequence[RuleSlot]
     collector: Collector
     gate: Gate | None = None
+    plates: PlateReader | None = None
+    heads: HeadFinder | None = None
     min_interval_s: float = 0.0
     """Frames that follow the last analysed one sooner than this are skipped."""
     _next_s: float = field(default=0.0, init=False)
     _latest: Scene | None = field(default=None, init=False)
+    _doubts: dict[str, str] = field(default_factory=dict, init=False)
 
     def admit(self, frame: Frame) -> Admission:
         """Decide, frame by frame in order, whether this one needs an inference."""
@@ -75,14 +102,22 @@ class Pipeline:
         """Detect; safe in any thread and any order unless `detector.is_ordered`."""
         return self.detector.detect(frame)
 
-    def step(self, frame: Frame, seen: Detections | None) -> Outcome:
+    def step(self, frame: Frame, seen: Detections | None, signals: Signals = NO_SIGNALS) -> Outcome:
         """Advance to the frame; `seen` is None when nothing has changed since the last one."""
         if seen is None:
             tracks = self.tracker.hold(frame)
             seen = self._latest.detections if self._latest else Detections.none()
         else:
             tracks = self.tracker.update(seen, frame)
-        scene = Scene(frame, seen, tracks, self.tracker.ended())
+        scene = Scene(
+            frame,
+            seen,
+            tracks,
+            self.tracker.ended(),
+            signals,
+            plates=self.plates.read(frame, tracks) if self.plates else (),
+            heads=self.heads.find(frame, tracks) if self.heads else (),
+        )
         self._latest = scene
         events = self._ask_rules(lambda analyzer: analyzer.update(scene))
         return Outcome(events, tuple(self.collector.update(scene, events)))
@@ -101,7 +136,7 @@ class Pipeline:
             if slot.analyzer is None:
                 continue
             try:
-                events.extend(ask(slot.analyzer))
+                events.extend(self._doubted(event) for event in ask(slot.analyzer))
             except Exception:
                 slot.failures += 1
                 is_beyond_hope = slot.failures >= MAX_FAILURES
@@ -109,3 +144,13 @@ class Pipeline:
                 log.exception("rule failed", extra={"rule": slot.kind, "verdict": verdict})
                 slot.analyzer = None if is_beyond_hope else slot.make()
         return tuple(events)
+
+    def _doubted(self, event: Event) -> Event:
+        """The event with what speaks against the picture, as the camera's own events told."""
+        if event.kind not in DOUBTS:
+            return replace(event, doubts=(*event.doubts, *self._doubts.values()))
+        if event.phase == "begin":
+            self._doubts[event.kind] = DOUBTS[event.kind]
+        elif event.phase == "end":
+            self._doubts.pop(event.kind, None)
+        return event

@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from edge_agent.types import Case, Detections, Event, Frame, Media, ModelInfo, Scene, Track
+from edge_agent.types import (
+    Box,
+    Case,
+    Detections,
+    Event,
+    Frame,
+    HeadSighting,
+    Media,
+    ModelInfo,
+    PlateRead,
+    Scene,
+    Signals,
+    Track,
+)
 
 
 class Source(Protocol):
@@ -64,6 +77,43 @@ class Tracker(Protocol):
 
     def ended(self) -> tuple[Track, ...]:
         """The tracks that the latest call gave up."""
+        ...
+
+
+class PlateReader(Protocol):
+    """Reads number plates: a closer look at vehicles that are being followed.
+
+    One per camera: it remembers whose turn it is, in media time, so that the cost stays bounded
+    and a replay looks at the same plates again.
+    """
+
+    models: tuple[ModelInfo, ...]
+
+    def read(self, frame: Frame, tracks: Iterable[Track]) -> tuple[PlateRead, ...]:
+        """Look at the plates of those vehicles whose turn it is in this frame."""
+        ...
+
+    def look(self, frame: Frame, vehicle: Box) -> PlateRead | None:
+        """Look at one vehicle now, for an evidence photo; None where no plate is found."""
+        ...
+
+
+class HeadFinder(Protocol):
+    """Looks at the heads of persons that are being followed, now and then."""
+
+    models: tuple[ModelInfo, ...]
+
+    def find(self, frame: Frame, tracks: Iterable[Track]) -> tuple[HeadSighting, ...]: ...
+
+
+class SignalFeed(Protocol):
+    """States of the signal phases over time."""
+
+    sha256: str | None
+    """Of the recording; None for a live controller."""
+
+    def at(self, t_s: float) -> Signals:
+        """Every known phase's state at that media time."""
         ...
 
 

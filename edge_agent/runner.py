@@ -10,8 +10,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from edge_agent.errors import EdgeError, ModelError, SourceError
-from edge_agent.pipeline import Pipeline
-from edge_agent.ports import Sink, Source
+from edge_agent.pipeline import NO_SIGNALS, Pipeline
+from edge_agent.ports import SignalFeed, Sink, Source
 from edge_agent.types import Case, Detections, Frame
 
 log = logging.getLogger(__name__)
@@ -23,6 +23,8 @@ class Lane:
 
     source: Source
     pipeline: Pipeline
+    signals: SignalFeed | None = None
+    """Recorded states of the signal controller, if there are any."""
     frames: int = 0
     inferred: int = 0
     last_s: float = 0.0
@@ -133,7 +135,8 @@ def _commit(pending: Pending, sink: Sink) -> None:
         lane.is_over = True
         outcome = lane.pipeline.finish()
     else:
-        outcome = lane.pipeline.step(frame, seen)
+        signals = lane.signals.at(frame.t_s) if lane.signals else NO_SIGNALS
+        outcome = lane.pipeline.step(frame, seen, signals)
     for event in outcome.events:
         sink.event(event)
     for case in outcome.cases:

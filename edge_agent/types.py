@@ -6,7 +6,7 @@ Units are in the names (`_s`, `_ms`, `_px`); zones and lines are normalised to 0
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
@@ -23,6 +23,9 @@ Phase = Literal["suspect", "dismissed", "begin", "update", "end"]
 """`suspect` and `dismissed` never leave the box: they let a case collect the arrival early."""
 
 Role = Literal["enter", "wide", "close", "leave"]
+
+SMALL_WIDTH = 320
+"""px; at this width rules about the whole picture look at it."""
 
 VEHICLES = frozenset({"vehicle", "car", "van", "bus", "truck", "motorcycle"})
 """Class names that count as motor vehicles; model cards map their labels onto these."""
@@ -89,6 +92,7 @@ class Frame:
     wall: datetime
     """UTC; from the clock, or from the recording's start plus `t_s`."""
     picture: Picture
+    _small: dict[str, Image] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def width(self) -> int:
@@ -102,6 +106,24 @@ class Frame:
     def image(self) -> Image:
         """(H, W, 3) uint8 BGR, read-only, native resolution; converted on first use."""
         return self.picture.bgr()
+
+    @property
+    def small(self) -> Image:
+        """(h, w, 3) uint8 BGR, read-only, `SMALL_WIDTH` wide at most; made once for all rules."""
+        return self._made_once("bgr", self.picture.scaled)
+
+    @property
+    def small_grey(self) -> Image:
+        """(h, w) uint8 luma of the same size as `small`, read-only; made once for all rules."""
+        return self._made_once("grey", self.picture.grey)
+
+    def _made_once(self, layout: str, make: Callable[[int, int], Image]) -> Image:
+        if layout not in self._small:
+            width = min(SMALL_WIDTH, self.width)
+            image = make(width, max(1, round(self.height * width / self.width)))
+            image.flags.writeable = False
+            self._small[layout] = image
+        return self._small[layout]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -194,6 +216,43 @@ class Track:
     """Its latest detection as it was; `box` is steadier, above all while it stands."""
 
 
+@dataclass(frozen=True, slots=True)
+class PlateRead:
+    """What one look at one number plate made out."""
+
+    track_id: int
+    """The vehicle's track; 0 where a photo was looked at without one."""
+    text: str
+    """Upper case, without blanks, dashes or dots; empty when nothing could be read."""
+    char_scores: tuple[float, ...]
+    """0..1, one per character of `text`."""
+    region: str | None
+    """Of the grammar that `text` fits, e.g. `eu`, `us`, `cn`; None when it fits none."""
+    corners: tuple[tuple[float, float], ...]
+    """Top left, top right, bottom right, bottom left in px of the native picture."""
+    found_score: float
+    """0..1, how sure the plate detector was."""
+    reason: str | None = None
+    """Why it counts as unread, e.g. `plate too narrow`; None for a sound read."""
+
+    @property
+    def score(self) -> float:
+        """The weakest character's score; 0 for an empty text."""
+        return min(self.char_scores, default=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class HeadSighting:
+    """What a person was seen to have on the head."""
+
+    track_id: int
+    """The person's track."""
+    box: Box
+    """The head, helmet included."""
+    has_helmet: bool
+    score: float
+
+
 Signals = Mapping[str, str]
 """Signal phase name -> `red` | `amber` | `green` | `dark` | `conflict`."""
 
@@ -209,6 +268,10 @@ class Scene:
     ended: tuple[Track, ...] = ()
     """Tracks that were given up in this step."""
     signals: Signals = field(default_factory=lambda: MappingProxyType({}))
+    plates: tuple[PlateRead, ...] = ()
+    """Plates that were looked at in this very frame; not every vehicle's turn comes every time."""
+    heads: tuple[HeadSighting, ...] = ()
+    """Heads that were looked at in this very frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +294,12 @@ class Event:
     track: Track | None = None
     facts: Mapping[str, JSON] = field(default_factory=dict)
     """JSON values that the envelope's `data` carries beside the standard fields."""
+    plate: Mapping[str, JSON] | None = None
+    """`text`, `confidence`, `region` as agreed over time; `text` None and a `reason` if unread."""
+    signal: Mapping[str, str] | None = None
+    """The signal phases that it rests on and their states."""
+    doubts: tuple[str, ...] = ()
+    """Why it cannot be evidential beside what holds for the whole run, e.g. `camera moved`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from edge_agent.config import Camera, Settings
+from edge_agent.config import Camera, Settings, SiteInfo
 from edge_agent.config.models import Line
-from edge_agent.geometry import Polygon
+from edge_agent.geometry import Ground, Polygon
 from edge_agent.identity import digest
 from edge_agent.types import VEHICLES, Event, Phase, Scene, Track
 
@@ -22,12 +22,19 @@ class View:
     zones: Mapping[str, Polygon]
     lines: Mapping[str, Line]
     timezone: ZoneInfo
+    ground: Ground | None = None
+    """From the picture to metres, where the camera is calibrated."""
+    site: SiteInfo | None = None
 
     @classmethod
-    def of(cls, name: str, camera: Camera, timezone: ZoneInfo) -> View:
+    def of(cls, name: str, camera: Camera, site: SiteInfo) -> View:
         """The view that a camera's part of the site file describes."""
         zones = {zone: Polygon(points) for zone, points in camera.zones.items()}
-        return cls(name, zones, camera.lines, timezone)
+        ground = None
+        if camera.ground:
+            picture, metres = zip(*((p.picture, p.metres) for p in camera.ground), strict=True)
+            ground = Ground(picture, metres)
+        return cls(name, zones, camera.lines, ZoneInfo(site.timezone), ground, site)
 
 
 def expand_classes(names: Iterable[str]) -> frozenset[str]:
@@ -49,7 +56,9 @@ class Happening:
     begin_s: float
     zone: str | None = None
 
-    def event(self, scene: Scene, phase: Phase, track: Track, facts: Mapping[str, Any]) -> Event:
+    def event(
+        self, scene: Scene, phase: Phase, track: Track | None, facts: Mapping[str, Any]
+    ) -> Event:
         """One phase of it, at the scene's time; `picture` lets receivers normalise boxes."""
         frame = scene.frame
         standard = {"begin_s": round(self.begin_s, 3), "picture": [frame.width, frame.height]}

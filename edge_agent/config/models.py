@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -75,6 +76,22 @@ class Line(Settings):
         return self
 
 
+class GroundPoint(Settings):
+    """One point of the road, in the picture and as measured on the ground."""
+
+    picture: Point
+    metres: tuple[float, float]
+
+
+def _is_plane(points: list[GroundPoint]) -> list[GroundPoint]:
+    for chosen in combinations(points, 3):
+        if abs(_turn(*(point.picture for point in chosen))) < 1e-6:
+            raise ValueError("three of the points lie on one line in the picture")
+        if abs(_turn(*(point.metres for point in chosen))) < 1e-6:
+            raise ValueError("three of the points lie on one line on the ground")
+    return points
+
+
 class SiteInfo(Settings):
     """Where the box stands and who answers for it."""
 
@@ -84,6 +101,8 @@ class SiteInfo(Settings):
     lon: Annotated[float, Field(ge=-180, le=180)] | None = None
     responsible: str | None = None
     """Institution and contact that an alarm must name."""
+    safety_manager: str | None = None
+    """Whom an alarm of a building site must call: name and number."""
 
     @field_validator("timezone")
     @classmethod
@@ -133,6 +152,11 @@ class Camera(Settings):
     tracker: TrackerSettings = TrackerSettings()
     zones: dict[Name, Zone] = Field(default_factory=dict)
     lines: dict[Name, Line] = Field(default_factory=dict)
+    ground: (
+        Annotated[list[GroundPoint], Field(min_length=4, max_length=20), AfterValidator(_is_plane)]
+        | None
+    ) = None
+    """Points measured on the road, for metres and km/h; without them both are unknown."""
     rules: list[Rule] = Field(default_factory=list)
 
 

@@ -62,7 +62,7 @@ def event_envelope(event: Event, origin: Origin) -> dict[str, Any]:
         canonical(plain).decode(),
     )
     data = {"phase": event.phase, **_circumstances(event, origin), **plain}
-    data |= _standing(origin.doubts(event.camera))
+    data |= _standing([*origin.doubts(event.camera), *event.doubts])
     envelope = _envelope(event, origin, f"edge.{event.kind}.v1", data)
     return _fitted({**envelope, "id": identity}, plain)
 
@@ -160,6 +160,10 @@ def _circumstances(event: Event, origin: Origin) -> dict[str, Any]:
         data["zone"] = event.zone
     if event.track is not None:
         data["object"] = _object(event)
+    if event.plate is not None:
+        data["plate"] = dict(event.plate)
+    if event.signal is not None:
+        data["signal"] = dict(event.signal)
     plain: dict[str, Any] = _plain(data)
     return plain
 
@@ -203,7 +207,7 @@ def _medium(item: Mapping[str, JSON], dataref: str) -> dict[str, JSON]:
 
 
 def _site(origin: Origin) -> dict[str, JSON]:
-    keys = ("name", "lat", "lon", "responsible")
+    keys = ("name", "lat", "lon", "responsible", "safety_manager")
     return {key: origin.site[key] for key in keys if origin.site.get(key) is not None}
 
 

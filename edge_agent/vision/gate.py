@@ -20,7 +20,6 @@ class MotionGate:
     than one inference too many. It opens at least every `max_quiet_s`.
     """
 
-    WIDTH = 320
     BLOCK = 16
 
     def __init__(self, max_quiet_s: float = 1.0, min_area: float = 0.0005) -> None:
@@ -32,9 +31,7 @@ class MotionGate:
 
     def is_open(self, frame: Frame) -> bool:
         """Decide for one frame; sees every frame of one camera in order."""
-        width = min(self.WIDTH, frame.width)
-        height = max(1, round(frame.height * width / frame.width))
-        grey = np.asarray(cv2.blur(frame.picture.grey(width, height), (3, 3)), np.uint8)
+        grey = np.asarray(cv2.blur(frame.small_grey, (3, 3)), np.uint8)
         previous, self._previous = self._previous, grey
         if (
             self._opened is not None
