@@ -65,6 +65,10 @@ class Result:
     fraction: float
     """End-to-end frames/s over the limit; the figure to watch."""
     stages_ms: dict[str, float]
+    rules_ms: dict[str, float]
+    """Each rule and each closer look, as part of the stage `rules`."""
+    rules_share: float
+    """All of them together, over one bare inference on one thread."""
     start_up_s: float
     peak_mib: float
 
@@ -117,7 +121,7 @@ def run_bench(plan: Plan, clock: Clock, on_step: Callable[[str], None]) -> Resul
         total.append(_replay_s(plan, pipeline, name, clock))
     on_step("stages")
     pipeline = _ungated(make_pipeline(name, camera, plan.site, detector))
-    stages = _stages(plan, pipeline, detector, name, clock)
+    stages, rules = _stages(plan, pipeline, detector, name, clock)
     cores = len(os.sched_getaffinity(0))
     limit = statistics.median(cores / (d + i) for d, i in zip(decode, infer, strict=True))
     pairs = zip(decode, infer, total, strict=True)
@@ -134,6 +138,8 @@ def run_bench(plan: Plan, clock: Clock, on_step: Callable[[str], None]) -> Resul
         fps=statistics.median(1 / t for t in total),
         fraction=statistics.median((d + i) / (cores * t) for d, i, t in pairs),
         stages_ms=stages,
+        rules_ms=rules,
+        rules_share=sum(rules.values()) / stages["infer"],
         start_up_s=start_up_s,
         peak_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     )
@@ -156,6 +162,29 @@ class _Short:
 
     def close(self) -> None:
         self._inner.close()
+
+
+class _Timed:
+    """Anything of a pipeline whose calls are added up under one name."""
+
+    def __init__(self, inner: Any, name: str, watch: Stopwatch) -> None:  # noqa: ANN401
+        self._inner, self._name, self._watch = inner, name, watch
+
+    def __getattr__(self, attribute: str) -> Any:  # noqa: ANN401
+        found = getattr(self._inner, attribute)
+        if not callable(found):
+            return found
+
+        def timed(*args: object) -> object:
+            begin = self._watch.clock.monotonic()
+            result = found(*args)
+            # Rules may answer with a generator, which does its work when it is read.
+            result = tuple(result) if isinstance(result, Iterator) else result
+            spent = self._watch.clock.monotonic() - begin
+            self._watch.totals[self._name] = self._watch.totals.get(self._name, 0.0) + spent
+            return result
+
+        return timed
 
 
 class _TimedTracker:
@@ -230,9 +259,10 @@ def _replay_s(plan: Plan, pipeline: Pipeline, camera: str, clock: Clock) -> floa
 
 def _stages(
     plan: Plan, pipeline: Pipeline, detector: OnnxDetector, camera: str, clock: Clock
-) -> dict[str, float]:
-    """ms per frame of each stage, on one thread."""
-    watch = Stopwatch(clock)
+) -> tuple[dict[str, float], dict[str, float]]:
+    """ms per frame of each stage, and of each rule within its stage, on one thread."""
+    watch, rules = Stopwatch(clock), Stopwatch(clock)
+    _time_rules(pipeline, rules)
     pipeline.tracker = _TimedTracker(pipeline.tracker, watch)
     source = _Short(plan, camera)
     frames, count = iter(source.frames()), 0
@@ -249,7 +279,20 @@ def _stages(
         watch.lap("rules")
         count += 1
     source.close()
+    return _per_frame(watch, count), _per_frame(rules, count)
+
+
+def _per_frame(watch: Stopwatch, count: int) -> dict[str, float]:
     return {name: 1e3 * total / max(count, 1) for name, total in watch.totals.items()}
+
+
+def _time_rules(pipeline: Pipeline, watch: Stopwatch) -> None:
+    for slot in pipeline.rules:
+        slot.analyzer = _Timed(slot.analyzer, slot.kind, watch)
+    if pipeline.plates is not None:
+        pipeline.plates = _Timed(pipeline.plates, "closer look: plates", watch)
+    if pipeline.heads is not None:
+        pipeline.heads = _Timed(pipeline.heads, "closer look: heads", watch)
 
 
 def _start_up(plan: Plan, clock: Clock) -> float:

@@ -69,6 +69,10 @@ def _table(result: Result) -> Table:
     for name, ms in result.stages_ms.items():
         table.add_row(f"stage: {name}", f"{ms:.2f} ms/frame")
     table.add_section()
+    for name, ms in sorted(result.rules_ms.items(), key=lambda item: -item[1]):
+        table.add_row(f"of the rules: {name}", f"{ms:.3f} ms/frame")
+    share = f"[bold]{result.rules_share:.1%}[/bold]"
+    table.add_row("all rules, as a share of one inference", share, end_section=True)
     table.add_row("limit", f"{result.limit_fps:.1f} frames/s")
     table.add_row(f"end to end, {result.workers} workers", f"{result.fps:.1f} frames/s")
     table.add_row("fraction of the limit", f"[bold]{result.fraction:.2f}[/bold]", end_section=True)
