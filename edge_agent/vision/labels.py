@@ -37,7 +37,10 @@ COCO_STREET: Mapping[int, str] = {
 }
 """Where the street's classes stand among the 80 of COCO."""
 
-ALIKE: Mapping[str, str] = dict.fromkeys(("car", "van", "bus", "truck"), "vehicle")
+ALIKE: Mapping[str, str] = {
+    **dict.fromkeys(("car", "van", "bus", "truck"), "vehicle"),
+    **dict.fromkeys(("head", "helmet"), "head"),
+}
 """Classes that a network gives to one and the same object: a pickup is often a car and a truck.
 
 Boxes of one kind suppress each other, or one vehicle would be counted twice.
