@@ -38,7 +38,7 @@ from edge_agent.tracking import Tracker
 from edge_agent.types import Frame
 from edge_agent.uplink import Outbox, Uplink
 from edge_agent.uplink.client import make_client
-from edge_agent.vision import open_detector, open_gate, search_path
+from edge_agent.vision import open_detector, open_gate, open_plate_reader, search_path
 
 PATIENCE_S = 10.0
 """A broker that takes nothing for so long is given up until the command is repeated."""
@@ -117,6 +117,7 @@ def make_pipeline(name: str, camera: Camera, site: Site, detector: Detector) -> 
         ],
         collector=CaseCollector(site.evidence, kinds=DOCUMENTED),
         gate=open_gate() if settings.gate and not detector.is_ordered else None,
+        plates=open_plate_reader(camera.plates, model_paths(site)) if camera.plates else None,
         min_interval_s=1 / settings.max_fps if settings.max_fps else 0.0,
     )
 

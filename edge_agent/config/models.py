@@ -138,6 +138,24 @@ class TrackerSettings(Settings):
     """An object must be seen this long before rules hear of it."""
 
 
+Region = Literal["cn", "eu", "us", "ar", "br"]
+"""Whose number plates are expected; each has its grammars in `vision/plates/grammars.yaml`."""
+
+
+class PlateSettings(Settings):
+    """Which number plates are read, how often, and through which models."""
+
+    regions: Annotated[tuple[Region, ...], Field(min_length=1)]
+    min_width_px: Annotated[int, Field(ge=20, le=1000)] = 90
+    """A narrower plate is reported as `plate too narrow`, whatever was made out."""
+    max_reads_per_s: Annotated[float, Field(gt=0, le=100)] = 2.0
+    """Vehicles looked at per second of this camera: this bounds what reading costs."""
+    finder: str = "hyperlpr3_320"
+    """Name of the model card that finds plates and their corners."""
+    recogniser: str = "cct_xs_global"
+    """Name of the model card that reads them."""
+
+
 class Rule(Settings):
     """One analyzer of one camera; `settings` is validated by the analyzer's own model."""
 
@@ -157,6 +175,8 @@ class Camera(Settings):
         | None
     ) = None
     """Points measured on the road, for metres and km/h; without them both are unknown."""
+    plates: PlateSettings | None = None
+    """Number plates are read only where this is given."""
     rules: list[Rule] = Field(default_factory=list)
 
 

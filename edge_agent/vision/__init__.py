@@ -1,4 +1,4 @@
-"""Finding objects in pictures: networks, the weight-free motion model and the model store."""
+"""Finding and reading things in pictures: networks, the motion model, plates, the model store."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from edge_agent.vision.cards import search_path
 from edge_agent.vision.detector import OnnxDetector, open_onnx
 from edge_agent.vision.gate import MotionGate
 from edge_agent.vision.motion import MotionDetector
+from edge_agent.vision.plates import OnnxPlateReader, open_plate_reader
 
 __all__ = [
     "MotionDetector",
     "MotionGate",
     "OnnxDetector",
+    "OnnxPlateReader",
     "open_detector",
     "open_gate",
+    "open_plate_reader",
     "search_path",
 ]
 

@@ -61,6 +61,8 @@ class Card(_Strict):
     nms_iou: Unit = 0.5
     classes: Literal["metadata"] | dict[Annotated[int, Field(ge=0)], str]
     """Index of the model's class -> our name for it; other classes are dropped."""
+    alphabet: str | None = None
+    """Of a network that reads text: its characters in the order of its outputs."""
     is_evidential: bool = True
 
     @model_validator(mode="after")
