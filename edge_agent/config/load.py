@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ValidationError, create_model
 from pydantic.json_schema import models_json_schema
 
-from edge_agent.config import document
+from edge_agent.config import document, lists
 from edge_agent.config.document import Document, Problem, dotted
 from edge_agent.config.models import Rule, Settings, Site
 from edge_agent.config.wording import plain_errors, suggestion
@@ -25,9 +25,14 @@ _FILES: Final[tuple[document.Path, ...]] = (
     ("mqtt", "tls", "ca"),
     ("mqtt", "tls", "certificate"),
     ("mqtt", "tls", "key"),
+    ("privacy", "key_file"),
+    ("plate_lists", "*", "file"),
 )
+"""Where file names stand; `*` is any key."""
 _REFERENCES: Final = {"zone": "zones", "zones": "zones", "line": "lines", "lines": "lines"}
 """Fields of a rule that name zones or lines of its camera."""
+_SITE_REFERENCES: Final = {"lists": "plate_lists", "output": "outputs"}
+"""Fields of a rule that name something that the whole site shares."""
 
 
 def load_site(path: Path, rules: Mapping[str, type[Settings]]) -> Site:
@@ -36,11 +41,15 @@ def load_site(path: Path, rules: Mapping[str, type[Settings]]) -> Site:
     `rules` maps each kind of rule to the model of its settings: in the file these stand beside
     `kind`. Relative paths start at the file's folder, `~` is the home folder.
     Raises ConfigError with every problem, one per line: `site.yaml:12: where: what; what to do`.
+    Once nothing is wrong with the file itself, the plate lists that it names are read as well.
     """
-    check = _Check(document.parse(_text(path)), path, rules)
+    found = document.parse(_text(path))
+    check = _Check(found, path, rules)
     site = check.site()
     if site is None or check.problems:
         raise ConfigError(_listed(path, check.problems))
+    if complaints := lists.complaints(site, found, path):
+        raise ConfigError("\n".join(complaints))
     return site
 
 
@@ -155,7 +164,10 @@ class _Check:
         return {**data, "cameras": checked}
 
     def _camera(self, camera: JSON, where: document.Path) -> JSON:
-        if not isinstance(camera, dict) or not isinstance(camera.get("rules"), list):
+        if not isinstance(camera, dict):
+            return camera
+        self._check_directions(camera, where)
+        if not isinstance(camera.get("rules"), list):
             return camera
         rules = []
         for i, raw in enumerate(camera["rules"]):
@@ -193,17 +205,33 @@ class _Check:
         raw: dict[str, Any],
         place: document.Path,
     ) -> None:
-        for key, group in _REFERENCES.items():
-            if key not in model.model_fields:
-                continue
-            named = raw.get(key, model.model_fields[key].default)
-            known = camera.get(group) or {}
-            if not isinstance(known, dict):
-                continue
-            for name in named if isinstance(named, list | tuple) else [named]:
-                if isinstance(name, str) and name not in known:
-                    what = f"this camera has no {group.removesuffix('s')} `{document.cut(name)}`"
-                    self._add((*place, key), f"{what}; {suggestion(name, known)}")
+        owners = [("this camera", camera, _REFERENCES)]
+        owners += [("this site", self._found.data, _SITE_REFERENCES)]
+        for owner, holder, references in owners:
+            for key in (name for name in references if name in model.model_fields):
+                named = raw.get(key, model.model_fields[key].default)
+                known = holder.get(references[key]) or {}
+                if not isinstance(known, dict):
+                    continue
+                for name in named if isinstance(named, list | tuple) else [named]:
+                    if isinstance(name, str) and name not in known:
+                        group = references[key].removesuffix("s").replace("_", " ")
+                        what = f"{owner} has no {group} `{document.cut(name)}`"
+                        self._add((*place, key), f"{what}; {suggestion(name, known)}")
+        zone, directed = raw.get("zone"), camera.get("directions") or {}
+        if model.needs_direction and isinstance(zone, str) and zone not in directed:
+            arrow = f"directions: {{{document.cut(zone)}: [[x1, y1], [x2, y2]]}}"
+            self._add((*place, "zone"), f"nothing says which way its traffic goes; add `{arrow}`")
+
+    def _check_directions(self, camera: dict[str, Any], where: document.Path) -> None:
+        """Every arrow belongs to a zone."""
+        directed, zones = camera.get("directions"), camera.get("zones") or {}
+        if not isinstance(directed, dict) or not isinstance(zones, dict):
+            return
+        for name in directed:
+            if name not in zones:
+                text = f"this camera has no zone `{document.cut(name)}`; {suggestion(name, zones)}"
+                self._add((*where, "directions", name), text)
 
     def _with_files(self, data: dict[str, Any]) -> dict[str, Any]:
         """The data with every file name made absolute."""
@@ -215,6 +243,10 @@ class _Check:
         self, data: dict[str, Any], path: document.Path, full: document.Path
     ) -> dict[str, Any]:
         key, *rest = path
+        if key == "*":
+            for name in data:
+                data = self._with_file(data, (name, *rest), (*full[:1], name, *rest))
+            return data
         value = data.get(str(key))
         if rest and isinstance(value, dict):
             return {**data, str(key): self._with_file(value, tuple(rest), full)}
@@ -228,7 +260,9 @@ class _Check:
 
 
 def _hint(path: document.Path, text: str) -> str:
-    is_corner = len(path) > 3 and path[0] == "cameras" and path[2] in ("zones", "lines")
+    is_corner = (
+        len(path) > 3 and path[0] == "cameras" and path[2] in ("zones", "directions", "lines")
+    )
     if is_corner and ("is above 1" in text or "is below 0" in text):
         return "; corners are shares of the picture, 0..1: divide pixels by its width or height"
     return ""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
@@ -28,6 +29,13 @@ class Settings(BaseModel):
     """Base of everything in a site file: unknown keys are errors, values never change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    needs_direction: ClassVar[bool] = False
+    """True for a rule whose `zone` must have an arrow in its camera's `directions`."""
+
+    def problems(self, camera: Camera, site: SiteInfo) -> Iterable[tuple[str, str]]:
+        """What a rule with these settings lacks there: (key, what is wrong and what to do)."""
+        return ()
 
 
 def _is_simple(points: list[Point]) -> list[Point]:
@@ -74,6 +82,16 @@ class Line(Settings):
         if self.a == self.b:
             raise ValueError("a line needs two different points")
         return self
+
+
+def _has_heading(arrow: tuple[Point, Point]) -> tuple[Point, Point]:
+    if arrow[0] == arrow[1]:
+        raise ValueError("an arrow needs two different points: from where, to where")
+    return arrow
+
+
+Arrow = Annotated[tuple[Point, Point], AfterValidator(_has_heading)]
+"""From where to where, normalised to the picture; only its heading counts."""
 
 
 class GroundPoint(Settings):
@@ -156,6 +174,15 @@ class PlateSettings(Settings):
     """Name of the model card that reads them."""
 
 
+class HeadSettings(Settings):
+    """How heads are looked at, for rules about helmets."""
+
+    model: str = "helmets"
+    """Name of a model card with the classes `head` (bare) and `helmet`."""
+    max_fps: Annotated[float, Field(gt=0, le=60)] = 2.0
+    """Looks per second while persons are there; one look serves up to four of them."""
+
+
 class Rule(Settings):
     """One analyzer of one camera; `settings` is validated by the analyzer's own model."""
 
@@ -169,6 +196,8 @@ class Camera(Settings):
     detector: DetectorSettings = DetectorSettings()
     tracker: TrackerSettings = TrackerSettings()
     zones: dict[Name, Zone] = Field(default_factory=dict)
+    directions: dict[Name, Arrow] = Field(default_factory=dict)
+    """Zone -> which way its traffic goes."""
     lines: dict[Name, Line] = Field(default_factory=dict)
     ground: (
         Annotated[list[GroundPoint], Field(min_length=4, max_length=20), AfterValidator(_is_plane)]
@@ -177,6 +206,8 @@ class Camera(Settings):
     """Points measured on the road, for metres and km/h; without them both are unknown."""
     plates: PlateSettings | None = None
     """Number plates are read only where this is given."""
+    heads: HeadSettings | None = None
+    """Heads are looked at where this is given or a rule needs them."""
     rules: list[Rule] = Field(default_factory=list)
 
 
@@ -215,6 +246,37 @@ class Evidence(Settings):
     """Share of the vehicle's size added around the close-up."""
 
 
+class PlateListFile(Settings):
+    """A list of number plates and what it says about them."""
+
+    file: Path
+    """CSV with the columns plate, valid_from, valid_until, note."""
+    meaning: Literal["allow", "deny", "permit"]
+
+
+class Output(Settings):
+    """A contact that an alarm or a grant closes for a moment; without power it stays open."""
+
+    backend: Literal["mock"] = "mock"
+    """What drives it; `mock` only records."""
+    pulse_ms: Annotated[int, Field(ge=100, le=500)] = 500
+
+
+class Privacy(Settings):
+    """What leaves the box about people."""
+
+    plates: Literal["plain", "hashed"] = "plain"
+    """`hashed`: outside of evidence, events carry a keyed hash in place of the text."""
+    key_file: Path | None = None
+    """What plates are hashed with: made by `edge-agent plates key`, readable by its owner only."""
+
+    @model_validator(mode="after")
+    def _has_key(self) -> Privacy:
+        if self.plates == "hashed" and self.key_file is None:
+            raise ValueError("hashed plates need a key: add `key_file:`, e.g. key_file: plates.key")
+        return self
+
+
 class Site(Settings):
     """One box at one place."""
 
@@ -225,4 +287,7 @@ class Site(Settings):
     """Where the device key lives; the platform's own place when absent."""
     mqtt: Mqtt | None = None
     evidence: Evidence = Evidence()
+    privacy: Privacy = Privacy()
+    plate_lists: dict[Name, PlateListFile] = Field(default_factory=dict)
+    outputs: dict[Name, Output] = Field(default_factory=dict)
     cameras: Annotated[dict[Name, Camera], Field(min_length=1)]
