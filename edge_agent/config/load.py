@@ -120,6 +120,7 @@ class _Check:
         self._found = found
         self._folder = path.parent.absolute()
         self._rules = rules
+        self._placed: list[tuple[document.Path, Settings]] = []
         self.problems = found.problems
 
     def site(self) -> Site | None:
@@ -131,7 +132,12 @@ class _Check:
             return None
         data = self._with_files(self._with_rules(data))
         site = self._validated(Site, data, ())
-        return site if isinstance(site, Site) else None
+        if not isinstance(site, Site):
+            return None
+        for place, settings in self._placed:
+            for key, text in settings.problems(site.cameras[str(place[1])], site.site):
+                self._add((*place, key), text)
+        return site
 
     def _add(self, path: document.Path, text: str) -> None:
         where = dotted(path)
@@ -178,7 +184,8 @@ class _Check:
             self._check_references(camera, model, raw, place)
             own = {key: value for key, value in raw.items() if key != "kind"}
             settings = self._validated(model, own, place)
-            if settings is not None:
+            if isinstance(settings, Settings):
+                self._placed.append((place, settings))
                 rules.append(Rule(kind=raw["kind"], settings=settings))
         return {**camera, "rules": rules}
 
