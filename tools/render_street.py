@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
+
 from street import film, story
 from street.camera import FPS
 from street.truth import truth
@@ -62,6 +63,7 @@ def main(out: Path, seconds: float, seed: int, still: float | None) -> None:
     """Render the demo street. The same options give the same bytes on the same machine."""
     _require_renderer()
     from PIL import Image  # both need the extra `render`
+
     from street.render import Renderer
 
     out.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import resources
 from typing import Any
 
@@ -10,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .camera import HEIGHT, WIDTH, Camera, sun_matrix
-from .cars import body, fittings, wheel
-from .figure import person
+from .cars import PLAIN, body, fittings, wheel
+from .figure import cyclist, person
 from .lettering import PLATE_PX, SIGN_PX, plate, shop_signs
-from .mesh import Array, Mesh
+from .mesh import Array, Mesh, box
 from .scene import SUN, ZONE_X, ZONE_Y, street
 from .story import ACTORS, STRIDE_M, Actor, Pose
 
@@ -43,10 +44,11 @@ def _raw(matrix: Array) -> bytes:
 class Renderer:
     """Draws frames of the story; needs OpenGL 3.3 (a software one will do)."""
 
-    def __init__(self, seed: int, passes: int = 16) -> None:
+    def __init__(self, seed: int, passes: int = 16, actors: Sequence[Actor] = ACTORS) -> None:
         settings: Any = {"standalone": True, "backend": "egl"}
         self._gl = moderngl.create_context(**settings)
         self._gl.gc_mode = "auto"
+        self._actors = actors
         self._camera = Camera()
         self._sources = resources.files(__package__) / "shaders"
         self._street = self._program("object.vert", "street.frag")
@@ -157,7 +159,10 @@ class Renderer:
             texture.filter = (moderngl.NEAREST, moderngl.NEAREST)
 
     def _load_actors(self) -> None:
-        cars = [actor for actor in ACTORS if actor.model]
+        cars = [actor for actor in self._actors if actor.model]
+        if not cars:
+            self._plates = self._textures(np.stack([plate("EA 100")]), PLATE_PX)
+            return
         self._plates = self._textures(np.stack([plate(a.plate) for a in cars]), PLATE_PX)
         for layer, actor in enumerate(cars):
             assert actor.model
@@ -192,9 +197,17 @@ class Renderer:
     def _things(self, actor: Actor, pose: Pose) -> list[tuple[Shape, Shape, Array]]:
         """Every mesh of an actor with its place: (picture, shadow, matrix)."""
         matrix = model_matrix(pose)
+        if actor.size is not None:
+            across, along, high = actor.size
+            low = (-across / 2, -along / 2, 0.0)
+            mesh = box(low, (across / 2, along / 2, high), PLAIN, actor.paint)
+            return [(*self._upload(mesh, self._actor), matrix)]
         if actor.model is None:
             step = 2 * np.pi * pose.travelled / STRIDE_M
-            mesh = person(step, actor.paint, actor.trousers)
+            if actor.is_riding:
+                mesh = cyclist(step / 2, actor.paint, actor.trousers)
+                return [(*self._upload(mesh, self._actor), matrix)]
+            mesh = person(step, actor.paint, actor.trousers, actor.helmet)
             matrix[2, 3] = 0.13 if pose.x > 0 or pose.x < -9.2 else 0.0
             matrix[2, 3] += 0.03 * abs(np.cos(step)) - 0.02
             return [(*self._upload(mesh, self._actor), matrix)]
@@ -205,7 +218,7 @@ class Renderer:
     def frame(self, t_s: float, exposure: float = 0.82) -> NDArray[np.uint8]:
         """The noise-free picture at a time of the story, (H, W, 3) RGB."""
         gl = self._gl
-        cast = [(a, p) for a in ACTORS if (p := a.pose(t_s))]
+        cast = [(a, p) for a in self._actors if (p := a.pose(t_s))]
         drawn = [(a, self._things(a, p)) for a, p in cast]
         self._cast_shadows(self._moving, self._sun, [(s, m) for _, ts in drawn for _, s, m in ts])
         self._draw_ground(cast)

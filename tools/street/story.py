@@ -93,7 +93,7 @@ def _rounded(line: Array, width: int) -> Array:
 
 @dataclass(frozen=True)
 class Actor:
-    """A vehicle (with model, paint and plate) or, without a model, a person."""
+    """A vehicle (with model, paint and plate), a thing, or, without a model or a size, a person."""
 
     name: str
     legs: tuple[Leg, ...]
@@ -101,6 +101,12 @@ class Actor:
     model: Model | None = None
     plate: str = ""
     trousers: tuple[float, float, float] = (0.03, 0.035, 0.06)
+    helmet: tuple[float, float, float] | None = None
+    """Colour of a hard hat."""
+    size: tuple[float, float, float] | None = None
+    """Of a thing, metres: across, along, high."""
+    is_riding: bool = False
+    """A person on a bicycle."""
 
     def pose(self, t_s: float) -> Pose | None:
         """The pose, or None before the first and after the last leg."""
