@@ -20,6 +20,7 @@ from edge_agent.analyzers import DOCUMENTED, make_analyzer, rule_settings
 from edge_agent.analyzers.view import View
 from edge_agent.clock import SystemClock
 from edge_agent.config import Camera, DetectorSettings, Rule, Site, load_site
+from edge_agent.config.lists import hiding_key, list_hashes, open_book
 from edge_agent.config.load import site_sha256
 from edge_agent.drawing import draw_zones
 from edge_agent.errors import UsageError
@@ -32,7 +33,7 @@ from edge_agent.pipeline import Pipeline, RuleSlot
 from edge_agent.ports import Analyzer, Detector, Source
 from edge_agent.results import ReplayResult
 from edge_agent.runner import Lane, replay
-from edge_agent.signals import open_recorded
+from edge_agent.signals import MockOutputs, open_recorded
 from edge_agent.sources import open_recording
 from edge_agent.tracking import Tracker
 from edge_agent.types import Frame
@@ -105,7 +106,7 @@ class Detectors:
 
 def make_pipeline(name: str, camera: Camera, site: Site, detector: Detector) -> Pipeline:
     """The components of one camera, in their initial state."""
-    view = View.of(name, camera, site.site)
+    view = View.of(name, camera, site.site, open_book(site))
     settings = camera.detector
     return Pipeline(
         detector=detector,
@@ -170,6 +171,7 @@ def make_origin(site: Site, config: Path, lanes: Sequence[Lane]) -> Origin:
         site.model_dump_json(exclude={"mqtt"}),
         __version__,
         *(_played(lane) for lane in lanes),
+        *list_hashes(site),
     )
     return Origin(
         site={key: value for key, value in about.items() if value is not None},
@@ -210,9 +212,10 @@ def run_replay(
         is_resumed = stack.enter_context(folder.claimed(request.overwrite))
         observer.on_lanes(lanes)
         outbox = stack.enter_context(_outbox(folder, request.publish))
-        zones = {lane.source.camera: _polygons(site.cameras[lane.source.camera]) for lane in lanes}
-        bundles = BundleWriter(folder.evidence, key, origin, site.evidence, zones)
+        bundles = BundleWriter(folder.evidence, key, origin, site.evidence, _zones(site))
         journal = stack.enter_context(Journal(origin, outbox, bundles, folder.events))
+        journal.outputs = MockOutputs(site.outputs)  # nothing real may move in a replay
+        journal.plate_key = hiding_key(site)
         uplink = None
         if request.publish and site.mqtt is not None:
             uplink = stack.enter_context(Uplink(site.mqtt, outbox, origin, key.fingerprint))
@@ -247,8 +250,11 @@ def _check_broker(site: Site, config: Path) -> None:
     make_client(site.mqtt, "")
 
 
-def _polygons(camera: Camera) -> dict[str, Polygon]:
-    return {name: Polygon(corners) for name, corners in camera.zones.items()}
+def _zones(site: Site) -> dict[str, dict[str, Polygon]]:
+    return {
+        name: {zone: Polygon(corners) for zone, corners in camera.zones.items()}
+        for name, camera in site.cameras.items()
+    }
 
 
 def _delivers(uplink: Uplink) -> bool:

@@ -9,7 +9,7 @@ step    (in order)         who is it, what does a closer look at plates and head
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal
@@ -23,7 +23,7 @@ from edge_agent.ports import (
     PlateReader,
     Tracker,
 )
-from edge_agent.types import Case, Detections, Event, Frame, Scene, Signals
+from edge_agent.types import DOUBTS, Case, Detections, Event, Frame, Scene, Signals
 
 log = logging.getLogger(__name__)
 
@@ -31,18 +31,6 @@ Admission = Literal["skip", "hold", "see"]
 """Above the analysed rate; nothing has changed; worth an inference."""
 
 NO_SIGNALS: Signals = MappingProxyType({})
-
-DOUBTS: Mapping[str, str] = MappingProxyType(
-    {
-        "camera.moved": "camera moved",
-        "camera.covered": "camera covered",
-        "camera.blurred": "camera blurred",
-        "camera.frozen": "camera frozen",
-        "camera.dark": "picture too dark",
-        "camera.overexposed": "picture overexposed",
-    }
-)
-"""What nothing can be evidential under, from such an event's begin to its end."""
 
 MAX_FAILURES = 3
 """After so many exceptions a rule is switched off instead of being made anew."""

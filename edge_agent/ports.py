@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Protocol
 
 from edge_agent.types import (
@@ -15,6 +16,7 @@ from edge_agent.types import (
     Media,
     ModelInfo,
     PlateRead,
+    Pulse,
     Scene,
     Signals,
     Track,
@@ -135,6 +137,18 @@ class Collector(Protocol):
     def update(self, scene: Scene, events: Iterable[Event]) -> Iterable[Case]: ...
 
     def finish(self, scene: Scene, events: Iterable[Event]) -> Iterable[Case]: ...
+
+
+class Outputs(Protocol):
+    """The contacts that a grant or an alarm closes: gates, beacons, sirens.
+
+    Without power, after a crash and while nobody asks, every one of them is open: a gate stays
+    shut and a siren silent.
+    """
+
+    def pulse(self, name: str, at: datetime) -> Pulse | None:
+        """Close one for its pulse; None, and nothing moves, while an earlier pulse goes on."""
+        ...
 
 
 class Sink(Protocol):

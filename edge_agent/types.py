@@ -27,6 +27,18 @@ Role = Literal["enter", "wide", "close", "leave"]
 SMALL_WIDTH = 320
 """px; at this width rules about the whole picture look at it."""
 
+DOUBTS: Mapping[str, str] = MappingProxyType(
+    {
+        "camera.moved": "camera moved",
+        "camera.covered": "camera covered",
+        "camera.blurred": "camera blurred",
+        "camera.frozen": "camera frozen",
+        "camera.dark": "picture too dark",
+        "camera.overexposed": "picture overexposed",
+    }
+)
+"""What nothing can be evidential under, from such an event's begin to its end."""
+
 VEHICLES = frozenset({"vehicle", "car", "van", "bus", "truck", "motorcycle"})
 """Class names that count as motor vehicles; model cards map their labels onto these."""
 
@@ -350,8 +362,25 @@ class Case:
     """Media times of the clip's first and last moment, or None when there is none to cut."""
     is_complete: bool
     reasons: tuple[str, ...]
-    """Why it is partial or cannot be evidential, e.g. `arrival not seen`."""
+    """Why it is partial, e.g. `arrival not seen`; then it cannot be evidential either."""
     revision: int = 1
+    doubts: tuple[str, ...] = ()
+    """Why it cannot be evidential although it may be complete, e.g. `camera moved`."""
+    plates: Mapping[Role, PlateRead | None] | None = None
+    """What each photo shows of the plate; None where no plates are read."""
+    plate: Mapping[str, JSON] | None = None
+    """What the photos and the rule agree on, as in `Event.plate`; None where no plates are read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """A contact that was closed for a moment."""
+
+    output: str
+    at: datetime
+    pulse_ms: int
+    backend: str
+    """What drove it; `mock` moves nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from edge_agent.analyzers.access_granted import AccessGranted
 from edge_agent.analyzers.illegal_parking import IllegalParking
 from edge_agent.analyzers.line_crossing import LineCrossing
+from edge_agent.analyzers.plate_read import PlateReading
 from edge_agent.analyzers.stopped_vehicle import StoppedVehicle
 from edge_agent.analyzers.view import View
 from edge_agent.config import Rule, Settings
@@ -24,6 +26,8 @@ ANALYZERS = {
     "parking.illegal": Registered(IllegalParking.Settings, IllegalParking),
     "incident.stopped_vehicle": Registered(StoppedVehicle.Settings, StoppedVehicle),
     "flow.line_crossing": Registered(LineCrossing.Settings, LineCrossing),
+    "plate.read": Registered(PlateReading.Settings, PlateReading),
+    "access.granted": Registered(AccessGranted.Settings, AccessGranted),
 }
 
 DOCUMENTED = frozenset({"parking.illegal"})

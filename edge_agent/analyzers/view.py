@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from edge_agent.config import Camera, Settings, SiteInfo
-from edge_agent.config.models import Line
+from edge_agent.config import Camera, PlateSettings, Settings, SiteInfo
+from edge_agent.config.models import Arrow, Line
 from edge_agent.geometry import Ground, Polygon
 from edge_agent.identity import digest
+from edge_agent.plates import PlateBook
 from edge_agent.types import VEHICLES, Event, Phase, Scene, Track
+
+NO_LISTS = PlateBook()
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +28,33 @@ class View:
     ground: Ground | None = None
     """From the picture to metres, where the camera is calibrated."""
     site: SiteInfo | None = None
+    directions: Mapping[str, Arrow] = field(default_factory=dict)
+    """Zone -> which way its traffic goes, where the site file says so."""
+    plates: PlateSettings | None = None
+    """How plates are read, if they are."""
+    book: PlateBook = NO_LISTS
+    """The site's plate lists."""
 
     @classmethod
-    def of(cls, name: str, camera: Camera, site: SiteInfo) -> View:
+    def of(cls, name: str, camera: Camera, site: SiteInfo, book: PlateBook = NO_LISTS) -> View:
         """The view that a camera's part of the site file describes."""
         zones = {zone: Polygon(points) for zone, points in camera.zones.items()}
         ground = None
         if camera.ground:
             picture, metres = zip(*((p.picture, p.metres) for p in camera.ground), strict=True)
             ground = Ground(picture, metres)
-        return cls(name, zones, camera.lines, ZoneInfo(site.timezone), ground, site)
+        timezone = ZoneInfo(site.timezone)
+        return cls(
+            name,
+            zones,
+            camera.lines,
+            timezone,
+            ground,
+            site,
+            directions=camera.directions,
+            plates=camera.plates,
+            book=book,
+        )
 
 
 def expand_classes(names: Iterable[str]) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,20 @@ def open_book(site: Site) -> PlateBook:
         for name, each in site.plate_lists.items()
     )
     return PlateBook(lists, read_key(site.privacy.key_file) if site.privacy.key_file else None)
+
+
+def hiding_key(site: Site) -> bytes | None:
+    """What plates are hashed with before they leave the box; None: they leave it in plain text."""
+    privacy = site.privacy
+    is_hidden = privacy.plates == "hashed"
+    return read_key(privacy.key_file) if is_hidden and privacy.key_file else None
+
+
+def list_hashes(site: Site) -> list[str]:
+    """SHA-256 (hex) of every list as it is now: another list makes another run."""
+    return [
+        hashlib.sha256(each.file.read_bytes()).hexdigest() for each in site.plate_lists.values()
+    ]
 
 
 def complaints(site: Site, found: Document, path: Path) -> list[str]:

@@ -1,5 +1,6 @@
-"""Signal-controller I/O: what phases show, live or recorded."""
+"""Signal-controller I/O: what phases show, live or recorded; contacts that are closed."""
 
+from edge_agent.signals.outputs import MockOutputs
 from edge_agent.signals.recorded import RecordedSignals, open_recorded
 
-__all__ = ["RecordedSignals", "open_recorded"]
+__all__ = ["MockOutputs", "RecordedSignals", "open_recorded"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,8 @@ def case_envelope(bundle: Bundle, case: Case, origin: Origin) -> dict[str, Any]:
     }
     if "dwell_s" in event.facts:
         extras["dwell_s"] = event.facts["dwell_s"]
+    if case.plate is not None:
+        event = replace(event, plate=case.plate)
     data = {
         "phase": "end" if event.phase == "end" else "update",
         "complete": case.is_complete,
@@ -91,7 +94,12 @@ def case_envelope(bundle: Bundle, case: Case, origin: Origin) -> dict[str, Any]:
         **_circumstances(event, origin),
         # What the signed manifest doubts, the envelope must not vouch for.
         **_standing(
-            [*origin.doubts(event.camera), *case.reasons, *bundle.manifest.get("reasons", ())]
+            [
+                *origin.doubts(event.camera),
+                *case.reasons,
+                *case.doubts,
+                *bundle.manifest.get("reasons", ()),
+            ]
         ),
         **_plain(extras),
     }

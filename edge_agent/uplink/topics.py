@@ -6,12 +6,19 @@ from collections.abc import Mapping
 from typing import Any
 
 _ROOT = "edge/v1/{site}/{device}"
-_LEAVES = ("status", "info", "cam/{camera}/event/{family}/{kind}", "case/{case}")
+_LEAVES = (
+    "status",
+    "info",
+    "cam/{camera}/event/{family}/{kind}",
+    "case/{case}",
+    "io/out/{output}",
+)
 
 ADDRESSES = tuple(f"{root}/{leaf}" for root in (_ROOT, f"{_ROOT}/replay") for leaf in _LEAVES)
 """Every topic that exists, as templates; `asyncapi.yaml` describes exactly these."""
 
 CASE_TYPE = "edge.evidence.case.v1"
+OUTPUT_TYPE = "edge.io.out.v1"
 
 
 def root(site: str, device: str, is_replay: bool) -> str:
@@ -31,11 +38,13 @@ def info(tree: str) -> str:
 
 
 def topic(envelope: Mapping[str, Any]) -> str:
-    """Where an envelope is published: its case, or its camera's event branch."""
+    """Where an envelope is published: its case, its output, or its camera's event branch."""
     device_urn, camera = str(envelope["source"]).split("/cam/")
     site, device = device_urn.removeprefix("urn:edge:").split(":")
     tree = root(site, device, envelope["data"]["source"]["kind"] == "replay")
     if envelope["type"] == CASE_TYPE:
         return f"{tree}/{envelope['subject']}"
+    if envelope["type"] == OUTPUT_TYPE:
+        return f"{tree}/io/out/{envelope['data']['output']}"
     _, family, kind, _ = str(envelope["type"]).split(".")
     return f"{tree}/cam/{camera}/event/{family}/{kind}"
