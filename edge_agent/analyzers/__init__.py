@@ -6,11 +6,16 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from edge_agent.analyzers.access_granted import AccessGranted
+from edge_agent.analyzers.congestion import Congestion
+from edge_agent.analyzers.emergency import EmergencyVehicle
 from edge_agent.analyzers.illegal_parking import IllegalParking
+from edge_agent.analyzers.lane_flow import LaneFlow
 from edge_agent.analyzers.line_crossing import LineCrossing
 from edge_agent.analyzers.plate_read import PlateReading
+from edge_agent.analyzers.red_light import RedLight
 from edge_agent.analyzers.stopped_vehicle import StoppedVehicle
 from edge_agent.analyzers.view import View
+from edge_agent.analyzers.wrong_way import WrongWay
 from edge_agent.config import Rule, Settings
 from edge_agent.ports import Analyzer
 
@@ -26,6 +31,11 @@ ANALYZERS = {
     "parking.illegal": Registered(IllegalParking.Settings, IllegalParking),
     "incident.stopped_vehicle": Registered(StoppedVehicle.Settings, StoppedVehicle),
     "flow.line_crossing": Registered(LineCrossing.Settings, LineCrossing),
+    "flow.lane": Registered(LaneFlow.Settings, LaneFlow),
+    "flow.emergency_vehicle": Registered(EmergencyVehicle.Settings, EmergencyVehicle),
+    "incident.wrong_way": Registered(WrongWay.Settings, WrongWay),
+    "incident.congestion": Registered(Congestion.Settings, Congestion),
+    "incident.red_light": Registered(RedLight.Settings, RedLight),
     "plate.read": Registered(PlateReading.Settings, PlateReading),
     "access.granted": Registered(AccessGranted.Settings, AccessGranted),
 }

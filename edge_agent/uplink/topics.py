@@ -10,6 +10,7 @@ _LEAVES = (
     "status",
     "info",
     "cam/{camera}/event/{family}/{kind}",
+    "cam/{camera}/stats",
     "case/{case}",
     "io/out/{output}",
 )
@@ -18,6 +19,7 @@ ADDRESSES = tuple(f"{root}/{leaf}" for root in (_ROOT, f"{_ROOT}/replay") for le
 """Every topic that exists, as templates; `asyncapi.yaml` describes exactly these."""
 
 CASE_TYPE = "edge.evidence.case.v1"
+STATS_TYPE = "edge.flow.lane.v1"
 OUTPUT_TYPE = "edge.io.out.v1"
 
 
@@ -46,5 +48,7 @@ def topic(envelope: Mapping[str, Any]) -> str:
         return f"{tree}/{envelope['subject']}"
     if envelope["type"] == OUTPUT_TYPE:
         return f"{tree}/io/out/{envelope['data']['output']}"
+    if envelope["type"] == STATS_TYPE:
+        return f"{tree}/cam/{camera}/stats"
     _, family, kind, _ = str(envelope["type"]).split(".")
     return f"{tree}/cam/{camera}/event/{family}/{kind}"

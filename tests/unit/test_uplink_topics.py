@@ -32,6 +32,8 @@ def envelope(kind: str, source_kind: str) -> dict[str, Any]:
             "replay",
             "edge/v1/kerb-3/box-1/replay/cam/c1/event/incident/stopped_vehicle",
         ),
+        ("edge.flow.lane.v1", "live", "edge/v1/kerb-3/box-1/cam/c1/stats"),
+        ("edge.flow.lane.v1", "replay", "edge/v1/kerb-3/box-1/replay/cam/c1/stats"),
         ("edge.evidence.case.v1", "live", "edge/v1/kerb-3/box-1/case/0123456789abcdef01234567"),
         (
             "edge.evidence.case.v1",

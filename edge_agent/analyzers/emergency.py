@@ -1,0 +1,236 @@
+"""Emergency vehicles by their flashing lights: advice to people and signals, never a command."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Final, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from edge_agent import config
+from edge_agent.analyzers.view import Happening, View, expand_classes, rule_name
+from edge_agent.geometry import clamp
+from edge_agent.types import Box, Event, Image, Scene, Track
+
+Floats = NDArray[np.float64]
+
+Colour = Literal["blue", "red"]
+
+LOOK_WIDTH = 640
+"""px; at this width of the picture vehicles are looked at."""
+UPPER = 0.4
+"""The upper part of the box, where beacons are, and indicators and brake lights are not."""
+LEAST_PX = 32
+"""A vehicle narrower than this in the reduced picture shows no beacon."""
+HZ: Final = (1.0, 5.0)
+"""Beacons flash at 2 to 4 Hz (UN ECE R65), in the United States at 1 to 4 Hz (SAE J845)."""
+WINDOW_S = 3.0
+"""Rhythm is looked for in so much time ..."""
+LEAST_S = 2.0
+"""... or, while no more has been seen, in this ..."""
+PERIODS = 3.0
+"""... that has so many flashes."""
+LEAST_FPS = 10.0
+"""Twice the fastest flashing (Nyquist); nothing is concluded from fewer looks a second."""
+RHYTHM = 0.6
+"""Autocorrelation after a period, at least; half a period earlier it is lower by as much."""
+NEARLY = 0.85
+"""The shortest period counts that is so nearly as good as the best one."""
+CONTRAST = 0.004
+"""By so much of the upper part of the box at least does the shining share change."""
+DEPTH = 0.5
+"""(on - off) / (on + off): what shines all the time, as red paint does, is no lamp."""
+GONE_S = 3.0
+"""Without flashing for longer than this, it has ended."""
+HUES: Final[dict[Colour, tuple[tuple[int, int], ...]]] = {
+    "blue": ((100, 130),),
+    "red": ((0, 6), (174, 180)),
+}
+"""Of OpenCV, 0..180; amber, as indicators are, lies at 10..25."""
+SATURATION, VALUE = 120, 150
+"""Of 255: what shines in a colour is saturated and bright at once."""
+
+
+@dataclass(slots=True)
+class _Watched:
+    """What one vehicle's upper part has shown."""
+
+    track: Track
+    looks: deque[tuple[float, Floats]] = field(default_factory=deque)
+    """Media time, and what shines (`_shining`)."""
+    flashed_s: float = 0.0
+    happening: Happening | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Flashing:
+    """A rhythm that was found."""
+
+    colour: Colour
+    hz: float
+    strength: float
+    """Autocorrelation at the period, 0..1."""
+
+
+class EmergencyVehicle:
+    """`flow.emergency_vehicle`, advisory: begin when blue or red lights flash, end when they stop.
+
+    Nothing is concluded below ten looks a second, nor of vehicles that are small in the picture,
+    nor in a camera whose exposure hides the lamps. It knows neither sirens nor liveries.
+    """
+
+    kind = "flow.emergency_vehicle"
+
+    class Settings(config.Settings):
+        """What the site file says beside `kind`."""
+
+        zone: str | None = None
+        """The whole picture when absent."""
+        colours: Annotated[tuple[Colour, ...], Field(min_length=1)] = ("blue", "red")
+        classes: tuple[str, ...] = ("vehicle",)
+
+    def __init__(self, settings: Settings, view: View) -> None:
+        self._settings = settings
+        self._name = rule_name(self.kind, settings.zone or "picture", settings)
+        self._zone = view.zones[settings.zone] if settings.zone else None
+        self._classes = expand_classes(settings.classes)
+        self._watched: dict[int, _Watched] = {}
+
+    def update(self, scene: Scene) -> Iterable[Event]:
+        for track in scene.ended:
+            if watched := self._watched.pop(track.id, None):
+                yield from self._end(watched, scene, "left")
+        near = [track for track in scene.tracks if self._is_candidate(track, scene)]
+        for watched in self._look(near, scene):
+            yield from self._judge(watched, scene)
+        for watched in self._watched.values():
+            if scene.frame.t_s - watched.flashed_s > GONE_S:
+                yield from self._end(watched, scene, "lights off")
+
+    def finish(self, scene: Scene) -> Iterable[Event]:
+        for watched in self._watched.values():
+            yield from self._end(watched, scene, "recording_ended")
+        self._watched.clear()
+
+    def _is_candidate(self, track: Track, scene: Scene) -> bool:
+        frame = scene.frame
+        if track.cls not in self._classes or track.last_s != frame.t_s:
+            return False
+        if track.box.width * min(1.0, LOOK_WIDTH / frame.width) < LEAST_PX:
+            return False
+        return self._zone is None or self._zone.contains(track.box.foot, frame.width, frame.height)
+
+    def _look(self, near: Sequence[Track], scene: Scene) -> Iterator[_Watched]:
+        if not near:
+            return
+        frame = scene.frame
+        scale = min(1.0, LOOK_WIDTH / frame.width)
+        picture = frame.picture.scaled(round(frame.width * scale), round(frame.height * scale))
+        for track in near:
+            watched = self._watched.setdefault(track.id, _Watched(track))
+            watched.track = track
+            shares = _shining(picture, track.box, scale, self._settings.colours)
+            watched.looks.append((frame.t_s, shares))
+            while frame.t_s - watched.looks[0][0] > WINDOW_S:
+                watched.looks.popleft()
+            yield watched
+
+    def _judge(self, watched: _Watched, scene: Scene) -> Iterator[Event]:
+        flashing = _flashing(watched, self._settings.colours)
+        if flashing is None:
+            return
+        t_s = scene.frame.t_s
+        watched.flashed_s = t_s
+        if watched.happening is None:
+            subject = f"{self._name}/{watched.track.id}@{t_s:.3f}"
+            begin_s = watched.looks[0][0]
+            watched.happening = Happening(self.kind, subject, begin_s, self._settings.zone)
+            facts = {
+                "advisory": True,
+                "colour": flashing.colour,
+                "flash_hz": round(flashing.hz, 2),
+                "rhythm": round(flashing.strength, 3),
+            }
+            yield watched.happening.event(scene, "begin", watched.track, facts)
+
+    def _end(self, watched: _Watched, scene: Scene, reason: str) -> Iterator[Event]:
+        if watched.happening is not None:
+            facts = {
+                "advisory": True,
+                "end_s": round(watched.flashed_s, 3),
+                "end_reason": reason,
+            }
+            yield watched.happening.event(scene, "end", watched.track, facts)
+        watched.happening = None
+
+
+def _shining(picture: Image, box: Box, scale: float, colours: Sequence[Colour]) -> Floats:
+    """(colours, 2): shares of the left and right half of the box's upper part that shine.
+
+    Halves, because the lamps on either side often take turns.
+    """
+    height, width = picture.shape[:2]
+    top = Box(box.x1, box.y1, box.x2, box.y1 + UPPER * box.height)
+    area = clamp(Box(*(scale * edge for edge in (top.x1, top.y1, top.x2, top.y2))), width, height)
+    x1, y1, x2, y2 = (round(edge) for edge in (area.x1, area.y1, area.x2, area.y2))
+    shares = np.zeros((len(colours), 2))
+    if x2 - x1 < 2 or y2 - y1 < 1:
+        return shares
+    hsv = cv2.cvtColor(picture[y1:y2, x1:x2], cv2.COLOR_BGR2HSV)
+    middle = (x2 - x1) // 2
+    for row, colour in enumerate(colours):
+        ranges = (
+            (np.array((a, SATURATION, VALUE)), np.array((b, 255, 255))) for a, b in HUES[colour]
+        )
+        shining = np.maximum.reduce([cv2.inRange(hsv, low, high) for low, high in ranges]) / 255
+        shares[row] = np.mean(shining[:, :middle]), np.mean(shining[:, middle:])
+    return shares
+
+
+def _flashing(watched: _Watched, colours: Sequence[Colour]) -> _Flashing | None:
+    """The strongest rhythm of the latest looks, or None."""
+    times = np.array([t_s for t_s, _ in watched.looks])
+    span_s = float(times[-1] - times[0])
+    fps = (len(times) - 1) / max(span_s, 1e-9)
+    if span_s < LEAST_S or fps < 0.99 * LEAST_FPS:
+        return None
+    series = np.array([shares for _, shares in watched.looks])
+    grid = np.linspace(times[0], times[-1], len(times))
+    found = []
+    for row, colour in enumerate(colours):
+        for half in (0, 1):
+            even = np.interp(grid, times, series[:, row, half])
+            rhythm = _rhythm(even, fps) if _is_lamp(even) else None
+            if rhythm is not None:
+                found.append(_Flashing(colour, *rhythm))
+    return max(found, key=lambda each: each.strength, default=None)
+
+
+def _is_lamp(shares: Floats) -> bool:
+    """True for what shines and goes out."""
+    off, on = np.percentile(shares, (10, 90))
+    return bool(on - off >= CONTRAST and on - off >= DEPTH * (on + off))
+
+
+def _rhythm(signal: Floats, fps: float) -> tuple[float, float] | None:
+    """Frequency in Hz and strength of a periodic signal, by its autocorrelation; or None."""
+    x = signal - signal.mean()
+    n = len(x)
+    power = float(x @ x) / n
+    longest = min(round(fps / HZ[0]), int((n - 1) / PERIODS))
+    lags = range(1, longest + 2)
+    likeness = [1.0] + [float(x[:-lag] @ x[lag:]) / (n - lag) / power for lag in lags]
+    found: list[tuple[float, float]] = []
+    for lag in range(max(2, round(fps / HZ[1])), longest + 1):
+        here = likeness[lag]
+        is_peak = here >= max(likeness[lag - 1], likeness[lag + 1])
+        if is_peak and here >= RHYTHM and min(likeness[:lag]) <= here - RHYTHM:
+            found.append((fps / lag, min(1.0, here)))
+    # Every multiple of a period is one as well.
+    best = max((strength for _, strength in found), default=0.0)
+    return next((each for each in found if each[1] >= NEARLY * best), None)
