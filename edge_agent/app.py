@@ -108,6 +108,7 @@ def make_pipeline(name: str, camera: Camera, site: Site, detector: Detector) -> 
     """The components of one camera, in their initial state."""
     view = View.of(name, camera, site.site, open_book(site))
     settings = camera.detector
+    plates = open_plate_reader(camera.plates, model_paths(site)) if camera.plates else None
     return Pipeline(
         detector=detector,
         tracker=Tracker(camera.tracker, high_score=detector.min_score),
@@ -116,9 +117,9 @@ def make_pipeline(name: str, camera: Camera, site: Site, detector: Detector) -> 
             # What the picture is worth must be known before anything is decided on it.
             for rule in sorted(camera.rules, key=lambda rule: rule.kind != "camera.health")
         ],
-        collector=CaseCollector(site.evidence, kinds=DOCUMENTED),
+        collector=CaseCollector(site.evidence, kinds=DOCUMENTED, plates=plates),
         gate=open_gate() if settings.gate and not detector.is_ordered else None,
-        plates=open_plate_reader(camera.plates, model_paths(site)) if camera.plates else None,
+        plates=plates,
         min_interval_s=1 / settings.max_fps if settings.max_fps else 0.0,
     )
 

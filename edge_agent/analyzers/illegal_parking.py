@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from edge_agent import config
+from edge_agent.analyzers.plate_watch import PlateVotes
 from edge_agent.analyzers.schedule import Hours, is_active
 from edge_agent.analyzers.stay import Change, Limits, Stay, StayWatch
 from edge_agent.analyzers.view import Happening, View, expand_classes, rule_name
@@ -26,7 +28,8 @@ class IllegalParking:
     """`parking.illegal`: suspect on entering the zone, begin at the limit, end on leaving.
 
     A slow queue is not parking: whoever moves up starts to count anew. A vehicle that leaves the
-    zone and stands in it again within `reentry_s` continues the same offence.
+    zone and stands in it again within `reentry_s` continues the same offence. Where plates are
+    read, the end says which one it had, as far as looks on its way in and out agree.
     """
 
     kind = "parking.illegal"
@@ -51,9 +54,12 @@ class IllegalParking:
         self._timezone = view.timezone
         limits = Limits(settings.dwell_s + settings.grace_s, settings.reentry_s, settings.update_s)
         classes = expand_classes(settings.classes)
+        # A stay is told to be over when its track has been gone for so long.
+        self._votes = PlateVotes(keep_s=settings.reentry_s + 1)
         self._watch = StayWatch(view.zones[settings.zone], classes, limits)
 
     def update(self, scene: Scene) -> Iterable[Event]:
+        self._votes.update(scene)
         active = is_active(self._settings.schedule, scene.frame.wall, self._timezone)
         return self._events(scene, self._watch.update(scene, active))
 
@@ -65,7 +71,9 @@ class IllegalParking:
             begin_s = stay.entered_s if stay.begin_s is None else stay.begin_s
             subject = f"{self._name}/{stay.subject}"
             happening = Happening(self.kind, subject, begin_s, self._settings.zone)
-            yield happening.event(scene, PHASES[change], stay.track, self._facts(change, stay))
+            event = happening.event(scene, PHASES[change], stay.track, self._facts(change, stay))
+            vote = self._votes.of(stay.track.id) if change == "ended" else None
+            yield event if vote is None else replace(event, plate=vote.verdict().as_json())
 
     def _facts(self, change: Change, stay: Stay) -> dict[str, Any]:
         facts: dict[str, Any] = {

@@ -18,12 +18,13 @@ from edge_agent.evidence import container, manifest
 from edge_agent.evidence.chain import Chain, Link, chain_origin
 from edge_agent.evidence.dsse import Envelope
 from edge_agent.evidence.keys import GRADE, DeviceKey
+from edge_agent.evidence.legibility import Shown
 from edge_agent.evidence.overlay import draw_overlay
 from edge_agent.evidence.staging import make_folder, write_whole
 from edge_agent.geometry import Polygon
 from edge_agent.identity import Origin, case_id
 from edge_agent.text import printable
-from edge_agent.types import Box, Bundle, Case, Event, Frame, Image, Photo
+from edge_agent.types import Box, Bundle, Case, Event, Frame, Image, Photo, PlateRead
 
 CLIP = "media/clip.mp4"
 OVERLAY = "derived/wide-overlay.jpg"
@@ -95,12 +96,13 @@ class BundleWriter:
         write_whole(path, container.pack(members.items()))
         link = Link(facts.chain.index, _sha256(text))
         self._chain.append(identity, link)
-        return Bundle(identity, str(path), link.manifest_sha256, facts.model_dump(mode="json"))
+        return Bundle(identity, str(path), link.manifest_sha256, facts.as_json())
 
     def _collect(self, case: Case, clip: bytes | None, identity: str) -> Contents:
         contents = Contents()
         for photo in case.photos:
-            contents.media.append(self._photo(photo, contents))
+            seen = {} if case.plates is None else {"plate": _plate(case.plates[photo.role])}
+            contents.media.append(self._photo(photo, contents, seen))
         if clip is not None and case.clip_s is not None:
             begin_s, end_s = (round(edge, 6) for edge in case.clip_s)
             entry = contents.add(CLIP, clip)
@@ -116,7 +118,9 @@ class BundleWriter:
             contents.attached.append(manifest.FileFacts(**contents.add(path, data)))
         return contents
 
-    def _photo(self, photo: Photo, contents: Contents) -> manifest.PhotoFile:
+    def _photo(
+        self, photo: Photo, contents: Contents, seen: Mapping[str, Any]
+    ) -> manifest.PhotoFile:
         image = photo.frame.image
         if photo.crop is not None:
             x1, y1, x2, y2 = (round(edge) for edge in _edges(photo.crop))
@@ -136,6 +140,7 @@ class BundleWriter:
             encoding=manifest.Encoding(
                 source="decoded frame", format="jpeg", quality=self._settings.jpeg_quality
             ),
+            **seen,
         )
 
     def _jpeg(self, image: Image, what: str) -> bytes:
@@ -169,8 +174,7 @@ class BundleWriter:
         self, case: Case, contents: Contents, identity: str, before: Link | None
     ) -> manifest.Manifest:
         origin, camera = self._origin, self._origin.cameras[case.begin.camera]
-        reasons = [*origin.doubts(case.begin.camera), *case.reasons]
-        head = self._chain.head
+        reasons = [*origin.doubts(case.begin.camera), *case.reasons, *case.doubts]
         return manifest.Manifest(
             format=manifest.FORMAT,
             case=_case_facts(case, identity),
@@ -198,12 +202,13 @@ class BundleWriter:
             chain=manifest.ChainFacts(
                 origin=self._chain.origin,
                 index=self._chain.next_index(),
-                previous=None if head is None else head.manifest_sha256,
+                previous=self._chain.head.manifest_sha256 if self._chain.head else None,
             ),
             supersedes=None if before is None else manifest.Superseded(**_as_dict(before)),
             log=None,
             profile=None,
             privacy=manifest.Privacy(redacted=False, delete_after=None),
+            **_agreed(case.plate),
         )
 
 
@@ -226,6 +231,31 @@ def _case_facts(case: Case, identity: str) -> manifest.CaseFacts:
         reasons=list(case.reasons),
         facts=dict(latest.facts),
     )
+
+
+def _plate(read: PlateRead | None) -> manifest.PlateFacts:
+    shown = Shown.of(read)
+    return manifest.PlateFacts(
+        text=shown.text,
+        confidence=min(shown.char_scores, default=0.0),
+        chars=list(shown.char_scores),
+        region=read.region if read is not None and shown.text is not None else None,
+        reason=shown.reason,
+    )
+
+
+def _agreed(plate: Mapping[str, Any] | None) -> dict[str, manifest.AgreedPlate]:
+    if plate is None:
+        return {}
+    agreed = manifest.AgreedPlate(
+        text=plate["text"],
+        confidence=plate["confidence"],
+        chars=list(plate.get("chars", ())),
+        region=plate["region"],
+        reason=plate.get("reason"),
+        reads=plate["reads"],
+    )
+    return {"plate": agreed}
 
 
 def _object_facts(case: Case) -> manifest.ObjectFacts | None:

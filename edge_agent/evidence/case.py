@@ -3,197 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Set
 from types import MappingProxyType
 
 from edge_agent.config import Evidence
-from edge_agent.evidence.sight import Observer, Sight
-from edge_agent.geometry import clamp, grow, iou
-from edge_agent.types import Box, Case, Event, Frame, Photo, Role, Scene, Track
+from edge_agent.evidence.dossier import Candidate, Dossier
+from edge_agent.evidence.legibility import with_plates
+from edge_agent.evidence.sight import Observer
+from edge_agent.geometry import clamp, grow
+from edge_agent.ports import PlateReader
+from edge_agent.types import DOUBTS, Box, Case, Event, Frame, Photo, Role, Scene
 
 log = logging.getLogger(__name__)
 
 ROLES: tuple[Role, ...] = ("enter", "wide", "close", "leave")
 SHED: tuple[Role, ...] = ("close", "enter", "leave", "wide")
 
-ENTER_S = 1.5
-"""The arrival is photographed within this time of its suspicion ..."""
-ENTER_WHOLE_S = 5.0
-"""... or later, up to this, while the vehicle still reaches into the picture from outside."""
-HALTED_S = 1.0
-"""A vehicle that stopped this recently still counts as arriving."""
-SEEN_MOVING_S = 0.3
-"""It must have been seen moving for this long to have been seen arriving."""
-WIDE_S = 1.0
-"""The whole scene is photographed within this time of the limit, later if something hides it."""
-MOVED = 0.2
-"""Share of its place (1 - IoU) that a vehicle must have left before it is departing."""
-GONE_IOU = 0.1
-"""A vehicle that halts with more overlap than this with its place has not left it."""
-SAME_PLACE_IOU = 0.5
-"""A new track standing this exactly where the vehicle stood is the vehicle."""
-
-EVERY_S = 0.25
-"""Candidates are measured this often while something changes ..."""
-STILL_IMPROVING_S, STILL_S = 0.5, 2.0
-"""... and this often while the vehicle stands, depending on whether the last one was better."""
-BETTER = 1.02
-"""A new picture must beat the old one by this much: noise is no reason to swap."""
-
 Key = tuple[str, str]
 """Camera and subject."""
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """The best picture so far for one role."""
-
-    frame: Frame
-    sight: Sight
-    score: float
-    track_id: int
-
-
-@dataclass(slots=True)
-class Dossier:
-    """One happening under observation."""
-
-    first: Event
-    latest: Event
-    track: Track | None = None
-    """The vehicle as last seen, or what stands in for it."""
-    own_id: int = 0
-    """The track that the rule says it is."""
-    begin: Event | None = None
-    end: Event | None = None
-    best: dict[Role, Candidate] = field(default_factory=dict)
-    place: Box | None = None
-    """Where the vehicle stands, or stood before it moved again."""
-    is_moving: bool = True
-    next_s: float = 0.0
-    """Nothing is measured before."""
-    revision: int = 0
-    shed: set[Role] = field(default_factory=set)
-    """Photos that memory has no room for."""
-
-    def take(self, event: Event) -> None:
-        """Take a phase of the happening into account."""
-        self.latest = event
-        if event.track is not None:
-            self._settle(event.track)
-        if event.phase == "begin" and self.begin is None:
-            self.begin, self.next_s = event, event.t_s
-            if event.facts.get("already_standing") is True:
-                self.best.pop("enter", None)
-        elif event.phase == "end":
-            self.end = event
-
-    def find(self, scene: Scene, observer: Observer) -> Track | None:
-        """The vehicle, if this picture shows it: the rule's track, or else what took its place.
-
-        A vehicle that something hides comes back under its own id or stands, from when it is
-        first seen, exactly where it was lost; whatever drives there is another one. What was
-        seen leaving does not come back unless the rule says so. Two vehicles that change places
-        wholly behind something else cannot be told apart.
-        """
-        assert self.track is not None
-        known = {track.id: track for track in scene.tracks}
-        ids = [id_ for id_ in (self.own_id, self.track.id) if id_ in known]
-        tracks = [known[id_] for id_ in ids] or [t for t in scene.tracks if self._stands_in(t)]
-        found = next((track for track in tracks if observer.sees(track)), None)
-        if found is not None and found.id == self.own_id:
-            self._settle(found)
-        self.track = found or self.track
-        return found
-
-    def _stands_in(self, track: Track) -> bool:
-        assert self.track is not None
-        if self.place is None or iou(self.track.box, self.place) <= 1 - MOVED:
-            return False
-        if track.still_since_s is None or track.still_since_s - track.first_s > SEEN_MOVING_S:
-            return False
-        return track.first_s > self.track.last_s and iou(track.box, self.place) >= SAME_PLACE_IOU
-
-    def _settle(self, track: Track) -> None:
-        """This is the vehicle; pictures of what stood in for it and was not are dropped."""
-        if self.track is not None and self.track.id not in (self.own_id, track.id):
-            mistaken = self.track.id
-            self.best = {r: c for r, c in self.best.items() if c.track_id != mistaken}
-        self.own_id, self.track = track.id, track
-
-    def follow(self, track: Track) -> None:
-        """Note whether it stands or moves; a departure that came to nothing is forgotten."""
-        is_moving = track.still_since_s is None
-        if is_moving != self.is_moving:
-            self.next_s = min(self.next_s, track.last_s)
-        if is_moving and not self.is_moving:
-            self.best.pop("leave", None)
-        elif not is_moving:
-            if self.place is not None and iou(track.box, self.place) >= GONE_IOU:
-                self.best.pop("leave", None)
-            if "leave" not in self.best:
-                self.place = track.box
-            if self.begin is None and not self._was_moving(track):
-                self.best.pop("enter", None)
-        self.is_moving = is_moving
-
-    def consider(self, scene: Scene, track: Track, observer: Observer) -> None:
-        """Measure the vehicle in this picture, if one is due, and keep it where it is better."""
-        t_s = scene.frame.t_s
-        if t_s < self.next_s:
-            return
-        sight = observer.look(track)
-        if sight is None:
-            return
-        scores = dict(self._scores(track, sight, t_s))
-        is_better = False
-        for role, score in scores.items():
-            old = self.best.get(role)
-            is_wanted = score > 0 and role not in self.shed
-            if is_wanted and (old is None or score > old.score * BETTER):
-                self.best[role] = Candidate(scene.frame, sight, score, track.id)
-                is_better = True
-        is_quiet = scores.keys() == {"close"} and not self.is_moving
-        pause_s = EVERY_S if not is_quiet else STILL_IMPROVING_S if is_better else STILL_S
-        # On a common grid, so that all subjects of a camera share the pictures that are measured.
-        self.next_s = (t_s // pause_s + 1) * pause_s
-
-    def _scores(self, track: Track, sight: Sight, t_s: float) -> Iterator[tuple[Role, float]]:
-        yield "close", sight.clarity * sight.size * sight.exposure * sight.facing
-        scene_score = sight.clarity * (0.5 + 0.5 * sight.size)
-        if self.begin is None:
-            if self._is_arriving(track, t_s):
-                yield "enter", scene_score if self.is_moving else 0.5 * scene_score
-        elif self.awaits_wide(t_s):
-            yield "wide", sight.clarity
-        elif self.is_moving and self.place is not None:
-            moved = 1 - iou(track.box, self.place)
-            if moved >= MOVED:
-                yield "leave", scene_score * (0.3 + 0.7 * moved)
-
-    def _is_arriving(self, track: Track, t_s: float) -> bool:
-        still_s = track.still_since_s
-        if still_s is not None and (t_s - still_s > HALTED_S or not self._was_moving(track)):
-            return False
-        enter = self.best.get("enter")
-        is_whole = enter is not None and enter.sight.is_whole
-        return t_s - self.first.t_s <= (ENTER_S if is_whole else ENTER_WHOLE_S)
-
-    def _was_moving(self, track: Track) -> bool:
-        """False for what was standing when it was first seen; that takes a moment to tell."""
-        seen_s = (self.first.track or track).first_s
-        return track.still_since_s is None or track.still_since_s - seen_s > SEEN_MOVING_S
-
-    def awaits_wide(self, t_s: float) -> bool:
-        """True while the scene may still be photographed."""
-        assert self.begin is not None
-        is_hidden_so_far = not self.is_settled("wide") and not self.is_moving
-        return is_hidden_so_far or t_s - self.begin.t_s <= WIDE_S
-
-    def is_settled(self, role: Role) -> bool:
-        """True when there is a photo, or never will be one."""
-        return role in self.best or role in self.shed
 
 
 class CaseCollector:
@@ -201,12 +28,14 @@ class CaseCollector:
 
     enter  the vehicle arriving, sharp and wholly in the picture
     wide   the scene when the limit passed, with as little as possible in front of the vehicle
-    close  the largest, sharpest, best exposed view of the vehicle, preferably of front or rear
+    close  the largest, sharpest, best exposed view of the vehicle, preferably of front or rear;
+           where plates are read, one in which its plate was
     leave  the vehicle departing, clear of its place but not yet half out of the picture
 
     The first `Case` comes once the limit has passed, the scene is photographed and the clip's
     time is over, the final one when the happening has ended; one that is over before that comes
-    once, complete. A function of what it is given: no clock, no thread, no I/O.
+    once, complete. Whatever made the camera doubtful in between makes the case doubtful.
+    A function of what it is given: no clock, no thread, no I/O.
 
     No more frames are held than `max_open` cases of four photos need. Suspicions give way first,
     as a whole; a case that has begun is never given up, but when there are too many of them the
@@ -218,8 +47,10 @@ class CaseCollector:
         settings: Evidence,
         kinds: frozenset[str] = frozenset({"parking.illegal"}),
         max_open: int = 64,
+        plates: PlateReader | None = None,
     ) -> None:
         self._settings = settings
+        self._plates = plates
         self._kinds = kinds
         self._max_open = max_open
         self._open: dict[Key, Dossier] = {}
@@ -257,6 +88,8 @@ class CaseCollector:
 
     def _take(self, events: Iterable[Event]) -> None:
         for event in events:
+            if event.kind in DOUBTS and event.phase == "begin":
+                self._doubt(event.camera, DOUBTS[event.kind])
             if event.kind not in self._kinds:
                 continue
             key = (event.camera, event.subject)
@@ -264,6 +97,12 @@ class CaseCollector:
                 self._open.pop(key, None)
             elif key in self._open or self._opens(key, event):
                 self._open[key].take(event)
+
+    def _doubt(self, camera: str, doubt: str) -> None:
+        """What is open is no longer sure to show what it seems to."""
+        for (owner, _), dossier in self._open.items():
+            if owner == camera and dossier.end is None:
+                dossier.doubts[doubt] = None
 
     def _opens(self, key: Key, event: Event) -> bool:
         """Make room and open a dossier; False when a suspicion finds no room."""
@@ -320,7 +159,7 @@ class CaseCollector:
             max(0.0, begin.t_s - self._settings.clip_before_s),
             begin.t_s + self._settings.clip_after_s,
         )
-        return Case(
+        case = Case(
             subject=begin.subject,
             begin=begin,
             latest=dossier.latest,
@@ -329,7 +168,9 @@ class CaseCollector:
             is_complete=not reasons,
             reasons=reasons,
             revision=dossier.revision,
+            doubts=tuple(dossier.doubts),
         )
+        return case if self._plates is None else with_plates(case, self._plates)
 
     def _photo(self, role: Role, chosen: Candidate) -> Photo:
         frame, box = chosen.frame, chosen.sight.box

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from itertools import pairwise
 
+from edge_agent.evidence.legibility import Shown, plate_doubts
 from edge_agent.evidence.manifest import ClipFile, Manifest, Moment, PhotoFile
 from edge_agent.identity import digest
 
@@ -17,7 +18,7 @@ ROUNDED_S = 0.001
 
 def contradictions(manifest: Manifest) -> Iterator[str]:
     """Everything that cannot be true together, as text."""
-    for check in (_identity, _order, _bounds, _clock, _marks, _places, _links):
+    for check in (_identity, _order, _bounds, _clock, _marks, _plates, _places, _links):
         yield from check(manifest)
 
 
@@ -88,6 +89,30 @@ def _marks(manifest: Manifest) -> Iterator[str]:
         yield f"a complete case with {len(manifest.photos)} photos"
     if manifest.case.is_complete and manifest.case.phase != "end":
         yield "the case is complete before it has ended"
+
+
+def _plates(manifest: Manifest) -> Iterator[str]:
+    """What the photos show, what is made of it, and the reasons that follow."""
+    seen = [photo.plate for photo in manifest.photos if photo.plate is not None]
+    agreed = manifest.plate
+    if agreed is None:
+        if seen:
+            yield "photos show plates, but nothing is said of them together"
+        return
+    if len(seen) < len(manifest.photos):
+        yield "the plate was not looked at in every photo"
+    for plate in (*seen, agreed):
+        is_read = plate.text is not None
+        if len(plate.text or "") != len(plate.chars) or is_read != (plate.reason is None):
+            yield "a plate's text contradicts its scores or its reason"
+        if plate.confidence != min(plate.chars, default=0.0):
+            yield "a plate is told to be surer than its weakest character"
+    if agreed.text is not None and agreed.reads < 2:
+        yield "a plate counts as known that was not read twice"
+    told = Shown(agreed.text, agreed.chars)
+    for doubt in plate_doubts([Shown(p.text, p.chars, p.reason) for p in seen], told):
+        if doubt not in manifest.reasons:
+            yield f"the photos say `{doubt}`, its reasons do not"
 
 
 def _places(manifest: Manifest) -> Iterator[str]:

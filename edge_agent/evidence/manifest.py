@@ -116,6 +116,30 @@ class Encoding(Part):
     quality: Annotated[int, Field(ge=1, le=100)]
 
 
+Score = Annotated[float, Field(ge=0, le=1)]
+
+
+class PlateFacts(Part):
+    """A number plate: as one photo shows it, or as all looks together agree on it."""
+
+    text: Words | None
+    """Null when it counts as unread."""
+    confidence: Score
+    """Of the weakest character."""
+    chars: list[Score]
+    """One per character of `text`."""
+    region: Words | None
+    reason: Words | None
+    """Why it counts as unread."""
+
+
+class AgreedPlate(PlateFacts):
+    """The plate of a case."""
+
+    reads: Count
+    """Looks that agree on it, between which the vehicle had moved."""
+
+
 class PhotoFile(FileFacts):
     """A photo without any overlay."""
 
@@ -131,6 +155,8 @@ class PhotoFile(FileFacts):
     """The part of the picture that the photo shows; null: all of it."""
     sharpness: float
     encoding: Encoding
+    plate: PlateFacts | None = None
+    """What it shows of the plate; absent where no plates are read."""
 
 
 class ClipFile(FileFacts):
@@ -210,6 +236,8 @@ class Manifest(Part):
     """Place in the device's transparency log; null until there is one."""
     profile: Words | None
     privacy: Privacy
+    plate: AgreedPlate | None = None
+    """Absent where no plates are read."""
 
     @property
     def files(self) -> tuple[FileFacts, ...]:
@@ -221,9 +249,13 @@ class Manifest(Part):
         """The photos in manifest order."""
         return tuple(item for item in self.media if isinstance(item, PhotoFile))
 
+    def as_json(self) -> dict[str, Any]:
+        """As it is signed: what was not said is absent, so that older manifests stay the same."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
     def to_bytes(self) -> bytes:
         """Canonical JSON; raises ValueError for a fact that JSON cannot carry exactly."""
-        return rfc8785.dumps(self.model_dump(mode="json"))
+        return rfc8785.dumps(self.as_json())
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Manifest:

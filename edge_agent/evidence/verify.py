@@ -196,7 +196,7 @@ def verify(path: Path, root: bytes | None = None) -> Report:
     findings = tuple(inspection.findings())
     facts: dict[str, Any] = {}
     if inspection.manifest is not None:
-        facts = inspection.manifest.model_dump(mode="json")
+        facts = inspection.manifest.as_json()
         facts["manifest_sha256"] = hashlib.sha256(inspection.text).hexdigest()
     return Report(str(path), findings, facts, inspection.is_pinned)
 
