@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint install clean
+.PHONY: demo test lint install evaluate gallery clean
 
 demo: $(VENV)/.demo
 	$(BIN)/edge-agent demo --out out/demo
@@ -18,6 +18,15 @@ lint: $(VENV)/.test
 	$(BIN)/mypy
 
 install: $(VENV)/.demo
+
+# For developers: measures everything on labelled material; renders the pictures of docs/gallery.md.
+evaluate: $(VENV)/.test
+	tools/install_test_needs.sh
+	PYTHONPATH=tools $(BIN)/python -m evaluate
+
+gallery: $(VENV)/.test
+	tools/install_test_needs.sh
+	PYTHONPATH=tools $(BIN)/python -m gallery
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "edge-agent needs Python 3.11 or newer: make PYTHON=python3.12 demo")'

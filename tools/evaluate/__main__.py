@@ -19,7 +19,7 @@ from rich.console import Console
 
 from evaluate.figures import Fall, Figure, as_json, falls, load_results, read_figures
 from evaluate.page import machine, write_page
-from evaluate.sections import SECTIONS
+from evaluate.sections import SECTIONS, Section
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,21 +36,29 @@ ROOT = Path(__file__).resolve().parents[2]
 @click.option("--because", multiple=True, metavar="FIGURE=REASON",
               help="Why a figure may fall.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Measure and compare; write nothing.")
-def main(
-    shared: Path, docs: Path, only: tuple[str, ...], because: tuple[str, ...], dry_run: bool
+@click.pass_obj
+def main(  # noqa: PLR0913  (click hands over one per option)
+    sections: Mapping[str, Section] | None,
+    *,
+    shared: Path,
+    docs: Path,
+    only: tuple[str, ...],
+    because: tuple[str, ...],
+    dry_run: bool,
 ) -> None:
     """Measure the product on labelled material and compare with what was measured before."""
+    sections = sections or SECTIONS
     console = Console(stderr=True)
     os.environ.setdefault("EDGE_AGENT_MODELS", str(shared / "models"))
     before = load_results(docs / "results.json")
     reasons = {**before["reasons"], **_reasons(because)}
-    names = only or tuple(SECTIONS)
+    names = only or tuple(sections)
     measured: dict[str, Any] = dict(before.get("sections", {}))
     figures = [f for f in read_figures(before) if f.name.partition(".")[0] not in names]
     for name in names:
         with console.status(f"measuring {name}"):
-            measured[name] = SECTIONS[name].evaluate(shared)
-        fresh = SECTIONS[name].figures(measured[name])
+            measured[name] = sections[name].evaluate(shared)
+        fresh = sections[name].figures(measured[name])
         for figure in fresh:
             console.print(f"{figure.name}: {figure.value:.4g}" + _of(figure))
         figures += fresh

@@ -12,11 +12,13 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import click
 import cv2
+import numpy as np
 import yaml
 from rich.console import Console
 from rich.progress import track
@@ -26,7 +28,8 @@ from edge_agent.config import Site
 from edge_agent.sources import open_recording
 from edge_agent.types import Image
 from gallery.draw import annotated
-from gallery.scenes import SCENES, Scene, Shown
+from gallery.scene import Scene, Shown
+from gallery.scenes import SCENES
 from street import film
 from street.camera import FPS
 
@@ -64,7 +67,7 @@ def _play(scene: Scene, name: str, folder: Path, pictures: Path) -> dict[str, An
     folder.mkdir(parents=True, exist_ok=True)
     clip, config = folder / "scene.mp4", folder / "site.yaml"
     if not clip.is_file():
-        _render(scene, name, clip)
+        _film(scene, name, clip)
     config.write_text(yaml.safe_dump(scene.site(name), sort_keys=False), encoding="utf-8")
     if scene.signals:
         lines = "".join(json.dumps(edge) + "\n" for edge in scene.signals)
@@ -77,19 +80,31 @@ def _play(scene: Scene, name: str, folder: Path, pictures: Path) -> dict[str, An
     return {shown.kind: _picture(shown, envelopes, clip, (site, pictures)) for shown in scene.shows}
 
 
-def _render(scene: Scene, name: str, clip: Path) -> None:
+def _film(scene: Scene, name: str, clip: Path) -> None:
+    """Write the clip: rendered, or taken from a film, with the effect on top."""
+    part = clip.with_suffix(".part.mp4")
+    pictures = _filmed(scene) if scene.film else _rendered(scene)
+    count = round(scene.seconds * FPS)
+    console = Console(stderr=True)
+    film.write_video(track(pictures, f"filming {name}", total=count, console=console), part)
+    part.rename(clip)
+
+
+def _filmed(scene: Scene) -> Iterator[Image]:
+    assert scene.film is not None
+    source = open_recording(scene.film, "scene")
+    for frame in islice(source.frames(), round(scene.seconds * FPS)):
+        picture = np.ascontiguousarray(frame.image[..., ::-1])
+        yield scene.effect(picture, frame.t_s)
+    source.close()
+
+
+def _rendered(scene: Scene) -> Iterator[Image]:
     from street.render import Renderer  # needs EGL
 
     renderer, sensor = Renderer(SEED, actors=scene.actors), film.Sensor(SEED)
-    times = [i / FPS for i in range(round(scene.seconds * FPS))]
-    console = Console(stderr=True)
-    pictures = (
-        sensor.expose(scene.effect(renderer.frame(t, film.exposure(t)), t))
-        for t in track(times, f"rendering {name}", console=console)
-    )
-    part = clip.with_suffix(".part.mp4")
-    film.write_video(pictures, part)
-    part.rename(clip)
+    for t_s in (i / FPS for i in range(round(scene.seconds * FPS))):
+        yield sensor.expose(scene.effect(renderer.frame(t_s, film.exposure(t_s)), t_s))
 
 
 def _picture(

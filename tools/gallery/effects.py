@@ -58,8 +58,8 @@ def smoke(at: tuple[float, float, float], since_s: float, with_fire: bool = Fals
         reach = 14 + 20 * np.clip(up, 0, None) ** 0.8
         beside = (columns - x - 10 * up * np.sin(0.6 * up - 0.7 * t_s) * 0.3) / reach
         shift = int(t_s * 55) % 700
-        grain = noise[shift : shift + height, : min(width, 640)]
-        grain = cv2.resize(grain, (width, height))
+        patch = noise[shift : shift + height, : min(width, 640)]
+        grain = np.asarray(cv2.resize(patch, (width, height)), np.float32)
         dense = np.exp(-(beside**2)) * np.clip(up + 0.3, 0, 1) * np.exp(-np.clip(up, 0, None) / 5)
         dense *= np.clip(age / 4, 0, 1) * (up < age * 1.6) * np.clip(grain * 2.1 - 0.35, 0, 1)
         cover = np.clip(dense * 1.25, 0, 0.92)[..., None]
@@ -142,6 +142,18 @@ def blurred(since_s: float) -> Effect:
         if sigma < 0.3:
             return picture
         return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma), np.uint8)
+
+    return apply
+
+
+def frozen(since_s: float) -> Effect:
+    """The camera sends its last picture again and again."""
+    last: list[Image] = []
+
+    def apply(picture: Image, t_s: float) -> Image:
+        if t_s < since_s:
+            last[:] = [picture]
+        return last[0]
 
     return apply
 

@@ -1,108 +1,256 @@
-"""The scenes: who is in the street, what the site file says, and what is to be seen of it."""
+"""The scenes of the gallery."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Mapping
 
-import numpy as np
-
+from edge_agent.demo import CLIP
 from gallery import effects
-from street.camera import HEIGHT, WIDTH, Camera
-from street.story import ACTORS, Actor
+from gallery.scene import Corner, Scene, Shown
+from street.cars import ESTATE, HATCH, SALOON, VAN, Model
+from street.story import BRAKE, Actor, Leg
 
-START = datetime(2026, 5, 13, 9, 49, 12, tzinfo=UTC)
-Corner = tuple[float, float]
-"""x to the right of the street, y along it, metres."""
+Way = tuple[Corner, ...]
+Colour = tuple[float, float, float]
 
-
-@dataclass(frozen=True)
-class Shown:
-    """One kind of event that the scene is there to show."""
-
-    kind: str
-    title: str
-    text: str
-    phase: str = "begin"
-    which: int = 0
-    """Which of its events is drawn."""
-
-
-@dataclass(frozen=True)
-class Scene:
-    """A short story and the rules that watch it."""
-
-    actors: Sequence[Actor]
-    seconds: float
-    shows: Sequence[Shown]
-    rules: Sequence[Mapping[str, Any]]
-    zones: Mapping[str, Sequence[Corner]] = field(default_factory=dict)
-    """Corners on the ground."""
-    lines: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """`a` and `b` on the ground, and the names of the two directions."""
-    camera: Mapping[str, Any] = field(default_factory=dict)
-    """More of the camera's part of the site file."""
-    site_keys: Mapping[str, Any] = field(default_factory=dict)
-    signals: Sequence[Mapping[str, Any]] = ()
-    effect: effects.Effect = effects.none
-    model: str = "yolox_nano"
-    start: datetime = START
-
-    def site(self, name: str) -> dict[str, Any]:
-        """The site file."""
-        zones = {key: [seen(corner) for corner in corners] for key, corners in self.zones.items()}
-        lines = {
-            key: {**line, "a": seen(line["a"]), "b": seen(line["b"])}
-            for key, line in self.lines.items()
-        }
-        measured = [(-9.0, 8.0), (-0.5, 8.0), (-0.5, 30.0), (-9.0, 30.0)]
-        ground = [{"picture": seen(m, clip=False), "metres": list(m)} for m in measured]
-        inside = all(0 <= v <= 1 for point in ground for v in point["picture"])
-        camera = {
-            "detector": {"model": self.model},
-            "zones": zones,
-            "lines": lines,
-            **({"ground": ground} if inside else {}),
-            **self.camera,
-            "rules": [dict(rule) for rule in self.rules],
-        }
-        info = {"name": name, "timezone": "Europe/Berlin", "responsible": "City of Example"}
-        return {
-            "site": {**info, "safety_manager": "A. Example, +49 30 1234"},
-            "device": "gallery-box",
-            **self.site_keys,
-            "cameras": {"street": camera},
-        }
-
-
-def seen(corner: Corner, clip: bool = True) -> list[float]:
-    """Where a point of the ground lies in the picture, normalised."""
-    pixels = Camera().project(np.array([[*corner, 0.0]]))[0] / (WIDTH, HEIGHT)
-    pixels = np.clip(pixels, 0, 1) if clip else pixels
-    return [round(float(v), 4) for v in pixels]
-
+UP: Way = ((-4.25, -9.0), (-4.25, 33.2), (-4.0, 37.0), (9.0, 37.0))
+DOWN: Way = ((-7.55, 33.0), (-7.55, -6.0))
+BLUE: Colour = (0.012, 0.032, 0.095)
+RED: Colour = (0.26, 0.014, 0.012)
+GREY: Colour = (0.20, 0.205, 0.21)
+WHITE: Colour = (0.46, 0.46, 0.45)
+GREEN: Colour = (0.03, 0.085, 0.05)
+ORANGE: Colour = (0.6, 0.22, 0.02)
 
 KERB = ((-2.45, 9.4), (-0.1, 9.4), (-0.1, 22.6), (-2.45, 22.6))
-CARRIAGEWAY = ((-9.1, 9.0), (-0.1, 9.0), (-0.1, 31.0), (-9.1, 31.0))
+CARRIAGEWAY = ((-8.5, 16.0), (-5.6, 11.2), (-0.1, 10.4), (-0.1, 28.4), (-9.1, 28.4))
+CROSSING = ((-9.1, 28.6), (-0.1, 28.6), (-0.1, 32.6), (-9.1, 32.6))
+LANE_UP = ((-5.8, 11.2), (-2.6, 10.4), (-2.6, 30.0), (-5.8, 30.0))
+ALONG = ((-4.2, 11.0), (-4.2, 28.0))
+MIDDLE = {"a": (-9.2, 25.2), "b": (-0.3, 25.2), "to_right": "towards", "to_left": "away"}
+
+
+def car(name: str, leg: Leg, paint: Colour, model: Model = SALOON, plate: str = "EA 100") -> Actor:
+    """A vehicle with one leg."""
+    return Actor(name, (leg,), paint, model, plate)
+
+
+def walker(name: str, leg: Leg, paint: Colour, helmet: Colour | None = None) -> Actor:
+    """A person with one leg."""
+    return Actor(name, (leg,), paint, helmet=helmet)
+
+
+def _stays(
+    name: str, spot: Corner, seconds: tuple[float, float], paint: Colour, model: Model = SALOON
+) -> Actor:
+    """A vehicle that stands, looking up the street."""
+    return car(name, Leg(seconds, (spot, (spot[0], spot[1] + 0.02))), paint, model)
+
+
+def _spoilt(kind: str, title: str, text: str, effect: effects.Effect) -> Scene:
+    """The demo street, with something done to the camera."""
+    return Scene(
+        seconds=34.0,
+        film=CLIP,
+        effect=effect,
+        shows=(Shown(kind, title, text),),
+        rules=({"kind": "camera.health"},),
+    )
+
 
 SCENES: Mapping[str, Scene] = {
     "street": Scene(
-        actors=ACTORS,
         seconds=65.0,
+        film=CLIP,
         shows=(
             Shown("parking.illegal", "Illegal parking",
                   "stands where and when it must not; ends in a four-photo case."),
             Shown("flow.line_crossing", "Line counts",
                   "one event per vehicle, line and direction.", phase="end"),
+            Shown("flow.lane", "Lane statistics",
+                  "volume by class, speed, occupancy and headway, every minute.", phase="end"),
+            Shown("plate.read", "Plates",
+                  "told when two looks at a moving vehicle agree, else `unread` with the reason.",
+                  phase="end"),
         ),
         rules=(
             {"kind": "parking.illegal", "zone": "kerb", "dwell_s": 15},
             {"kind": "flow.line_crossing", "line": "middle", "classes": ["vehicle"]},
+            {"kind": "flow.lane", "zone": "lane_up", "line": "middle", "direction": "away"},
+            {"kind": "plate.read"},
         ),
-        zones={"kerb": KERB},
-        lines={"middle": {"a": (-9.2, 25.2), "b": (-0.3, 25.2), "to_right": "towards",
-                          "to_left": "away"}},
+        zones={"kerb": KERB, "lane_up": LANE_UP},
+        directions={"lane_up": ALONG},
+        lines={"middle": MIDDLE},
+        camera={"plates": {"regions": ["eu"]}},
     ),
+    "wrong-way": Scene(
+        seconds=13.0,
+        actors=(
+            car("right way", Leg((0.0, 7.0), UP), GREY, ESTATE, "ED 318 PA"),
+            car("wrong way", Leg((6.0, 12.5), ((-4.25, 33.0), (-4.25, -6.0))), RED, HATCH,
+                "EC 280 LM"),
+        ),
+        shows=(
+            Shown("incident.wrong_way", "Wrong way", "drives against the arrow of its lane."),
+        ),
+        rules=({"kind": "incident.wrong_way", "zone": "lane_up"},),
+        zones={"lane_up": LANE_UP},
+        directions={"lane_up": ALONG},
+    ),
+    "people": Scene(
+        seconds=20.0,
+        actors=(
+            walker("in the road", Leg((0.0, 20.0), ((-5.0, 9.0), (-4.6, 28.0))), RED),
+            Actor("cyclist", (Leg((2.0, 9.0), ((-7.6, 33.0), (-7.4, 4.0))),), GREEN,
+                  is_riding=True),
+            walker("crosses on red", Leg((8.0, 17.0), ((1.5, 30.4), (-10.9, 30.6))), BLUE),
+        ),
+        shows=(
+            Shown("incident.pedestrian", "Pedestrian on the carriageway",
+                  "walks where only vehicles may be."),
+            Shown("incident.jaywalking", "Jaywalking",
+                  "steps onto the crossing while the pedestrians' signal is red."),
+        ),
+        rules=(
+            {"kind": "incident.pedestrian", "zone": "carriageway"},
+            {"kind": "incident.cyclist", "zone": "carriageway"},
+            {"kind": "incident.jaywalking", "zone": "crossing", "phase": "walkers"},
+        ),
+        zones={"carriageway": CARRIAGEWAY, "crossing": CROSSING},
+        signals=(
+            {"t_s": 0.0, "phase": "walkers", "state": "green"},
+            {"t_s": 4.0, "phase": "walkers", "state": "red"},
+        ),
+    ),
+    "crowd": Scene(
+        seconds=16.0,
+        actors=tuple(
+            walker(f"guest {i}", Leg((0.0, 17.0), ((x, y), (x + dx, y + 1.0))), paint)
+            for i, (x, y, dx, paint) in enumerate(
+                ((-3.2, 15.0, 0.6, RED), (-4.4, 16.5, 0.2, BLUE), (-2.0, 17.5, -0.4, GREY),
+                 (-3.4, 19.0, 0.3, ORANGE), (-5.6, 18.0, 0.2, GREEN), (-1.4, 13.0, -0.3, WHITE))
+            )
+        ),
+        shows=(
+            Shown("flow.crowd", "Crowd", "more persons in the zone than it should hold."),
+            Shown("zone.loitering", "Loitering", "stays in the zone for longer than is usual."),
+            Shown("zone.trespass", "Trespass", "is in a zone that is closed at this hour."),
+        ),
+        rules=(
+            {"kind": "flow.crowd", "zone": "square", "limit": 5},
+            {"kind": "zone.loitering", "zone": "square", "dwell_s": 10},
+            {"kind": "zone.trespass", "zone": "kerb"},
+        ),
+        zones={"square": CARRIAGEWAY, "kerb": KERB},
+    ),
+    "building-site": Scene(
+        seconds=12.0,
+        actors=(
+            walker("bare head", Leg((0.0, 12.0), ((-2.2, 16.0), (-2.0, 10.5))), ORANGE),
+            walker("yellow helmet", Leg((0.0, 12.0), ((-4.2, 11.5), (-3.6, 15.0))), ORANGE,
+                   (0.7, 0.5, 0.02)),
+            walker("white helmet", Leg((0.0, 12.0), ((-5.6, 15.5), (-5.4, 11.0))), GREY,
+                   (0.75, 0.75, 0.72)),
+        ),
+        shows=(
+            Shown("safety.helmet", "Helmet check",
+                  "a person without a hard hat, once per visit, with whom to call."),
+        ),
+        rules=({"kind": "safety.helmet", "zone": "site"},),
+        zones={"site": CARRIAGEWAY},
+    ),
+    "queue": Scene(
+        seconds=26.0,
+        actors=(
+            *(
+                car(f"waits {i}", Leg((-2.0 + 1.4 * i, 5.0 + 1.4 * i),
+                                      ((-4.2, -9.0), (-4.2, 26.0 - 5.6 * i)), BRAKE), paint, model)
+                for i, (paint, model) in enumerate(
+                    ((GREY, SALOON), (RED, HATCH), (WHITE, ESTATE))
+                )
+            ),
+            car("runs the red", Leg((14.0, 20.5), DOWN), BLUE, SALOON, "EA 417 KV"),
+        ),
+        shows=(
+            Shown("incident.congestion", "Congestion and queue length",
+                  "vehicles stand in a lane; the queue is measured in metres."),
+            Shown("incident.red_light", "Red light",
+                  "crosses the stop line while its signal is red.", phase="end"),
+        ),
+        rules=(
+            {"kind": "incident.congestion", "zone": "lane_up", "hold_s": 5},
+            {"kind": "incident.red_light", "line": "stop", "direction": "towards",
+             "phase": "vehicles"},
+        ),
+        zones={"lane_up": LANE_UP},
+        directions={"lane_up": ALONG},
+        lines={"stop": MIDDLE},
+        signals=(
+            {"t_s": 0.0, "phase": "vehicles", "state": "green"},
+            {"t_s": 9.0, "phase": "vehicles", "state": "amber"},
+            {"t_s": 12.0, "phase": "vehicles", "state": "red"},
+        ),
+    ),
+    "crash": Scene(
+        seconds=14.0,
+        actors=(
+            car("turns", Leg((1.0, 6.0), ((-7.55, 33.0), (-7.55, 24.0), (-4.6, 20.4)),
+                             ((0, 1), (0.8, 0.9), (1, 0.0))), WHITE, HATCH),
+            car("hits", Leg((2.9, 6.1), ((-4.25, -9.0), (-4.25, 16.6)),
+                            ((0, 1), (0.93, 1), (1, 0.0))), BLUE, SALOON),
+            walker("driver", Leg((9.0, 14.0), ((-2.9, 16.4), (-1.2, 19.5))), GREY),
+        ),
+        shows=(
+            Shown("incident.crash", "Crash", "the event says which cues fired."),
+        ),
+        rules=({"kind": "incident.crash", "zone": "carriageway"},),
+        zones={"carriageway": CARRIAGEWAY},
+    ),
+    "debris": Scene(
+        seconds=26.0,
+        actors=(
+            car("loses it", Leg((1.0, 6.0), UP), GREY, VAN),
+            Actor("crate", (Leg((3.1, 30.0), ((-4.3, 18.0), (-4.3, 18.01))),), (0.32, 0.2, 0.09),
+                  size=(0.7, 0.5, 0.5)),
+            car("passes", Leg((14.0, 20.0), DOWN), RED, HATCH),
+        ),
+        shows=(
+            Shown("incident.debris", "Debris", "a thing lies on the road that never drove there."),
+        ),
+        rules=({"kind": "incident.debris", "zone": "carriageway"},),
+        zones={"carriageway": CARRIAGEWAY},
+    ),
+    "fire": Scene(
+        seconds=20.0,
+        actors=(_stays("burning", (-4.3, 22.0), (0.0, 21.0), GREY, VAN),),
+        effect=effects.smoke((-4.3, 23.5, 1.0), 4.0, with_fire=True),
+        shows=(
+            Shown("incident.smoke_fire", "Smoke and fire", "advisory; the event says what it saw."),
+        ),
+        rules=({"kind": "incident.smoke_fire"},),
+    ),
+    "beacon": Scene(
+        seconds=10.0,
+        actors=(car("ambulance", Leg((0.0, 10.0), ((-4.25, 6.0), (-4.25, 33.2))), WHITE, VAN),),
+        effect=effects.beacon(lambda t_s: (-4.25, 6.0 + 2.72 * t_s - 0.4, 2.25), 2.0),
+        shows=(
+            Shown("flow.emergency_vehicle", "Emergency vehicle",
+                  "a flashing light; advisory, never an output."),
+        ),
+        rules=({"kind": "flow.emergency_vehicle"},),
+    ),
+    "moved": _spoilt("camera.moved", "Camera moved",
+                     "evidence is suspended until the view is as it was.",
+                     effects.pushed(14.0, (70, -30), 3.0)),
+    "covered": _spoilt("camera.covered", "Camera covered", "something hides the view.",
+                       effects.covered(14.0)),
+    "blurred": _spoilt("camera.blurred", "Camera blurred", "the picture has lost its edges.",
+                       effects.blurred(14.0)),
+    "frozen": _spoilt("camera.frozen", "Camera frozen", "pictures come, but always the same one.",
+                      effects.frozen(14.0)),
+    "dark": _spoilt("camera.dark", "Too dark", "nothing can be made out.",
+                    effects.lit(14.0, 0.02)),
+    "overexposed": _spoilt("camera.overexposed", "Overexposed", "most of the picture is white.",
+                           effects.lit(14.0, 9.0)),
 }  # fmt: skip
