@@ -13,6 +13,7 @@ from edge_agent import __version__
 from edge_agent.cli.bench import bench
 from edge_agent.cli.evidence import evidence, score
 from edge_agent.cli.models import models
+from edge_agent.cli.plates import plates
 from edge_agent.cli.replay import demo, replay
 from edge_agent.cli.site import check
 from edge_agent.errors import EdgeError
@@ -40,7 +41,7 @@ def cli(verbose: int) -> None:
     )
 
 
-for command in (replay, demo, check, score, evidence, models, bench):
+for command in (replay, demo, check, score, evidence, models, plates, bench):
     cli.add_command(command)
 
 

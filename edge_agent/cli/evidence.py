@@ -153,6 +153,12 @@ def _seconds(value: object) -> str:
     return f"{value:.2f} s" if isinstance(value, int | float) else "the time"
 
 
+def _plate(plate: Mapping[str, Any]) -> str:
+    if plate["text"] is None:
+        return f"unread: {plate['reason']}"
+    return f"{plate['text']} ({plate['confidence']:.0%} sure, {plate['reads']} reads agree)"
+
+
 def _show(facts: Mapping[str, Any]) -> None:
     case, source, device = facts["case"], facts["source"], facts["device"]
     table = Table(show_header=False, box=None)
@@ -168,6 +174,8 @@ def _show(facts: Mapping[str, Any]) -> None:
         "device": f"{device['id']}, certificate {device['fingerprint'][:16]}…",
         "manifest": facts["manifest_sha256"],
     }
+    if facts.get("plate"):
+        rows["plate"] = _plate(facts["plate"])
     for name, value in rows.items():
         table.add_row(name, Text(value))
     console = tables()

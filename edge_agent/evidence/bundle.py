@@ -157,7 +157,9 @@ class BundleWriter:
         event, frame = case.begin, photo.frame
         zone = self._zones.get(event.camera, {}).get(event.zone or "")
         caption = f"{utc_text(frame.wall)}  {self._origin.site['name']}/{event.camera}"
+        text = str((case.plate or {}).get("text") or "")
         caption += f"  {event.zone or ''}  frame {frame.seq}  case {identity}"
+        caption += f"  plate {text}" if text and text.isascii() else ""  # has no other letters
         return self._jpeg(draw_overlay(frame.image, zone, photo.subject, caption), "overlay")
 
     def _device(self) -> bytes:

@@ -12,14 +12,14 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Final
 
 from edge_agent.errors import ConfigError
 from edge_agent.plates.book import Entry
-from edge_agent.plates.secrecy import HASH
+from edge_agent.plates.secrecy import HASH, hashed
 from edge_agent.plates.spelling import spelled
 
 COLUMNS: Final = ("plate", "valid_from", "valid_until", "note")
@@ -64,9 +64,19 @@ def write_rows(path: Path, entries: Iterable[Entry]) -> None:
         writer.writerow((entry.plate, *span, entry.note))
     try:
         staged.write_text(text.getvalue(), "utf-8")
+        if path.exists():  # a list that not everybody may read stays one
+            staged.chmod(path.stat().st_mode & 0o777)
         staged.replace(path)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def hash_rows(entries: Iterable[Entry], key: bytes) -> list[Entry]:
+    """The same rows with hashes in place of plates; hashes stay."""
+    return [
+        entry if HASH.fullmatch(entry.plate) else replace(entry, plate=hashed(entry.plate, key))
+        for entry in entries
+    ]
 
 
 def parse_plate(text: str) -> str:

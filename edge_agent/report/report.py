@@ -13,9 +13,21 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from edge_agent.errors import EdgeError
 from edge_agent.report.counts import Chart, CountTable, chart, count_table
 from edge_agent.report.data import CaseReport, Recording, ReportData
+from edge_agent.report.plates import PlateRow, plate_rows
 from edge_agent.report.timeline import Timeline, timeline
-from edge_agent.report.wording import ROLES, clock, facts, hashes, kind_name, lasting, reason, wall
+from edge_agent.report.wording import (
+    ROLES,
+    clock,
+    facts,
+    hashes,
+    kind_name,
+    lasting,
+    plate,
+    reason,
+    wall,
+)
 from edge_agent.score import Reported, happenings
+from edge_agent.types import JSON
 
 _PAGES: Final = Environment(
     loader=PackageLoader("edge_agent", "report"),
@@ -36,6 +48,7 @@ class CameraView:
     timeline: Timeline
     table: CountTable | None
     chart: Chart | None
+    plates: tuple[PlateRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +62,8 @@ class PhotoView:
     sharpness: str = ""
     frame: tuple[float, float, float, float] | None = None
     """Left, top, width and height of the vehicle in per cent; None in a close-up."""
+    plate: str = ""
+    """What it shows of the plate, where that was looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +104,7 @@ def render_report(data: ReportData) -> str:
     links = {
         f"case/{case.case_id}": (f"Case {case.number}", f"#case-{case.number}") for case in cases
     }
-    cameras = [_camera(each, told, links) for each in data.recordings]
+    cameras = [_camera(each, told, links, data.envelopes) for each in data.recordings]
     is_empty = not told and not cases
     return _PAGES.get_template("page.html.j2").render(
         data=data, cameras=cameras, cases=cases, is_empty=is_empty
@@ -97,7 +112,10 @@ def render_report(data: ReportData) -> str:
 
 
 def _camera(
-    recording: Recording, told: Sequence[Reported], links: Mapping[str, tuple[str, str]]
+    recording: Recording,
+    told: Sequence[Reported],
+    links: Mapping[str, tuple[str, str]],
+    envelopes: Sequence[Mapping[str, JSON]],
 ) -> CameraView:
     ours = [each for each in told if each.places["camera"] == recording.camera]
     crossings = [each for each in ours if "line" in each.places]
@@ -108,6 +126,7 @@ def _camera(
         timeline=timeline(ours, duration_s, links),
         table=count_table(crossings) if crossings else None,
         chart=chart(crossings, duration_s) if crossings else None,
+        plates=tuple(plate_rows(envelopes, recording.camera)),
     )
 
 
@@ -146,6 +165,7 @@ def _photo(role: str, each: CaseReport) -> PhotoView:
         time=f"{clock(item['pts_s'], True)} · {wall(item['utc'])}",
         sharpness=f"{item['sharpness']:.0f}",
         frame=_frame(item["box"]) if item["crop"] is None else None,
+        plate=plate(item["plate"]) if item.get("plate") else "",
     )
 
 

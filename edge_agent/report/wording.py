@@ -13,10 +13,18 @@ ROLES: Final = {
     "close": "Close-up",
     "leave": "Leaving",
 }
-_KINDS: Final = {"parking.illegal": "Illegal parking"}
+_KINDS: Final = {
+    "parking.illegal": "Illegal parking",
+    "plate.read": "Number plate",
+    "access.granted": "Access granted",
+    "io.out": "Contact closed",
+}
 _REASONS: Final = {
     "replay": "made from a recording, not by a live camera",
     "clock not synchronised": "the recording's start time is not backed by a synchronised clock",
+    "plates disagree": "plates disagree: the photos show different ones",
+    "plate too narrow": "plate too narrow to be read in any photo",
+    "plate not legible": "plate not legible in any photo",
 }
 _FACTS: Final = {
     "limit_s": "allowed",
@@ -64,11 +72,22 @@ def reason(text: str) -> str:
     return _REASONS.get(text, text)
 
 
+def plate(seen: Mapping[str, JSON]) -> str:
+    """What is known of a plate: `AB123 (93% sure, 3 reads agree)`, `unread: plate too narrow`."""
+    text = seen.get("text") or (f"hash {seen['hash'][:12]}…" if "hash" in seen else None)
+    if text is None:
+        return f"unread: {seen.get('reason') or 'for no known reason'}"
+    looks = f", {seen['reads']} reads agree" if "reads" in seen else ""
+    return f"{text} ({seen['confidence']:.0%} sure{looks})"
+
+
 def facts(manifest: Mapping[str, JSON]) -> Iterator[tuple[str, str]]:
     """(label, value) rows of a case, the important ones first."""
     case, seen = manifest["case"], manifest.get("object") or {}
     if seen:
         yield "object", f"{seen['cls']} ({seen['confidence']:.0%} sure)"
+    if manifest.get("plate"):
+        yield "plate", plate(manifest["plate"])
     if case.get("zone"):
         yield "zone", str(case["zone"])
     yield "since", clock(case["since_s"], True)
