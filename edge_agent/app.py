@@ -16,10 +16,10 @@ import cv2
 import platformdirs
 
 from edge_agent import __version__
-from edge_agent.analyzers import DOCUMENTED, make_analyzer, rule_settings
+from edge_agent.analyzers import DOCUMENTED, NEED_HEADS, make_analyzer, rule_settings
 from edge_agent.analyzers.view import View
 from edge_agent.clock import SystemClock
-from edge_agent.config import Camera, DetectorSettings, Rule, Site, load_site
+from edge_agent.config import Camera, DetectorSettings, HeadSettings, Rule, Site, load_site
 from edge_agent.config.lists import hiding_key, list_hashes, open_book
 from edge_agent.config.load import site_sha256
 from edge_agent.drawing import draw_zones
@@ -30,7 +30,7 @@ from edge_agent.geometry import Polygon
 from edge_agent.identity import CameraOrigin, Origin, digest
 from edge_agent.journal import Journal
 from edge_agent.pipeline import Pipeline, RuleSlot
-from edge_agent.ports import Analyzer, Detector, Source
+from edge_agent.ports import Analyzer, Detector, HeadFinder, Source
 from edge_agent.results import ReplayResult
 from edge_agent.runner import Lane, replay
 from edge_agent.signals import MockOutputs, open_recorded
@@ -39,7 +39,13 @@ from edge_agent.tracking import Tracker
 from edge_agent.types import Frame
 from edge_agent.uplink import Outbox, Uplink
 from edge_agent.uplink.client import make_client
-from edge_agent.vision import open_detector, open_gate, open_plate_reader, search_path
+from edge_agent.vision import (
+    open_detector,
+    open_gate,
+    open_head_finder,
+    open_plate_reader,
+    search_path,
+)
 
 PATIENCE_S = 10.0
 """A broker that takes nothing for so long is given up until the command is repeated."""
@@ -120,8 +126,15 @@ def make_pipeline(name: str, camera: Camera, site: Site, detector: Detector) -> 
         collector=CaseCollector(site.evidence, kinds=DOCUMENTED, plates=plates),
         gate=open_gate() if settings.gate and not detector.is_ordered else None,
         plates=plates,
+        heads=_open_heads(camera, site),
         min_interval_s=1 / settings.max_fps if settings.max_fps else 0.0,
     )
+
+
+def _open_heads(camera: Camera, site: Site) -> HeadFinder | None:
+    is_needed = any(rule.kind in NEED_HEADS for rule in camera.rules)
+    settings = camera.heads or (HeadSettings() if is_needed else None)
+    return open_head_finder(settings, model_paths(site)) if settings else None
 
 
 def _maker(rule: Rule, view: View) -> Callable[[], Analyzer]:

@@ -93,6 +93,17 @@ class Ground:
         x, y, w = self._matrix @ (point[0] / width, point[1] / height, 1.0)
         return float(x / w), float(y / w)
 
+    def area_m2(self, corners: Sequence[Point]) -> float:
+        """Area of a polygon on the ground; `corners` normalised to the picture.
+
+        Raises ValueError when it reaches beyond the horizon.
+        """
+        x, y, w = self._matrix @ np.vstack([np.array(corners, np.float64).T, np.ones(len(corners))])
+        if w.min() * w.max() <= 0:
+            raise ValueError("the polygon reaches beyond the horizon")
+        x, y = x / w, y / w
+        return float(abs(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2)
+
 
 def side(point: Point, a: Point, b: Point) -> float:
     """> 0 when the point lies to the right of the arrow a->b as seen on the screen (y down)."""

@@ -7,10 +7,15 @@ from typing import Any, NamedTuple
 
 from edge_agent.analyzers.access_granted import AccessGranted
 from edge_agent.analyzers.congestion import Congestion
+from edge_agent.analyzers.crowd import Crowd
 from edge_agent.analyzers.emergency import EmergencyVehicle
+from edge_agent.analyzers.helmet import Helmet
 from edge_agent.analyzers.illegal_parking import IllegalParking
+from edge_agent.analyzers.jaywalking import Jaywalking
 from edge_agent.analyzers.lane_flow import LaneFlow
 from edge_agent.analyzers.line_crossing import LineCrossing
+from edge_agent.analyzers.loitering import Loitering, Trespass
+from edge_agent.analyzers.pedestrian import Cyclist, Pedestrian
 from edge_agent.analyzers.plate_read import PlateReading
 from edge_agent.analyzers.red_light import RedLight
 from edge_agent.analyzers.stopped_vehicle import StoppedVehicle
@@ -31,6 +36,13 @@ ANALYZERS = {
     "parking.illegal": Registered(IllegalParking.Settings, IllegalParking),
     "incident.stopped_vehicle": Registered(StoppedVehicle.Settings, StoppedVehicle),
     "flow.line_crossing": Registered(LineCrossing.Settings, LineCrossing),
+    "flow.crowd": Registered(Crowd.Settings, Crowd),
+    "incident.pedestrian": Registered(Pedestrian.Settings, Pedestrian),
+    "incident.cyclist": Registered(Cyclist.Settings, Cyclist),
+    "incident.jaywalking": Registered(Jaywalking.Settings, Jaywalking),
+    "zone.loitering": Registered(Loitering.Settings, Loitering),
+    "zone.trespass": Registered(Trespass.Settings, Trespass),
+    "safety.helmet": Registered(Helmet.Settings, Helmet),
     "flow.lane": Registered(LaneFlow.Settings, LaneFlow),
     "flow.emergency_vehicle": Registered(EmergencyVehicle.Settings, EmergencyVehicle),
     "incident.wrong_way": Registered(WrongWay.Settings, WrongWay),
@@ -42,6 +54,10 @@ ANALYZERS = {
 
 DOCUMENTED = frozenset({"parking.illegal"})
 """Kinds that end in an evidence case."""
+
+
+NEED_HEADS = frozenset({"safety.helmet"})
+"""Kinds for which heads have to be looked at."""
 
 
 def rule_settings() -> dict[str, type[Settings]]:

@@ -29,7 +29,10 @@ _FILES: Final[tuple[document.Path, ...]] = (
     ("plate_lists", "*", "file"),
 )
 """Where file names stand; `*` is any key."""
-_REFERENCES: Final = {"zone": "zones", "zones": "zones", "line": "lines", "lines": "lines"}
+_REFERENCES: Final = {
+    **dict.fromkeys(("zone", "zones", "except_zones"), "zones"),
+    **dict.fromkeys(("line", "lines"), "lines"),
+}
 """Fields of a rule that name zones or lines of its camera."""
 _SITE_REFERENCES: Final = {"lists": "plate_lists", "output": "outputs"}
 """Fields of a rule that name something that the whole site shares."""
