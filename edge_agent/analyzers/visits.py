@@ -166,15 +166,14 @@ class PresenceWatch:
 
     def _report(self, scene: Scene) -> Iterator[tuple[Change, Visit]]:
         t_s = scene.frame.t_s
-        held = {track.id for track in scene.tracks if track.still_since_s is not None}
+        alive = {track.id for track in scene.tracks}
         for key, visit in list(self._visits.items()):
             if visit.inside_s == t_s:
                 yield "here", visit
                 continue
-            if not visit.is_away and key in held:
-                continue  # it stands where something hides it
-            patience_s = self._visit_s if visit.is_away else max(self._visit_s, LOST_S)
-            if t_s - visit.inside_s >= patience_s:
+            # What the tracker still follows may be hidden; nobody else is recognised later.
+            is_lost = key not in alive and t_s - visit.latest.last_s >= LOST_S
+            if is_lost or (visit.is_away and t_s - visit.inside_s >= self._visit_s):
                 visit.end_reason = "left" if visit.is_away else "lost"
                 del self._visits[key]
                 yield "ended", visit
