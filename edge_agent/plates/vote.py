@@ -206,7 +206,7 @@ class _Ballot:
 
     def complaint(self) -> str:
         """Why no text has enough looks that agree on it."""
-        if len(self.looks) == 1:
+        if len({look.t_s for look in self.looks}) == 1:
             return "one look only"
         if len({look.read.text for look in self.looks}) > 1:
             return "reads disagree"
