@@ -1,94 +1,137 @@
-"""Whose number plate is looked at when, and what came of it."""
+"""Reading number plates: find, look closer, read, judge."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from edge_agent.config.models import PlateSettings
-from edge_agent.types import VEHICLES, Box, Frame, Image, ModelInfo, PlateRead, Track
-from edge_agent.vision.plates.finder import Floats, FoundPlate, PlateFinder, open_finder
+from edge_agent.types import Box, Frame, Image, ModelInfo, PlateRead, Track
+from edge_agent.vision.plates.finder import FoundPlate, PlateFinder, open_finder
+from edge_agent.vision.plates.grammar import Grammar, Verdict, judge, load_grammar
 from edge_agent.vision.plates.recogniser import Reading, Recogniser, open_recogniser
+from edge_agent.vision.plates.turns import Turns
 
+CHINESE = "cn"
+"""The region whose plates need an alphabet of their own."""
 MARGIN = 0.05
 """Share of a vehicle's box added around it: boxes often end at the bumper."""
+MAX_PLATES = 3
+"""Places in one vehicle's box that are tried; grilles and stickers look like plates, too."""
+SURE_SCORE = 0.95
+"""A first glance that fits a series this surely needs no closer look: 227 of 227 were right."""
+MIN_SCORE = 0.5
+"""Below this the network itself would not bet on one of the characters."""
+
+Judged = tuple[Reading, Verdict]
 
 
 class OnnxPlateReader:
-    """Finds, straightens and reads plates with two networks; one instance per camera."""
+    """Finds, straightens and reads plates with small networks; one instance per camera."""
 
     def __init__(
-        self, settings: PlateSettings, finder: PlateFinder, recogniser: Recogniser
+        self,
+        settings: PlateSettings,
+        finder: PlateFinder,
+        recognisers: Sequence[tuple[Recogniser, Sequence[Grammar]]],
     ) -> None:
-        self.models: tuple[ModelInfo, ...] = (finder.model, recogniser.model)
+        self.models: tuple[ModelInfo, ...] = (finder.model, *(r.model for r, _ in recognisers))
         self._settings = settings
         self._finder = finder
-        self._recogniser = recogniser
-        self._next_s = 0.0
-        self._looked_s: dict[int, float] = {}
+        self._recognisers = recognisers
+        self._turns = Turns(settings.max_reads_per_s, settings.min_width_px)
 
     def read(self, frame: Frame, tracks: Iterable[Track]) -> tuple[PlateRead, ...]:
-        """Look at one vehicle at most: the one not looked at for the longest time."""
-        if frame.t_s < self._next_s:
+        """Look at the vehicle whose turn it is, if it is anybody's."""
+        track = self._turns.next(frame.t_s, tracks)
+        if track is None:
             return ()
-        able = [t for t in tracks if t.cls in VEHICLES and t.last_s == frame.t_s]
-        if not able:
-            return ()
-        track = min(able, key=lambda t: (self._looked_s.get(t.id, -1.0), -t.box.area, t.id))
-        self._looked_s[track.id] = frame.t_s
-        self._next_s = frame.t_s + 1 / self._settings.max_reads_per_s
-        found = self._look(frame, track.seen or track.box, track.id)
-        return () if found is None else (found,)
+        read = self._look(frame.image, track.seen or track.box, track.id)
+        self._turns.note(frame.t_s, track, read)
+        return () if read is None else (read,)
 
     def look(self, frame: Frame, vehicle: Box) -> PlateRead | None:
         """Look at one vehicle now, outside the turns; None where no plate is found."""
-        return self._look(frame, vehicle, 0)
+        return self._look(frame.image, vehicle, 0)
 
-    def _look(self, frame: Frame, vehicle: Box, track_id: int) -> PlateRead | None:
-        image, (left, top) = _cut(frame.image, vehicle)
-        found = self._finder.find(image) if image.size else []
-        if not found:
-            return None
-        plate = found[0]
-        reading = self._recogniser.read(straighten(image, plate.corners))
+    def spell(self, plate: Image) -> PlateRead:
+        """Read (H, W, 3) BGR that shows a plate and nothing else."""
+        height, width = plate.shape[:2]
+        corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32)
+        found = FoundPlate(corners, 1.0, is_double=False)
+        return self._report(found, *self._read_closely(plate, found), 0)
+
+    def _look(self, image: Image, vehicle: Box, track_id: int) -> PlateRead | None:
+        """The first plate that reads soundly, else the one that comes closest to it."""
+        reads: list[PlateRead] = []
+        waiting = self._finder.find(image, _widened(vehicle))
+        while waiting and len(reads) < MAX_PLATES:
+            read, others = self._read_plate(image, waiting.pop(0), track_id)
+            if read.reason is None:
+                return read
+            reads.append(read)
+            waiting += [plate for plate in others if not any(map(plate.is_near, waiting))]
+        return max(reads, key=lambda read: (read.region is not None, read.score), default=None)
+
+    def _read_plate(
+        self, image: Image, found: FoundPlate, track_id: int
+    ) -> tuple[PlateRead, list[FoundPlate]]:
+        """The read, and what else looked like a plate on a closer look."""
+        for reading, verdict in self._glances(image, found):
+            if verdict.is_series and reading.score >= SURE_SCORE:
+                return self._report(found, reading, verdict, track_id), []
+        closer, *others = self._finder.zoom(image, found)
+        return self._report(closer, *self._read_closely(image, closer), track_id), others
+
+    def _glances(self, image: Image, found: FoundPlate) -> Iterator[Judged]:
+        for recogniser, grammars in self._recognisers:
+            reading = recogniser.glance(image, found)
+            yield reading, judge(reading.text, grammars)
+
+    def _read_closely(self, image: Image, found: FoundPlate) -> Judged:
+        """The reading that fits a grammar best."""
+        judged = []
+        for recogniser, grammars in self._recognisers:
+            reading = recogniser.read(image, found)
+            judged.append((reading, judge(reading.text, grammars)))
+        return max(judged, key=lambda j: (j[1].is_series, j[1].region is not None, j[0].score))
+
+    def _report(
+        self, found: FoundPlate, reading: Reading, verdict: Verdict, track_id: int
+    ) -> PlateRead:
         return PlateRead(
-            track_id,
-            reading.text,
-            reading.scores,
-            None,
-            tuple((float(x + left), float(y + top)) for x, y in plate.corners),
-            plate.score,
-            self._complaint(plate, reading),
+            track_id=track_id,
+            text=verdict.text,
+            char_scores=reading.scores,
+            region=verdict.region,
+            corners=tuple((float(x), float(y)) for x, y in found.corners),
+            found_score=found.score,
+            reason=self._complaint(found, reading, verdict),
         )
 
-    def _complaint(self, plate: FoundPlate, reading: Reading) -> str | None:
-        if plate.width_px < self._settings.min_width_px:
+    def _complaint(self, found: FoundPlate, reading: Reading, verdict: Verdict) -> str | None:
+        if found.width_px < self._settings.min_width_px:
             return "plate too narrow"
-        return None if reading.text else "unsure"
+        if reading.score < MIN_SCORE:
+            return "unsure"
+        return "no grammar" if verdict.region is None else None
 
 
-def _cut(image: Image, box: Box) -> tuple[Image, tuple[int, int]]:
-    """The part of the picture around a vehicle, and its (left, top) in px."""
-    height, width = image.shape[:2]
+def _widened(box: Box) -> Box:
     x, y = box.width * MARGIN, box.height * MARGIN
-    left, top = max(0, int(box.x1 - x)), max(0, int(box.y1 - y))
-    right, bottom = min(width, round(box.x2 + x)), min(height, round(box.y2 + y))
-    return image[top : max(top, bottom), left : max(left, right)], (left, top)
-
-
-def straighten(image: Image, corners: Floats) -> Image:
-    """The plate seen from straight ahead, about as large as it is in the picture."""
-    top, side = corners[1] - corners[0], corners[3] - corners[0]
-    width, height = max(8, round(float(np.hypot(*top)))), max(8, round(float(np.hypot(*side))))
-    target = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32)
-    how = cv2.getPerspectiveTransform(corners.astype(np.float32), target)
-    return np.asarray(cv2.warpPerspective(image, how, (width, height)), np.uint8)
+    return Box(box.x1 - x, box.y1 - y, box.x2 + x, box.y2 + y)
 
 
 def open_plate_reader(settings: PlateSettings, paths: Sequence[Path]) -> OnnxPlateReader:
     """A fresh reader for one camera; ModelError names the command that fixes a problem."""
     finder = open_finder(settings.finder, paths)
-    return OnnxPlateReader(settings, finder, open_recogniser(settings.recogniser, paths))
+    latin = [load_grammar(region) for region in settings.regions if region != CHINESE]
+    recognisers: list[tuple[Recogniser, Sequence[Grammar]]] = []
+    if latin:
+        recognisers.append((open_recogniser(settings.recogniser, paths), latin))
+    if CHINESE in settings.regions:
+        chinese = open_recogniser(settings.chinese_recogniser, paths)
+        recognisers.append((chinese, [load_grammar(CHINESE)]))
+    return OnnxPlateReader(settings, finder, recognisers)

@@ -1,10 +1,11 @@
-"""Reading the text of a plate that has been straightened."""
+"""Reading the text of a plate that has been found."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -12,46 +13,153 @@ import numpy as np
 from edge_agent.errors import ModelError
 from edge_agent.types import Image, ModelInfo
 from edge_agent.vision.cards import Card, find_card, find_weights
-from edge_agent.vision.onnx import Array, open_session
+from edge_agent.vision.onnx import Array
+from edge_agent.vision.plates.finder import FoundPlate
+from edge_agent.vision.plates.network import Network
+
+METADATA = "metadata"
+"""As a card's alphabet: the weight file itself lists the characters, one a line."""
+UPPER_ROW, LOWER_ROW = 5 / 12, 1 / 3
+"""Of a plate with two rows: where the upper one ends and the lower one begins (GA 36-2018)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a network made of one picture of a plate."""
+    """What a network made of a plate."""
 
     text: str
+    """Upper case letters, digits and Chinese characters only."""
     scores: tuple[float, ...]
     """0..1, one per character."""
 
+    @property
+    def score(self) -> float:
+        """The weakest character's."""
+        return min(self.scores, default=0.0)
 
-class Recogniser:
-    """Reads plates with a network of fixed slots: one distribution over its alphabet each."""
+
+class Recogniser(Protocol):
+    """Reads plates of one alphabet."""
+
+    model: ModelInfo
+
+    def glance(self, image: Image, plate: FoundPlate) -> Reading:
+        """One reading, as cheap as possible."""
+        ...
+
+    def read(self, image: Image, plate: FoundPlate) -> Reading:
+        """The best reading: the plate is looked at in several croppings."""
+        ...
+
+
+class SlotRecogniser:
+    """A network with one distribution over its alphabet for each of a fixed number of slots.
+
+    The last character of the alphabet stands for an empty slot.
+    """
+
+    margins = ((0.06, 0.15), (0.0, 0.0), (0.03, 0.10), (0.08, 0.20), (0.12, 0.30))
+    """Shares of width and height around the corners, the best one first: frames, screws and the
+    finder's errors differ, and the mean over croppings is right more often than any of them."""
 
     def __init__(self, card: Card, weights: Path) -> None:
-        if card.alphabet is None or card.input.width is None or card.input.height is None:
-            raise ModelError(
-                f"model card {card.name}: it reads no text: expected an alphabet and an input "
-                "size; name another model under `plates.recogniser`"
-            )
-        self.card = card
-        self.model = ModelInfo(card.name, card.sha256, card.is_evidential)
-        self.size = (card.input.width, card.input.height)
-        self._alphabet = card.alphabet
-        self._session = open_session(weights, card.sha256)
+        self._network = Network(card, weights)
+        self.model = self._network.model
+        self._alphabet = card.alphabet or ""
 
-    def read(self, plate: Image) -> Reading:
-        """The text on (H, W, 3) BGR that shows the plate and nothing else."""
-        resized = cv2.resize(plate, self.size, interpolation=cv2.INTER_LINEAR)
-        blob = np.ascontiguousarray(resized[None, :, :, ::-1])
-        slots: Array = self._session.run(blob)[0][0]
-        best = slots.argmax(axis=1)
-        text = "".join(self._alphabet[i] for i in best)
-        scores = slots.max(axis=1)
-        length = len(text.rstrip("_"))
-        return Reading(text[:length], tuple(float(s) for s in scores[:length]))
+    def glance(self, image: Image, plate: FoundPlate) -> Reading:
+        """What the best cropping shows."""
+        return self._spell(self._slots(image, plate, self.margins[0]))
+
+    def read(self, image: Image, plate: FoundPlate) -> Reading:
+        """What all croppings together show."""
+        seen = [self._slots(image, plate, margin) for margin in self.margins]
+        return self._spell(np.mean(seen, axis=0))
+
+    def _slots(self, image: Image, plate: FoundPlate, margin: tuple[float, float]) -> Array:
+        """(slots, alphabet) probabilities."""
+        output = self._network.run(straighten(image, plate, margin))[0]
+        return output.reshape(-1, len(self._alphabet))
+
+    def _spell(self, slots: Array) -> Reading:
+        text = "".join(self._alphabet[index] for index in slots.argmax(axis=1))
+        text = text.rstrip(self._alphabet[-1])
+        return _tidy(text, slots.max(axis=1))
+
+
+class LineRecogniser:
+    """A network that reads along one line of text (CTC; its first output means nothing new)."""
+
+    margins = ((-0.01, -0.05), (0.02, 0.06))
+    """Text lines are read best without what surrounds them; the second is for tight corners."""
+
+    def __init__(self, card: Card, weights: Path) -> None:
+        self._network = Network(card, weights)
+        self.model = self._network.model
+        listed = self._network.session.metadata.get("character", "").split("\n")
+        self._alphabet = ["", *(listed if card.alphabet == METADATA else card.alphabet or ""), " "]
+
+    def glance(self, image: Image, plate: FoundPlate) -> Reading:
+        """What the tightest cropping shows."""
+        return self._line(image, plate, self.margins[0])
+
+    def read(self, image: Image, plate: FoundPlate) -> Reading:
+        """What the cropping shows of which the network is surest."""
+        seen = [self._line(image, plate, margin) for margin in self.margins]
+        return max(seen, key=lambda reading: reading.score)
+
+    def _line(self, image: Image, plate: FoundPlate, margin: tuple[float, float]) -> Reading:
+        picture = straighten(image, plate, margin)
+        steps = self._network.run(_unfold(picture) if plate.is_double else picture)[0]
+        best, scores = steps.argmax(axis=1), steps.max(axis=1)
+        is_new = (best != 0) & np.insert(best[1:] != best[:-1], 0, True)
+        text = "".join(self._alphabet[min(i, len(self._alphabet) - 1)] for i in best[is_new])
+        return _tidy(text, scores[is_new])
+
+
+RECOGNISERS: Mapping[str, Callable[[Card, Path], Recogniser]] = {
+    "slots": SlotRecogniser,
+    "ctc": LineRecogniser,
+}
+"""What a card may name as its decoder -> how it is read."""
+
+
+def straighten(image: Image, plate: FoundPlate, margin: tuple[float, float]) -> Image:
+    """The plate seen from straight ahead, as large as it is in the picture, with a margin."""
+    width = max(8, round(plate.width_px * (1 + 2 * margin[0])))
+    height = max(8, round(plate.height_px * (1 + 2 * margin[1])))
+    target = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32)
+    plane = cv2.getPerspectiveTransform(plate.grown(*margin), target)
+    flat = cv2.warpPerspective(
+        image, plane, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(flat, np.uint8)
+
+
+def _unfold(plate: Image) -> Image:
+    """The two rows side by side."""
+    height, width = plate.shape[:2]
+    lower = plate[round(height * LOWER_ROW) :]
+    upper = cv2.resize(plate[: round(height * UPPER_ROW)], (width, len(lower)))
+    return np.asarray(np.hstack([upper, lower]), np.uint8)
+
+
+def _tidy(text: str, scores: Array) -> Reading:
+    """Without dots, dashes and blanks."""
+    kept = [
+        (char.upper()[0], float(score))
+        for char, score in zip(text, scores, strict=False)
+        if char.isalnum()
+    ]
+    return Reading("".join(char for char, _ in kept), tuple(score for _, score in kept))
 
 
 def open_recogniser(name: str, paths: Sequence[Path]) -> Recogniser:
     """The recogniser of a model card; ModelError names the command that fixes what is missing."""
     card = find_card(name, paths)
-    return Recogniser(card, find_weights(card, paths))
+    if card.alphabet is None or card.decoder not in RECOGNISERS:
+        raise ModelError(
+            f"model card {card.name}: it reads no text: expected an alphabet and a decoder of "
+            f"{', '.join(RECOGNISERS)}; name another model in the `plates` section"
+        )
+    return RECOGNISERS[card.decoder](card, find_weights(card, paths))
