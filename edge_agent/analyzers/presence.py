@@ -77,7 +77,7 @@ class PresenceRule:
         if change == "ended":
             return None if visit.reported_s is None else "end"
         if visit.reported_s is None:
-            if not is_due or not visit.track.is_sure:
+            if not (is_due and visit.has_moved and visit.track.is_sure):
                 return None
             visit.reported_s = visit.inside_s
             return "begin"

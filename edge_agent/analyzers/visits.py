@@ -26,6 +26,8 @@ SLACK = 0.5
 """Body heights by which a box may be off when its object is half hidden ..."""
 PACE = 0.8
 """... and body heights per second that a person walks (1.4 m/s at 1.7 m)."""
+MOVED = 0.5
+"""Body heights; a person who was never seen to move farther is a bollard or a sign."""
 
 
 @dataclass(slots=True)
@@ -47,6 +49,8 @@ class Visit:
     """When it was last seen inside."""
     dwell_s: float = 0.0
     """How long it was there in all, moments out of sight included."""
+    has_moved: bool = False
+    """It was seen to move, so that it is alive."""
     begin_s: float | None = None
     """When what is reported of it began; None for when it was entered."""
     is_over: bool = False
@@ -105,6 +109,7 @@ class PresenceWatch:
         self._admits = admits
         self._visits: dict[int, Visit] = {}
         self._outside: set[int] = set()
+        self._moved: set[int] = set()
 
     def update(
         self, scene: Scene, tracks: Iterable[Track], is_active: bool = True
@@ -116,6 +121,8 @@ class PresenceWatch:
             return
         seen = {track.id: track for track in tracks if track.last_s == t_s}
         inside = {track.id: track for track in seen.values() if self._holds(track, scene)}
+        alive = {track.id for track in scene.tracks}
+        self._moved |= {key for key, track in seen.items() if _moves(track)}
         self._follow(seen, inside, t_s)
         self._take_over(seen, inside, t_s)
         for key, track in inside.items():
@@ -123,9 +130,9 @@ class PresenceWatch:
                 subject = f"{key}@{t_s:.3f}"
                 was_outside = key in self._outside or not self._was_born_inside(track, scene)
                 self._visits[key] = Visit(track, track, subject, t_s, was_outside, t_s, t_s)
-        alive = {track.id for track in scene.tracks}
+        self._moved &= alive
         self._outside = (self._outside | (seen.keys() - inside.keys())) & alive
-        yield from self._report(scene)
+        yield from self._report(scene, alive)
 
     def finish(self) -> Iterator[tuple[Change, Visit]]:
         """Close every visit because there is nothing more to see."""
@@ -164,10 +171,10 @@ class PresenceWatch:
                 visit.stay(inside[key], t_s)
                 self._visits[key] = visit
 
-    def _report(self, scene: Scene) -> Iterator[tuple[Change, Visit]]:
+    def _report(self, scene: Scene, alive: set[int]) -> Iterator[tuple[Change, Visit]]:
         t_s = scene.frame.t_s
-        alive = {track.id for track in scene.tracks}
         for key, visit in list(self._visits.items()):
+            visit.has_moved |= key in self._moved
             if visit.inside_s == t_s:
                 yield "here", visit
                 continue
@@ -183,6 +190,12 @@ class PresenceWatch:
             visit.end_reason = "left" if visit.is_away else reason
             yield "ended", visit
         self._visits.clear()
+
+
+def _moves(track: Track) -> bool:
+    """True for a person away from where it was first seen, and for every vehicle."""
+    born = track.born or track.box
+    return track.cls != "person" or _way(track.box.centre, born.centre) >= MOVED * born.height
 
 
 def _gap(visit: Visit, track: Track) -> float | None:

@@ -136,8 +136,8 @@ def test_ids_that_swap_between_two_persons_do_not_make_three() -> None:
 
 def test_who_comes_later_elsewhere_is_somebody_else() -> None:
     def tracks(t_s: float) -> list[Track]:
-        first = [person(1, t_s, 120, (0.0, 120))] if t_s < 4 else []
-        return first + ([person(2, t_s, 280, (5.0, 280))] if t_s >= 5 else [])
+        first = [person(1, t_s, 120, (0.0, 145))] if t_s < 4 else []
+        return first + ([person(2, t_s, 280, (5.0, 255))] if t_s >= 5 else [])
 
     assert len(told(play(pedestrian(), [scene(t, tracks(t)) for t in times(10)]))) == 2
 
@@ -174,15 +174,20 @@ def test_walking_past_a_parked_bicycle_is_walking() -> None:
 
 def test_a_driver_is_no_pedestrian() -> None:
     car = Box(150, 100, 260, 180)
-    scenes = [scene(t, [person(1, t, 200, (0.0, 200)), thing(2, "car", t, car)]) for t in times(5)]
+    scenes = [scene(t, [person(1, t, 200, (0.0, 175)), thing(2, "car", t, car)]) for t in times(5)]
     assert play(pedestrian(), scenes) == []
 
 
 def test_getting_out_of_a_standing_car_counts_unless_told_otherwise() -> None:
     car = thing(2, "car", 0.0, Box(150, 100, 260, 148), 0.0)
-    scenes = [scene(t, [person(1, t, 200, (0.0, 200)), car]) for t in times(5)]
+    scenes = [scene(t, [person(1, t, 200, (0.0, 175)), car]) for t in times(5)]
     assert len(told(play(pedestrian(), scenes))) == 1
     assert play(pedestrian(at_vehicles=False), scenes) == []
+
+
+def test_what_never_moves_is_a_bollard() -> None:
+    scenes = [scene(t, [person(1, t, 200 + t % 3, (0.0, 200))]) for t in times(60)]
+    assert play(pedestrian(), scenes) == []
 
 
 def walk(rule: Callable[[], PresenceRule], lamp: Callable[[float], str | None]) -> list[Event]:
@@ -222,7 +227,7 @@ def test_but_not_dawdle() -> None:
 def test_who_was_first_seen_on_the_road_may_have_started_on_green() -> None:
     def events(clearance_s: float) -> list[Event]:
         settings = Jaywalking.Settings(zone="road", phase="walk", clearance_s=clearance_s)
-        scenes = [scene(t, [person(1, t, 200, (0.0, 200))], {"walk": "red"}) for t in times(8)]
+        scenes = [scene(t, [person(1, t, 200, (0.0, 175))], {"walk": "red"}) for t in times(8)]
         return play(Jaywalking(settings, VIEW), scenes)
 
     assert events(clearance_s=10) == []
@@ -263,7 +268,7 @@ def test_going_out_for_a_moment_does_not_reset_loitering() -> None:
 def test_hidden_time_counts_once_somebody_is_seen_again() -> None:
     def tracks(t_s: float) -> list[Track]:
         seen_s = t_s if not 3 <= t_s < 7 else 2.8
-        return [person(1, seen_s, 150, (0.0, 150))]
+        return [person(1, seen_s, 150, (0.0, 175))]
 
     events = play(loitering(), [scene(t, tracks(t)) for t in times(10)])
     assert told(events) == [8.0]
