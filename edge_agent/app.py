@@ -30,7 +30,7 @@ from edge_agent.geometry import Polygon
 from edge_agent.identity import CameraOrigin, Origin, digest
 from edge_agent.journal import Journal
 from edge_agent.pipeline import Pipeline, RuleSlot
-from edge_agent.ports import Analyzer, Detector, HeadFinder, Source
+from edge_agent.ports import Analyzer, BayWatcher, Detector, HeadFinder, Source
 from edge_agent.results import ReplayResult
 from edge_agent.runner import Lane, replay
 from edge_agent.signals import MockOutputs, open_recorded
@@ -40,6 +40,7 @@ from edge_agent.types import Frame
 from edge_agent.uplink import Outbox, Uplink
 from edge_agent.uplink.client import make_client
 from edge_agent.vision import (
+    open_bay_watcher,
     open_detector,
     open_gate,
     open_head_finder,
@@ -127,8 +128,15 @@ def make_pipeline(name: str, camera: Camera, site: Site, detector: Detector) -> 
         gate=open_gate() if settings.gate and not detector.is_ordered else None,
         plates=plates,
         heads=_open_heads(camera, site),
+        bays=_open_bays(camera, view, site),
         min_interval_s=1 / settings.max_fps if settings.max_fps else 0.0,
     )
+
+
+def _open_bays(camera: Camera, view: View, site: Site) -> BayWatcher | None:
+    if camera.bays is None:
+        return None
+    return open_bay_watcher(camera.bays, camera.detector.model, view.zones, model_paths(site))
 
 
 def _open_heads(camera: Camera, site: Site) -> HeadFinder | None:

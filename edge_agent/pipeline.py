@@ -16,6 +16,7 @@ from typing import Literal
 
 from edge_agent.ports import (
     Analyzer,
+    BayWatcher,
     Collector,
     Detector,
     Gate,
@@ -68,6 +69,7 @@ class Pipeline:
     gate: Gate | None = None
     plates: PlateReader | None = None
     heads: HeadFinder | None = None
+    bays: BayWatcher | None = None
     min_interval_s: float = 0.0
     """Frames that follow the last analysed one sooner than this are skipped."""
     _next_s: float = field(default=0.0, init=False)
@@ -105,6 +107,7 @@ class Pipeline:
             signals,
             plates=self.plates.read(frame, tracks) if self.plates else (),
             heads=self.heads.find(frame, tracks) if self.heads else (),
+            bays=self.bays.look(frame) if self.bays else None,
         )
         self._latest = scene
         events = self._ask_rules(lambda analyzer: analyzer.update(scene))

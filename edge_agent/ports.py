@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Protocol
 
+from edge_agent.bays import BayLook
 from edge_agent.types import (
     Box,
     Case,
@@ -106,6 +107,16 @@ class HeadFinder(Protocol):
     models: tuple[ModelInfo, ...]
 
     def find(self, frame: Frame, tracks: Iterable[Track]) -> tuple[HeadSighting, ...]: ...
+
+
+class BayWatcher(Protocol):
+    """Looks now and then at the parking bays of one camera, whose outlines it knows."""
+
+    models: tuple[ModelInfo, ...]
+
+    def look(self, frame: Frame) -> BayLook | None:
+        """Go on with the look that is due; what it showed once it is finished, else None."""
+        ...
 
 
 class SignalFeed(Protocol):

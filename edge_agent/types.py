@@ -10,11 +10,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from edge_agent.bays import BayLook
 
 Image = NDArray[np.uint8]
 """(H, W, 3) BGR, or (H, W) grey."""
@@ -284,6 +287,8 @@ class Scene:
     """Plates that were looked at in this very frame; not every vehicle's turn comes every time."""
     heads: tuple[HeadSighting, ...] = ()
     """Heads that were looked at in this very frame."""
+    bays: BayLook | None = None
+    """The look over the parking bays that was finished in this very frame."""
 
 
 @dataclass(frozen=True, slots=True)

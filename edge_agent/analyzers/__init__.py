@@ -6,6 +6,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from edge_agent.analyzers.access_granted import AccessGranted
+from edge_agent.analyzers.bay import BayStay
+from edge_agent.analyzers.bay_availability import BayAvailability
+from edge_agent.analyzers.bay_ev import EvBay
+from edge_agent.analyzers.bay_outside import OutsideBay
 from edge_agent.analyzers.congestion import Congestion
 from edge_agent.analyzers.crowd import Crowd
 from edge_agent.analyzers.emergency import EmergencyVehicle
@@ -34,6 +38,10 @@ class Registered(NamedTuple):
 
 ANALYZERS = {
     "parking.illegal": Registered(IllegalParking.Settings, IllegalParking),
+    "parking.bay": Registered(BayStay.Settings, BayStay),
+    "parking.availability": Registered(BayAvailability.Settings, BayAvailability),
+    "parking.ev_bay": Registered(EvBay.Settings, EvBay),
+    "parking.outside_bay": Registered(OutsideBay.Settings, OutsideBay),
     "incident.stopped_vehicle": Registered(StoppedVehicle.Settings, StoppedVehicle),
     "flow.line_crossing": Registered(LineCrossing.Settings, LineCrossing),
     "flow.crowd": Registered(Crowd.Settings, Crowd),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from edge_agent.config import Camera, PlateSettings, Settings, SiteInfo
+from edge_agent.config import BaySettings, Camera, PlateSettings, Settings, SiteInfo
 from edge_agent.config.models import Arrow, Line
 from edge_agent.geometry import Ground, Polygon
 from edge_agent.identity import digest
@@ -32,6 +32,8 @@ class View:
     """Zone -> which way its traffic goes, where the site file says so."""
     plates: PlateSettings | None = None
     """How plates are read, if they are."""
+    bays: BaySettings | None = None
+    """Which zones are parking bays, if any."""
     book: PlateBook = NO_LISTS
     """The site's plate lists."""
 
@@ -53,6 +55,7 @@ class View:
             site,
             directions=camera.directions,
             plates=camera.plates,
+            bays=camera.bays,
             book=book,
         )
 

@@ -2,6 +2,7 @@
 
 from edge_agent.config.load import load_site
 from edge_agent.config.models import (
+    BaySettings,
     Camera,
     DetectorSettings,
     Evidence,
@@ -19,6 +20,7 @@ from edge_agent.config.models import (
 )
 
 __all__ = [
+    "BaySettings",
     "Camera",
     "DetectorSettings",
     "Evidence",

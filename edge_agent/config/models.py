@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
@@ -29,9 +29,6 @@ class Settings(BaseModel):
     """Base of everything in a site file: unknown keys are errors, values never change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    needs_direction: ClassVar[bool] = False
-    """True for a rule whose `zone` must have an arrow in its camera's `directions`."""
 
     def problems(self, camera: Camera, site: SiteInfo) -> Iterable[tuple[str, str]]:
         """What a rule with these settings lacks there: (key, what is wrong and what to do)."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edge_agent.config.models import DetectorSettings
 from edge_agent.ports import Detector, Gate
+from edge_agent.vision.bays import WindowedBayWatcher, open_bay_watcher
 from edge_agent.vision.cards import search_path
 from edge_agent.vision.detector import OnnxDetector, open_onnx
 from edge_agent.vision.gate import MotionGate
@@ -20,6 +21,8 @@ __all__ = [
     "MotionGate",
     "OnnxDetector",
     "OnnxPlateReader",
+    "WindowedBayWatcher",
+    "open_bay_watcher",
     "open_detector",
     "open_gate",
     "open_head_finder",
