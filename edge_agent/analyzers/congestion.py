@@ -9,8 +9,9 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from edge_agent import config
-from edge_agent.analyzers.lane import Lane, Paces, Queue, distinct, queue_of
+from edge_agent.analyzers.lane import Lane, Paces, Queue, distinct, queue_of, undirected
 from edge_agent.analyzers.view import Happening, View, expand_classes, rule_name
+from edge_agent.config import Camera, SiteInfo
 from edge_agent.types import Event, Scene
 
 MOST = 2 / 3
@@ -51,8 +52,6 @@ class Congestion:
     class Settings(config.Settings):
         """What the site file says beside `kind`."""
 
-        needs_direction = True
-
         zone: str
         vehicles: Annotated[int, Field(ge=1, le=1000)] = 3
         """So many slow ones at least."""
@@ -63,6 +62,9 @@ class Congestion:
         """It has ended when it is gone for that long."""
         update_s: Annotated[float, Field(gt=0, le=86_400)] = 60.0
         classes: tuple[str, ...] = ("vehicle",)
+
+        def problems(self, camera: Camera, site: SiteInfo) -> Iterable[tuple[str, str]]:
+            return undirected(self.zone, camera)
 
     def __init__(self, settings: Settings, view: View) -> None:
         self._settings = settings

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import hypot
 from typing import Literal
 
+from edge_agent.config import Camera
 from edge_agent.config.models import Line
 from edge_agent.geometry import Point, segments_cross, side
 from edge_agent.types import Box, Scene, Track
@@ -16,6 +17,15 @@ Anchor = Literal["centre", "foot"]
 
 MARGIN = 0.05
 """Share of the object's diagonal that it must be clear of the line, so that jitter counts once."""
+
+
+def unnamed(line: str, direction: str, camera: Camera) -> Iterator[tuple[str, str]]:
+    """What a rule about one direction of a line lacks when the line does not name it."""
+    named = camera.lines.get(line)
+    known = {named.to_right, named.to_left} if named else {direction}
+    if direction not in known:
+        names = " and ".join(f"`{name}`" for name in sorted(known))
+        yield "direction", f"`{direction}` is no direction of the line `{line}`; it names {names}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,12 @@ near the centre of the box; seen from behind the other way round.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import hypot
 
+from edge_agent.config import Camera
 from edge_agent.config.models import Arrow
 from edge_agent.geometry import Ground, Point, Polygon, iou, overlap
 from edge_agent.types import Box, Scene, Track
@@ -33,6 +34,13 @@ VEHICLE_M = 4.5
 front to front."""
 CRAWL_SIZES_PER_S = 0.5
 """Slow where no km/h are known; for a car seen from the side some 8 km/h."""
+
+
+def undirected(zone: str, camera: Camera) -> Iterator[tuple[str, str]]:
+    """What a rule about a lane lacks whose zone has no direction."""
+    if zone not in camera.directions:
+        arrow = f"directions: {{{zone}: [[x1, y1], [x2, y2]]}}"
+        yield "zone", f"nothing says which way the traffic of `{zone}` goes; add `{arrow}`"
 
 
 def footprint(box: Box) -> tuple[Point, Point, Point]:

@@ -12,10 +12,11 @@ from typing import Any, Literal
 from pydantic import model_validator
 
 from edge_agent import config
-from edge_agent.analyzers.crossing import Crossing, Crossings, ends
-from edge_agent.analyzers.lane import Lane, Paces, Queue, distinct, footprint, queue_of
+from edge_agent.analyzers.crossing import Crossing, Crossings, ends, unnamed
+from edge_agent.analyzers.lane import Lane, Paces, Queue, distinct, footprint, queue_of, undirected
 from edge_agent.analyzers.view import Happening, View, expand_classes, rule_name
 from edge_agent.clock import utc_text
+from edge_agent.config import Camera, SiteInfo
 from edge_agent.config.models import Line
 from edge_agent.geometry import segments_cross
 from edge_agent.types import Box, Event, Scene, Track
@@ -78,8 +79,6 @@ class LaneFlow:
     class Settings(config.Settings):
         """What the site file says beside `kind`."""
 
-        needs_direction = True
-
         zone: str | None = None
         line: str | None = None
         direction: str | None = None
@@ -93,6 +92,12 @@ class LaneFlow:
             if self.direction is not None and self.line is None:
                 raise ValueError("`direction` names a direction of a `line`: add `line:`")
             return self
+
+        def problems(self, camera: Camera, site: SiteInfo) -> Iterable[tuple[str, str]]:
+            if self.zone is not None:
+                yield from undirected(self.zone, camera)
+            if self.line is not None and self.direction is not None:
+                yield from unnamed(self.line, self.direction, camera)
 
     def __init__(self, settings: Settings, view: View) -> None:
         self._settings = settings

@@ -10,9 +10,10 @@ from typing import Annotated
 from pydantic import Field
 
 from edge_agent import config
-from edge_agent.analyzers.crossing import MARGIN, Crossing, Crossings, ends
+from edge_agent.analyzers.crossing import MARGIN, Crossing, Crossings, ends, unnamed
 from edge_agent.analyzers.lane import Paces, footprint
 from edge_agent.analyzers.view import Happening, View, expand_classes, rule_name
+from edge_agent.config import Camera, SiteInfo
 from edge_agent.config.models import Name
 from edge_agent.geometry import side
 from edge_agent.types import Box, Event, Scene, Track
@@ -63,6 +64,9 @@ class RedLight:
         grace_s: Annotated[float, Field(ge=0, le=10)] = 0.5
         """Red must have been lit that long before the line was reached."""
         classes: tuple[str, ...] = ("vehicle",)
+
+        def problems(self, camera: Camera, site: SiteInfo) -> Iterable[tuple[str, str]]:
+            return unnamed(self.line, self.direction, camera)
 
     def __init__(self, settings: Settings, view: View) -> None:
         self._settings = settings

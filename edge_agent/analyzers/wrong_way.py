@@ -12,8 +12,9 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from edge_agent import config
-from edge_agent.analyzers.lane import BORDER, Lane, Paces, size_of
+from edge_agent.analyzers.lane import BORDER, Lane, Paces, size_of, undirected
 from edge_agent.analyzers.view import Happening, View, expand_classes, rule_name
+from edge_agent.config import Camera, SiteInfo
 from edge_agent.geometry import Point
 from edge_agent.types import Box, Event, Scene, Track
 
@@ -70,8 +71,6 @@ class WrongWay:
     class Settings(config.Settings):
         """What the site file says beside `kind`."""
 
-        needs_direction = True
-
         zone: str
         angle_deg: Annotated[float, Field(ge=90, lt=180)] = 120.0
         """Its way must differ from the arrow by more than this."""
@@ -80,6 +79,9 @@ class WrongWay:
         path_s: Annotated[float, Field(gt=0, le=10)] = 0.5
         """It must have driven for that long."""
         classes: tuple[str, ...] = ("vehicle",)
+
+        def problems(self, camera: Camera, site: SiteInfo) -> Iterable[tuple[str, str]]:
+            return undirected(self.zone, camera)
 
     def __init__(self, settings: Settings, view: View) -> None:
         self._settings = settings

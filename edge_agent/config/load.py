@@ -228,10 +228,6 @@ class _Check:
                         group = references[key].removesuffix("s").replace("_", " ")
                         what = f"{owner} has no {group} `{document.cut(name)}`"
                         self._add((*place, key), f"{what}; {suggestion(name, known)}")
-        zone, directed = raw.get("zone"), camera.get("directions") or {}
-        if model.needs_direction and isinstance(zone, str) and zone not in directed:
-            arrow = f"directions: {{{document.cut(zone)}: [[x1, y1], [x2, y2]]}}"
-            self._add((*place, "zone"), f"nothing says which way its traffic goes; add `{arrow}`")
 
     def _check_directions(self, camera: dict[str, Any], where: document.Path) -> None:
         """Every arrow belongs to a zone."""

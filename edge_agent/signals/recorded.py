@@ -78,7 +78,7 @@ def _edges(path: Path, data: bytes) -> Iterator[Edge]:
             where = ".".join(str(step) for step in first["loc"])
             raise SignalError(f"{path}:{number}: {where}: {first['msg']}; {_EXAMPLE}") from error
         except ValueError as error:
-            raise SignalError(f"{path}:{number}: is not JSON; {_EXAMPLE}") from error
+            raise SignalError(f"{path}:{number}: is not a JSON object; {_EXAMPLE}") from error
         if edge.t_s < latest_s:
             raise SignalError(
                 f"{path}:{number}: t_s {edge.t_s:g} lies before {latest_s:g} of the line above; "
