@@ -15,19 +15,16 @@ from edge_agent.config import Camera, SiteInfo
 from edge_agent.plates.vote import MIN_CONFIDENCE
 from edge_agent.types import Event, Scene
 
-CAR_PER_PLATE = 3.5
-"""A car's width in widths of its plate: 1.8 m and 0.52 m; of smaller plates there are more in it.
-
-A vehicle that never was this many times wider than the narrowest legible plate is too far away to
-be asked for one.
-"""
+PLATE_SHARE = 0.3
+"""A plate takes at most this share of a vehicle's width (0.52 m of 1.75 m), seen from its end."""
 
 
 class PlateReading:
     """`plate.read`: one event per vehicle and visit, phase `end`.
 
     `plate.text` is what at least `min_reads` sound reads agree on, between which the vehicle had
-    moved. It is null, with a `reason`, for a vehicle that was near enough but could not be read.
+    moved. It is null, with a `reason`, for a vehicle that was near enough to be read and was not;
+    one on which no plate was ever found is only told of where a zone says that there must be one.
     """
 
     kind = "plate.read"
@@ -78,9 +75,9 @@ class PlateReading:
 
     def _is_owed(self, visit: Visit) -> bool:
         """True when not to have read its plate is worth telling."""
-        settings = self._view.plates
-        is_near = settings and visit.width_px >= CAR_PER_PLATE * settings.min_width_px
-        return bool(is_near) or (self._settings.zone is not None and visit.vote is not None)
+        legible_px = self._view.plates.min_width_px if self._view.plates else 0
+        is_asked = self._settings.zone is not None or visit.vote is not None
+        return is_asked and visit.width_px * PLATE_SHARE >= legible_px
 
 
 def plates_missing(camera: Camera) -> Iterator[tuple[str, str]]:

@@ -99,4 +99,4 @@ class PlateWatch:
     def _follow(self, track: Track, scene: Scene) -> None:
         visit = self.visits.setdefault(track.id, Visit(track, scene.frame.t_s))
         visit.track, visit.inside_s = track, scene.frame.t_s
-        visit.width_px = max(visit.width_px, track.box.width)
+        visit.width_px = max(visit.width_px, (track.seen or track.box).width)

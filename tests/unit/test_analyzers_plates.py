@@ -142,18 +142,24 @@ def _later(frame: Frame) -> Frame:
 def test_a_near_vehicle_that_could_not_be_read_says_why(
     reads: list[tuple[float, str | None]], reason: str
 ) -> None:
-    (event,) = play(reading(), drive(*reads))
+    (event,) = play(reading(zone="entry"), drive(*reads))
     assert event.plate is not None
     assert (event.plate["text"], event.plate["reason"]) == (None, reason)
     assert "list" not in event.facts
 
 
-def test_a_far_vehicle_is_only_missed_where_plates_are_asked_for() -> None:
-    far = drive((2, None), width=100)
-    assert play(reading(), far) == []
-    (event,) = play(reading(zone="entry"), far)
+def test_nobody_asks_vehicles_that_are_far_away() -> None:
+    assert play(reading(zone="entry"), drive((2, None), width=130)) == []
+    (event,) = play(reading(zone="entry"), drive((2, None), width=140))
     assert event.plate is not None and event.plate["reason"] == "plate too narrow"
-    assert play(reading(zone="entry"), drive(width=100)) == []
+    (event,) = play(reading(), drive((2, "AB12"), (3, "AB12"), width=130))
+    assert event.plate is not None and event.plate["text"] == "AB12"  # it was read all the same
+
+
+def test_where_no_zone_asks_for_plates_none_is_missed() -> None:
+    assert play(reading(), drive()) == []
+    (event,) = play(reading(), drive((2, None)))
+    assert event.plate is not None and event.plate["reason"] == "plate too narrow"
 
 
 def test_a_vehicle_that_never_moved_is_not_read_twice() -> None:

@@ -246,3 +246,31 @@ def test_the_vehicle_is_framed_on_uncropped_photos_only() -> None:
 def test_a_full_disk_or_a_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(EdgeError, match=r"report\.html: the report cannot be written"):
         write_report(tmp_path / "none" / "report.html", sample())
+
+
+def test_plates_stand_in_a_table_and_in_the_case() -> None:
+    known = {"text": "AB12", "confidence": 0.934, "region": "eu", "reads": 3, "chars": [0.934] * 4}
+    unread = {"text": None, "confidence": 0.0, "region": None, "reason": "plate too narrow"}
+    hidden = {**known, "text": None, "hash": "ab12" * 16}
+    listed = {"list": "staff", "list_meaning": "allow", "object": {"cls": "car"}}
+    events = [
+        envelope("plate.read", "p1", 12.5, phase="end", plate=known, **listed),
+        envelope("plate.read", "p2", 13.0, phase="end", plate=unread),
+        envelope("access.granted", "p3", 14.0, phase="end", plate=hidden, output="gate", **listed),
+        envelope("io.out", "p3", 14.0, phase="end", output="gate"),
+        envelope("evidence.case", "c1", 80.0, phase="end", plate=unread),
+    ]
+    facts = manifest(plate=known, reasons=["plates disagree"])
+    facts["media"][0]["plate"] = {**unread, "reason": "no plate found"}
+    case = CaseReport("c1", facts, sample().cases[0].photos, "x")
+    text = Page(render_report(replace(sample(), envelopes=events, cases=[case]))).text
+    for words in (
+        "time what vehicle plate list 0:12.5 Number plate car AB12 (93% sure, 3 reads agree) staff "
+        "(allow) 0:13.0 Number plate unread: plate too narrow 0:14.0 Access granted car hash "
+        "ab12ab12ab12… (93% sure, 3 reads agree) staff (allow)",
+        "2 x number plate, 1 x access granted, 1 x contact closed",
+        "plate AB12 (93% sure, 3 reads agree)",
+        "sharpness 42 plate unread: no plate found",
+        "plates disagree: the photos show different ones",
+    ):
+        assert words in text
