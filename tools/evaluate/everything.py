@@ -13,8 +13,8 @@ from edge_agent.types import JSON
 
 VIEWS = Path(__file__).with_name("views.yaml")
 DEFAULT_MODEL = "yolox_nano"
-PHASES = ("vehicles", "walkers")
-"""Signal phases of the jaywalking and red-light rules; clips without signals keep them silent."""
+DIRECTED = ("incident.red_light",)
+"""Rules about a line that name the direction which they mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +34,29 @@ class Template:
         key = "line" if self.role == "line" else "zone"
         names = view.get(f"{key}s", {})
         for name in names if key == "line" else [n for n in names if n.startswith(self.role)]:
-            yield {"kind": self.kind, key: name, **self.settings}
+            ways = {"direction": names[name]["to_right"]} if self.kind in DIRECTED else {}
+            yield {"kind": self.kind, key: name, **ways, **self.settings}
 
 
 TEMPLATES: Sequence[Template] = (
     Template("camera.health"),
     Template("flow.line_crossing", "line"),
+    Template("flow.lane", "lane"),
+    Template("flow.emergency_vehicle"),
+    Template("plate.read"),
     Template("parking.illegal", "kerb", {"dwell_s": 5}),
     Template("incident.stopped_vehicle", "carriageway", {"dwell_s": 10}),
+    Template("incident.wrong_way", "lane"),
+    Template("incident.congestion", "lane"),
+    Template("incident.red_light", "line", {"phase": "vehicles"}),
+    Template("incident.pedestrian", "carriageway"),
+    Template("incident.pedestrian", "crossing"),
+    Template("incident.cyclist", "carriageway"),
+    Template("incident.jaywalking", "crossing", {"phase": "walkers"}),
+    Template("safety.helmet", "site"),
+    Template("zone.loitering", "crossing", {"dwell_s": 30}),
+    Template("zone.trespass", "closed"),
+    Template("flow.crowd", "crossing", {"limit_persons": 8}),
 )
 
 
@@ -60,6 +75,7 @@ def site(clip: str, view: Mapping[str, Any], model: str | None = None) -> dict[s
     camera = {
         "detector": detector,
         **{key: view[key] for key in keys if key in view},
+        "plates": {"regions": ["eu", "us"]},
         "rules": [rule for template in TEMPLATES for rule in template.rules(view)],
     }
     name = clip.replace("/", "-").rpartition(".")[0].replace("_", "-").replace(".", "-").lower()

@@ -117,18 +117,19 @@ def _picture(
         said = sorted({str(e["type"]) for e in envelopes})
         raise click.ClickException(f"{clip}: no {shown.kind} ({shown.phase}) among {said}")
     data = wanted[shown.which]
-    image = _frame(clip, data["time"]["frame"])
+    image = _frame(clip, data["time"]["pts_s"] if shown.at_s is None else shown.at_s)
     label = f"{shown.kind}   {data['time']['pts_s']:.1f} s"
-    drawn = annotated(image, data, next(iter(site.cameras.values())), label)
+    placed = data if shown.at_s is None else {k: v for k, v in data.items() if k != "object"}
+    drawn = annotated(image, placed, next(iter(site.cameras.values())), label)
     file = pictures / f"{shown.kind}.jpg"
     file.write_bytes(cv2.imencode(".jpg", drawn, JPEG)[1].tobytes())
     return {"title": shown.title, "text": shown.text, "facts": _facts(data)}
 
 
-def _frame(clip: Path, seq: int) -> Image:
+def _frame(clip: Path, t_s: float) -> Image:
     source = open_recording(clip, "scene")
     try:
-        return next(frame.image for frame in source.frames() if frame.seq == seq)
+        return next(frame.image for frame in source.frames() if frame.t_s >= t_s - 1e-6)
     finally:
         source.close()
 

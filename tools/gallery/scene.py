@@ -29,6 +29,8 @@ class Shown:
     phase: str = "begin"
     which: int = 0
     """Which of its events is drawn."""
+    at_s: float | None = None
+    """Draw the picture of this moment, where the event comes when there is nothing left to see."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ Colour = tuple[float, float, float]
 
 UP: Way = ((-4.25, -9.0), (-4.25, 33.2), (-4.0, 37.0), (9.0, 37.0))
 DOWN: Way = ((-7.55, 33.0), (-7.55, -6.0))
+TURN: Way = ((-7.55, 33.0), (-7.55, 24.0), (-4.6, 20.4))
 BLUE: Colour = (0.012, 0.032, 0.095)
 RED: Colour = (0.26, 0.014, 0.012)
 GREY: Colour = (0.20, 0.205, 0.21)
@@ -40,11 +41,30 @@ def walker(name: str, leg: Leg, paint: Colour, helmet: Colour | None = None) -> 
     return Actor(name, (leg,), paint, helmet=helmet)
 
 
-def _stays(
-    name: str, spot: Corner, seconds: tuple[float, float], paint: Colour, model: Model = SALOON
+def halts(name: str, leg: Leg, way: Way, paint: Colour, model: Model = SALOON) -> Actor:
+    """A vehicle that stays where its leg, which follows `way`, ends."""
+    return Actor(name, (leg, _later(way)), paint, model, "EA 100")
+
+
+def stands(name: str, spot: Corner, paint: Colour, model: Model = SALOON) -> Actor:
+    """A vehicle that has stood there all along, looking up the street."""
+    way = ((spot[0], spot[1] - 4), spot)
+    return halts(name, Leg((-9.0, -4.0), way, BRAKE), way, paint, model)
+
+
+def lies(
+    name: str, since_s: float, spot: Corner, paint: Colour, size: tuple[float, float, float]
 ) -> Actor:
-    """A vehicle that stands, looking up the street."""
-    return car(name, Leg(seconds, (spot, (spot[0], spot[1] + 0.02))), paint, model)
+    """A thing that lies there since then."""
+    way = ((spot[0], spot[1] - 0.3), spot)
+    leg = Leg((since_s, since_s + 0.3), way, BRAKE, round_m=0.1)
+    return Actor(name, (leg, _later(way)), paint, size=size)
+
+
+def _later(way: Way) -> Leg:
+    """On straight, long after the scene has ended."""
+    (x, y), (before_x, before_y) = way[-1], way[-2]
+    return Leg((900.0, 901.0), ((x, y), (2 * x - before_x, 2 * y - before_y)), round_m=0.1)
 
 
 def _spoilt(kind: str, title: str, text: str, effect: effects.Effect) -> Scene:
@@ -68,10 +88,11 @@ SCENES: Mapping[str, Scene] = {
             Shown("flow.line_crossing", "Line counts",
                   "one event per vehicle, line and direction.", phase="end"),
             Shown("flow.lane", "Lane statistics",
-                  "volume by class, speed, occupancy and headway, every minute.", phase="end"),
+                  "volume by class, speed, occupancy and headway, every minute.", phase="end",
+                  at_s=47.0),
             Shown("plate.read", "Plates",
                   "told when two looks at a moving vehicle agree, else `unread` with the reason.",
-                  phase="end"),
+                  phase="end", which=-3, at_s=9.6),
         ),
         rules=(
             {"kind": "parking.illegal", "zone": "kerb", "dwell_s": 15},
@@ -104,7 +125,7 @@ SCENES: Mapping[str, Scene] = {
             walker("in the road", Leg((0.0, 20.0), ((-5.0, 9.0), (-4.6, 28.0))), RED),
             Actor("cyclist", (Leg((2.0, 9.0), ((-7.6, 33.0), (-7.4, 4.0))),), GREEN,
                   is_riding=True),
-            walker("crosses on red", Leg((8.0, 17.0), ((1.5, 30.4), (-10.9, 30.6))), BLUE),
+            walker("crosses on red", Leg((6.0, 17.0), ((-13.5, 30.6), (1.5, 30.4))), BLUE),
         ),
         shows=(
             Shown("incident.pedestrian", "Pedestrian on the carriageway",
@@ -126,7 +147,7 @@ SCENES: Mapping[str, Scene] = {
     "crowd": Scene(
         seconds=16.0,
         actors=tuple(
-            walker(f"guest {i}", Leg((0.0, 17.0), ((x, y), (x + dx, y + 1.0))), paint)
+            walker(f"guest {i}", Leg((0.0, 17.0), ((x, y), (x + dx, y + 2.5)), round_m=0.1), paint)
             for i, (x, y, dx, paint) in enumerate(
                 ((-3.2, 15.0, 0.6, RED), (-4.4, 16.5, 0.2, BLUE), (-2.0, 17.5, -0.4, GREY),
                  (-3.4, 19.0, 0.3, ORANGE), (-5.6, 18.0, 0.2, GREEN), (-1.4, 13.0, -0.3, WHITE))
@@ -138,7 +159,7 @@ SCENES: Mapping[str, Scene] = {
             Shown("zone.trespass", "Trespass", "is in a zone that is closed at this hour."),
         ),
         rules=(
-            {"kind": "flow.crowd", "zone": "square", "limit": 5},
+            {"kind": "flow.crowd", "zone": "square", "limit_persons": 4},
             {"kind": "zone.loitering", "zone": "square", "dwell_s": 10},
             {"kind": "zone.trespass", "zone": "kerb"},
         ),
@@ -164,11 +185,12 @@ SCENES: Mapping[str, Scene] = {
         seconds=26.0,
         actors=(
             *(
-                car(f"waits {i}", Leg((-2.0 + 1.4 * i, 5.0 + 1.4 * i),
-                                      ((-4.2, -9.0), (-4.2, 26.0 - 5.6 * i)), BRAKE), paint, model)
+                halts(f"waits {i}", Leg((1.4 * i - 2.0, 1.4 * i + 5.0), way, BRAKE), way, paint,
+                      model)
                 for i, (paint, model) in enumerate(
                     ((GREY, SALOON), (RED, HATCH), (WHITE, ESTATE))
                 )
+                for way in (((-4.2, -9.0), (-4.2, 26.0 - 5.6 * i)),)
             ),
             car("runs the red", Leg((14.0, 20.5), DOWN), BLUE, SALOON, "EA 417 KV"),
         ),
@@ -195,11 +217,12 @@ SCENES: Mapping[str, Scene] = {
     "crash": Scene(
         seconds=14.0,
         actors=(
-            car("turns", Leg((1.0, 6.0), ((-7.55, 33.0), (-7.55, 24.0), (-4.6, 20.4)),
-                             ((0, 1), (0.8, 0.9), (1, 0.0))), WHITE, HATCH),
-            car("hits", Leg((2.9, 6.1), ((-4.25, -9.0), (-4.25, 16.6)),
-                            ((0, 1), (0.93, 1), (1, 0.0))), BLUE, SALOON),
-            walker("driver", Leg((9.0, 14.0), ((-2.9, 16.4), (-1.2, 19.5))), GREY),
+            halts("turns", Leg((1.0, 6.0), TURN, ((0, 1), (0.8, 0.9), (1, 0.0))), TURN, WHITE,
+                  HATCH),
+            halts("hits", Leg((2.9, 6.1), ((-4.25, -9.0), (-4.25, 16.6)),
+                              ((0, 1), (0.93, 1), (1, 0.0))),
+                  ((-4.25, -9.0), (-4.25, 16.6)), BLUE),
+            walker("driver", Leg((9.0, 14.1), ((-2.9, 16.4), (-1.2, 19.5))), GREY),
         ),
         shows=(
             Shown("incident.crash", "Crash", "the event says which cues fired."),
@@ -211,8 +234,7 @@ SCENES: Mapping[str, Scene] = {
         seconds=26.0,
         actors=(
             car("loses it", Leg((1.0, 6.0), UP), GREY, VAN),
-            Actor("crate", (Leg((3.1, 30.0), ((-4.3, 18.0), (-4.3, 18.01))),), (0.32, 0.2, 0.09),
-                  size=(0.7, 0.5, 0.5)),
+            lies("crate", 3.1, (-4.3, 18.0), (0.32, 0.2, 0.09), (0.7, 0.5, 0.5)),
             car("passes", Leg((14.0, 20.0), DOWN), RED, HATCH),
         ),
         shows=(
@@ -223,7 +245,7 @@ SCENES: Mapping[str, Scene] = {
     ),
     "fire": Scene(
         seconds=20.0,
-        actors=(_stays("burning", (-4.3, 22.0), (0.0, 21.0), GREY, VAN),),
+        actors=(stands("burning", (-4.3, 22.0), GREY, VAN),),
         effect=effects.smoke((-4.3, 23.5, 1.0), 4.0, with_fire=True),
         shows=(
             Shown("incident.smoke_fire", "Smoke and fire", "advisory; the event says what it saw."),
