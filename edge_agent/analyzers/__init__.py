@@ -11,6 +11,7 @@ from edge_agent.analyzers.bay_availability import BayAvailability
 from edge_agent.analyzers.bay_ev import EvBay
 from edge_agent.analyzers.bay_outside import OutsideBay
 from edge_agent.analyzers.congestion import Congestion
+from edge_agent.analyzers.crash import Crash
 from edge_agent.analyzers.crowd import Crowd
 from edge_agent.analyzers.emergency import EmergencyVehicle
 from edge_agent.analyzers.helmet import Helmet
@@ -55,6 +56,7 @@ ANALYZERS = {
     "flow.emergency_vehicle": Registered(EmergencyVehicle.Settings, EmergencyVehicle),
     "incident.wrong_way": Registered(WrongWay.Settings, WrongWay),
     "incident.congestion": Registered(Congestion.Settings, Congestion),
+    "incident.crash": Registered(Crash.Settings, Crash),
     "incident.red_light": Registered(RedLight.Settings, RedLight),
     "plate.read": Registered(PlateReading.Settings, PlateReading),
     "access.granted": Registered(AccessGranted.Settings, AccessGranted),
