@@ -156,7 +156,8 @@ def _seconds(value: object) -> str:
 def _plate(plate: Mapping[str, Any]) -> str:
     if plate["text"] is None:
         return f"unread: {plate['reason']}"
-    return f"{plate['text']} ({plate['confidence']:.0%} sure, {plate['reads']} reads agree)"
+    sure = int(100 * plate["confidence"])
+    return f"{plate['text']} ({sure}% sure, {plate['reads']} reads agree)"
 
 
 def _show(facts: Mapping[str, Any]) -> None:

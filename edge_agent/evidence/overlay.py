@@ -29,11 +29,16 @@ def draw_overlay(image: Image, zone: Polygon | None, vehicle: Box, caption: str)
 
 
 def _bar(width: int, caption: str) -> Image:
-    (unit, _), _ = cv2.getTextSize(caption, _FONT, 1.0, 1)
-    scale = min(0.9, (width - 12) / max(unit, 1))
+    scale, weight = 0.9, 2
+    while (over := _width(caption, scale, weight) / max(width - 12, 1)) > 1 and scale > 0.05:
+        scale *= min(0.98, 1 / over)  # a word's width does not quite grow with its size
+        weight = 2 if scale > 0.7 else 1
     height = max(14, round(36 * scale))
     bar = np.zeros((height, width, 3), np.uint8)
-    weight = 2 if scale > 0.7 else 1
     at = (6, round(height * 0.72))
     cv2.putText(bar, caption, at, _FONT, scale, (255, 255, 255), weight, cv2.LINE_AA)
     return bar
+
+
+def _width(caption: str, scale: float, weight: int) -> int:
+    return int(cv2.getTextSize(caption, _FONT, scale, weight)[0][0])

@@ -78,7 +78,7 @@ def plate(seen: Mapping[str, JSON]) -> str:
     if text is None:
         return f"unread: {seen.get('reason') or 'for no known reason'}"
     looks = f", {seen['reads']} reads agree" if "reads" in seen else ""
-    return f"{text} ({seen['confidence']:.0%} sure{looks})"
+    return f"{text} ({int(100 * seen['confidence'])}% sure{looks})"
 
 
 def facts(manifest: Mapping[str, JSON]) -> Iterator[tuple[str, str]]:

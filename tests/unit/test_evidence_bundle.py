@@ -21,6 +21,7 @@ from edge_agent.clock import ManualClock
 from edge_agent.config import Evidence
 from edge_agent.errors import EvidenceError
 from edge_agent.evidence import BundleWriter, DeviceKey, verify, verify_chain
+from edge_agent.evidence.overlay import draw_overlay
 from edge_agent.geometry import Polygon
 from edge_agent.identity import CameraOrigin, Origin, case_id
 from edge_agent.types import (
@@ -349,3 +350,11 @@ def test_what_is_written_is_consistent(
 def test_a_bundle_opens_in_memory_too(tmp_path: Path, key: DeviceKey) -> None:
     data = Path(writer(tmp_path, key).write(case(), None).path).read_bytes()
     assert zipfile.ZipFile(io.BytesIO(data)).testzip() is None
+
+
+@pytest.mark.parametrize("width", [16, 160, 352, 1280, 1920])
+def test_the_caption_stays_on_its_bar(width: int) -> None:
+    caption = "2026-05-13T09:49:21.000Z  plaza/c1  kerb  frame 90  case 99e11d421ccf43b772903897"
+    drawn = draw_overlay(np.zeros((90, width, 3), np.uint8), None, Box(1, 1, 5, 5), caption * 2)
+    assert drawn[90:].max() > 0 or width < 100
+    assert drawn[90:, -3:].max() == 0
