@@ -13,7 +13,7 @@ MIN_FIT = 0.2
 seldom fills it, and outlines are drawn by hand: the right bay can have as little as this."""
 SAME_IOU = 0.6
 """Boxes that overlap this much are one vehicle."""
-SWALLOWED = 0.75
+SWALLOWED = 0.55
 """Share of the smaller box: a weaker box that swallows a stronger one, or lies in it, shows the
 same vehicle again, with more or less of what surrounds it."""
 
