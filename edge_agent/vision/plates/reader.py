@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +61,8 @@ class OnnxPlateReader:
         height, width = plate.shape[:2]
         corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32)
         found = FoundPlate(corners, 1.0, is_double=False)
-        return self._report(found, *self._read_closely(plate, found), 0)
+        reading, verdict = self._judged(lambda recogniser: recogniser.read(plate, found))
+        return self._report(found, reading, verdict, 0)
 
     def _look(self, image: Image, vehicle: Box, track_id: int) -> PlateRead | None:
         """The first plate that reads soundly, else the one that comes closest to it."""
@@ -79,24 +80,23 @@ class OnnxPlateReader:
         self, image: Image, found: FoundPlate, track_id: int
     ) -> tuple[PlateRead, list[FoundPlate]]:
         """The read, and what else looked like a plate on a closer look."""
-        for reading, verdict in self._glances(image, found):
-            if verdict.is_series and reading.score >= SURE_SCORE:
-                return self._report(found, reading, verdict, track_id), []
+        reading, verdict = self._judged(lambda recogniser: recogniser.glance(image, found))
+        if verdict.is_series and reading.score >= SURE_SCORE:
+            return self._report(found, reading, verdict, track_id), []
         closer, *others = self._finder.zoom(image, found)
-        return self._report(closer, *self._read_closely(image, closer), track_id), others
+        reading, verdict = self._judged(lambda recogniser: recogniser.read(image, closer))
+        return self._report(closer, reading, verdict, track_id), others
 
-    def _glances(self, image: Image, found: FoundPlate) -> Iterator[Judged]:
+    def _judged(self, read: Callable[[Recogniser], Reading]) -> Judged:
+        """The reading that fits a grammar: of the first alphabet that has one, else the surest."""
+        readings: list[Judged] = []
         for recogniser, grammars in self._recognisers:
-            reading = recogniser.glance(image, found)
-            yield reading, judge(reading.text, grammars)
-
-    def _read_closely(self, image: Image, found: FoundPlate) -> Judged:
-        """The reading that fits a grammar best."""
-        judged = []
-        for recogniser, grammars in self._recognisers:
-            reading = recogniser.read(image, found)
-            judged.append((reading, judge(reading.text, grammars)))
-        return max(judged, key=lambda j: (j[1].is_series, j[1].region is not None, j[0].score))
+            reading = read(recogniser)
+            verdict = judge(reading.text, grammars)
+            if verdict.is_series and reading.score >= MIN_SCORE:
+                return reading, verdict
+            readings.append((reading, verdict))
+        return max(readings, key=lambda j: (j[1].is_series, j[1].region is not None, j[0].score))
 
     def _report(
         self, found: FoundPlate, reading: Reading, verdict: Verdict, track_id: int
@@ -126,12 +126,12 @@ def _widened(box: Box) -> Box:
 
 def open_plate_reader(settings: PlateSettings, paths: Sequence[Path]) -> OnnxPlateReader:
     """A fresh reader for one camera; ModelError names the command that fixes a problem."""
-    finder = open_finder(settings.finder, paths)
     latin = [load_grammar(region) for region in settings.regions if region != CHINESE]
     recognisers: list[tuple[Recogniser, Sequence[Grammar]]] = []
-    if latin:
-        recognisers.append((open_recogniser(settings.recogniser, paths), latin))
     if CHINESE in settings.regions:
+        # Comes first: its series begin with a character that the other alphabet would just skip.
         chinese = open_recogniser(settings.chinese_recogniser, paths)
         recognisers.append((chinese, [load_grammar(CHINESE)]))
-    return OnnxPlateReader(settings, finder, recognisers)
+    if latin:
+        recognisers.append((open_recogniser(settings.recogniser, paths), latin))
+    return OnnxPlateReader(settings, open_finder(settings.finder, paths), recognisers)
