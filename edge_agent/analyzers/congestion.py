@@ -18,6 +18,8 @@ MOST = 2 / 3
 """Share of the vehicles in the zone that must be slow for it to begin."""
 FEW = 1 / 3
 """With a smaller share, or less than half of the number that it takes to begin, it dissolves."""
+LAPSE_S = 2.0
+"""Until it begins it may seem to be gone for so long: a vehicle passes, another one is lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,9 @@ class Congestion:
         self._ground = view.ground
         self._paces = Paces(view.ground)
         self._since_s: float | None = None
-        """Since when it is congested; None while it is not."""
+        """Since when it has been congested."""
+        self._held_s = 0.0
+        """When it was last seen to be."""
         self._clear_since_s: float | None = None
         self._happening: Happening | None = None
         self._reported_s = 0.0
@@ -105,10 +109,10 @@ class Congestion:
     def _wait(self, state: _State, scene: Scene) -> Iterator[Event]:
         t_s = scene.frame.t_s
         if state.slow < self._settings.vehicles or state.slow < MOST * state.vehicles:
-            self._since_s = None
             return
-        if self._since_s is None:
+        if self._since_s is None or t_s - self._held_s > LAPSE_S:
             self._since_s = t_s
+        self._held_s = t_s
         if t_s - self._since_s >= self._settings.hold_s:
             subject = f"{self._name}/{self._since_s:.3f}"
             self._happening = Happening(self.kind, subject, self._since_s, self._settings.zone)

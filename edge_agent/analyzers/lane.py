@@ -29,6 +29,8 @@ QUEUE_GAP = 2.0
 """Own sizes: room for one vehicle that was not detected, and the usual distances."""
 SAME = 0.5
 """Share of a box that another one covers when both show one vehicle."""
+HIDDEN_S = 3.0
+"""So long may passing traffic hide a vehicle that stands."""
 VEHICLE_M = 4.5
 """Length of a car: from the first one's front to the last one's rear it is one more than from
 front to front."""
@@ -61,14 +63,15 @@ def is_cut(box: Box, scene: Scene) -> bool:
 
 
 def distinct(tracks: Iterable[Track], scene: Scene) -> list[Track]:
-    """The tracks without those that are a second, worse sight of another one's vehicle.
+    """The vehicles that are there: each one once, and none that has long been out of sight.
 
     Behind foliage a network sees one vehicle as several parts. What is weak or hidden and covers,
     or is covered by, the half of a better one is a part of it; two clear ones may well stand one
     before the other unless their boxes are nearly the same.
     """
     chosen: list[Track] = []
-    for track in sorted(tracks, key=lambda each: (-each.score, each.id)):
+    recent = (track for track in tracks if scene.frame.t_s - track.last_s <= HIDDEN_S)
+    for track in sorted(recent, key=lambda each: (-each.score, each.id)):
         is_clear = track.is_sure and track.last_s == scene.frame.t_s
         if not any(_is_part(track.box, other.box, is_clear) for other in chosen):
             chosen.append(track)

@@ -133,7 +133,7 @@ class RedLight:
             "before_line_s": round(before_s, 3),
             "speed_kmh": None if kmh is None else round(kmh, 1),
         }
-        yield self._signed(happening.event(scene, "begin", track, facts), "red")
+        yield self._signed(happening.event(scene, "begin", track, facts))
 
     def _end(self, scene: Scene, ids: Iterable[int], reason: str) -> Iterator[Event]:
         for track in scene.tracks:
@@ -144,10 +144,9 @@ class RedLight:
                 continue
             happening, track = self._open.pop(ident)
             facts = {"end_s": round(track.last_s, 3), "end_reason": reason}
-            yield self._signed(happening.event(scene, "end", track, facts), self._lamp.state)
+            yield self._signed(happening.event(scene, "end", track, facts))
 
-    def _signed(self, event: Event, state: str | None) -> Event:
-        """The event with what the signal shows."""
-        signal = {self._settings.phase: state} if state is not None else None
+    def _signed(self, event: Event) -> Event:
+        """The event with the signal that it rests on, and what speaks against that."""
         doubts = (CONFLICT,) if self._lamp.is_doubtful else ()
-        return replace(event, signal=signal, doubts=doubts)
+        return replace(event, signal={self._settings.phase: "red"}, doubts=doubts)

@@ -112,4 +112,4 @@ def test_a_conflict_in_this_cycle_makes_it_doubtful() -> None:
 def test_a_conflict_while_it_lasts_makes_the_rest_doubtful() -> None:
     begin, end = play(passes(4.0), [(0.0, "red"), (5.0, "conflict")])
     assert (begin.doubts, end.doubts) == ((), ("io conflict",))
-    assert end.signal == {"main": "conflict"}
+    assert begin.signal == end.signal == {"main": "red"}, "what the accusation rests on"
