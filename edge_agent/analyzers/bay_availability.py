@@ -73,9 +73,9 @@ class BayAvailability:
         facts = {
             "bays": len(states),
             "free": states.count(False),
-            "taken": states.count(True),
+            "occupied": states.count(True),
             "unknown": states.count(None),
-            "taken_bays": taken,
+            "occupied_bays": taken,
             "turnover": self._turnover(scene.frame.t_s, begin_s, len(states)),
             "forecast": self._outlook(scene, len(taken)),
         }
@@ -101,10 +101,10 @@ class BayAvailability:
         local = scene.frame.wall.astimezone(self._timezone)
         found = self._forecast.forecast(local, taken)
         if found is None:
-            return {"taken": None, "reason": "no history of this time of day"}
+            return {"occupied": None, "reason": "no history of this time of day"}
         errors = self._forecast.error, self._forecast.error_as_now
         return {
-            "taken": round(found.taken, 2),
+            "occupied": round(found.taken, 2),
             "low": None if found.low is None else round(found.low, 2),
             "high": None if found.high is None else round(found.high, 2),
             "days": found.days,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -56,7 +55,7 @@ def _timelapse(shared: Path, model: str) -> dict[str, Any]:
     counts = {int(frame): n for frame, n in truth["front_row_occupied_by_frame"].items()}
     drawn = yaml.safe_load(DRAWN.read_text())
     camera = _camera(drawn["outlines"], drawn["size"], model, every_s=0.0)
-    taken = dict(_taken(folder / truth["file"], camera, shared))
+    taken = dict(_taken(folder / truth["file"], camera, shared, frozenset(counts)))
     wrong = [
         {"frame": frame, "counted": len(taken[frame]), "true": count}
         for frame, count in counts.items()
@@ -78,18 +77,27 @@ def _camera(outlines: Outlines, size: tuple[int, int], model: str, every_s: floa
     return Camera.model_validate({"zones": part["zones"], "bays": bays, "detector": detector})
 
 
-def _taken(recording: Path, camera: Camera, shared: Path) -> Iterator[tuple[int, frozenset[str]]]:
-    """Number of each frame, and which bays the product holds for taken from it on."""
+def _taken(
+    recording: Path, camera: Camera, shared: Path, only: frozenset[int] = frozenset()
+) -> Iterator[tuple[int, frozenset[str]]]:
+    """Number of each frame (of `only`, if any), and the bays that are held for taken from it on."""
     is_lapse = camera.bays is not None and camera.bays.every_s == 0
     settings = BayAvailability.Settings(confirm_s=0.0 if is_lapse else 20.0)
     camera = camera.model_copy(update={"rules": [Rule(kind=KIND, settings=settings)]})
     site = Site.model_validate(
-        {"site": {"name": "lot"}, "device": "bench", "cameras": {"lot": camera}}
+        {
+            "site": {"name": "lot"},
+            "device": "bench",
+            "models_dir": shared / "models",
+            "cameras": {"lot": camera},
+        }
     )
-    paths = search_path(None, {"EDGE_AGENT_MODELS": str(shared / "models"), **os.environ})
-    pipeline = make_pipeline("lot", camera, site, open_detector(camera.detector, paths))
+    detector = open_detector(camera.detector, search_path(site.models_dir, {}))
+    pipeline = make_pipeline("lot", camera, site, detector)
     taken: frozenset[str] = frozenset()
     for frame in _frames(recording):
+        if only and frame.seq not in only:
+            continue
         # What stands in a bay is not asked of tracks, so the whole picture needs no inference.
         events = pipeline.step(frame, Detections.none()).events
         taken = _latest(events, taken)
@@ -99,7 +107,7 @@ def _taken(recording: Path, camera: Camera, shared: Path) -> Iterator[tuple[int,
 def _latest(events: Iterable[Event], taken: frozenset[str]) -> frozenset[str]:
     for event in events:
         if event.kind == KIND:
-            taken = frozenset(event.facts["taken_bays"])
+            taken = frozenset(event.facts["occupied_bays"])
     return taken
 
 
