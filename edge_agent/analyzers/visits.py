@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from math import hypot
 from typing import Literal
 
-from edge_agent.geometry import Polygon
+from edge_agent.geometry import Polygon, iou
 from edge_agent.types import Box, Scene, Track
 
 Change = Literal["here", "ended"]
@@ -26,8 +26,10 @@ SLACK = 0.5
 """Body heights by which a box may be off when its object is half hidden ..."""
 PACE = 0.8
 """... and body heights per second that a person walks (1.4 m/s at 1.7 m)."""
-MOVED = 0.5
-"""Body heights; a person who was never seen to move farther is a bollard or a sign."""
+MOVED_IOU = 1 / 3
+"""A person whose box always overlapped more with where it was first seen is a bollard ..."""
+EDGE = 0.02
+"""... unless it came in over the edge of the picture: within this share of its size."""
 
 
 @dataclass(slots=True)
@@ -122,7 +124,7 @@ class PresenceWatch:
         seen = {track.id: track for track in tracks if track.last_s == t_s}
         inside = {track.id: track for track in seen.values() if self._holds(track, scene)}
         alive = {track.id for track in scene.tracks}
-        self._moved |= {key for key, track in seen.items() if _moves(track)}
+        self._moved |= {key for key, track in seen.items() if _moves(track, scene)}
         self._follow(seen, inside, t_s)
         self._take_over(seen, inside, t_s)
         for key, track in inside.items():
@@ -192,10 +194,13 @@ class PresenceWatch:
         self._visits.clear()
 
 
-def _moves(track: Track) -> bool:
-    """True for a person away from where it was first seen, and for every vehicle."""
+def _moves(track: Track, scene: Scene) -> bool:
+    """True for a person who is elsewhere than first seen or came in, and for every vehicle."""
     born = track.born or track.box
-    return track.cls != "person" or _way(track.box.centre, born.centre) >= MOVED * born.height
+    dx, dy = EDGE * scene.frame.width, EDGE * scene.frame.height
+    is_within = dx < born.x1 and born.x2 < scene.frame.width - dx
+    is_within = is_within and dy < born.y1 and born.y2 < scene.frame.height - dy
+    return track.cls != "person" or not is_within or iou(track.box, born) < MOVED_IOU
 
 
 def _gap(visit: Visit, track: Track) -> float | None:
