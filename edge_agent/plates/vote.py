@@ -1,7 +1,8 @@
 """What several looks at one number plate agree on.
 
 Looks at the same picture prove nothing twice: between two looks that count, the plate must have
-moved in the picture. A plate is agreed on only when its whole text was read in two such looks.
+moved in the picture. A plate is agreed on only when its whole text was read in two such looks,
+and in more of them than anything else was.
 """
 
 from __future__ import annotations
@@ -116,6 +117,8 @@ class PlateVote:
         looks = ballot.count(lambda read: read.text == text)
         if looks < min_reads:
             return Verdict(None, looks=looks, reason=ballot.complaint())
+        if looks <= ballot.count(lambda read: read.text != text):
+            return Verdict(None, looks=looks, reason="reads disagree")
         best = (max(read.char_scores[i] for read in agreeing) for i in range(len(text)))
         scores = tuple(score * share for score, share in zip(best, shares, strict=True))
         if min(scores) < min_confidence:

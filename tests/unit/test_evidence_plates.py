@@ -104,10 +104,11 @@ def play(
     *,
     more: Iterable[Event] = (),
     seen: Mapping[int, PlateRead] | None = None,
+    end_s: float = 24.0,
     **end: Any,
 ) -> list[Case]:
     collector = CaseCollector(Evidence(clip_before_s=1, clip_after_s=2), plates=reader)
-    story = [event("suspect", 1.0), event("begin", 8.0), event("end", 24.0, **end), *more]
+    story = [event("suspect", 1.0), event("begin", 8.0), event("end", end_s, **end), *more]
     cases: list[Case] = []
     for n in range(260):
         reads = [replace(seen[n], track_id=1)] if seen and n in seen else []
@@ -231,6 +232,11 @@ def test_whatever_the_camera_is_doubted_for_in_between_makes_the_case_doubtful(
 )
 def test_other_doubts_are_not_its_own(stranger: Event) -> None:
     assert play(more=[stranger])[-1].doubts == ()
+
+
+def test_what_comes_after_the_end_is_no_doubt_while_the_clip_goes_on() -> None:
+    (case,) = play(more=[health("camera.moved", "begin", 9.5)], end_s=9.0)
+    assert case.doubts == ()
 
 
 def test_doubts_of_its_own_events_are_collected() -> None:

@@ -8,6 +8,8 @@ from edge_agent.plates import Look, PlateVote, contradict, decide
 from edge_agent.plates.vote import MAX_LOOKS, has_moved
 from edge_agent.types import PlateRead
 
+MIXED = ("AB127", "AB127", "AB123", "AB123", "XB127")
+
 
 def look(
     t_s: float,
@@ -50,6 +52,10 @@ def test_two_looks_of_a_vehicle_that_moved_agree() -> None:
         ([look(1), look(2, "XY987")], "reads disagree"),
         ([look(1), look(2, "AB1234")], "reads disagree"),
         ([look(1), look(2), look(3, "AB128"), look(4, "AB128")], "reads disagree"),
+        (
+            [look(t, text, score=1.0) for t, text in enumerate(MIXED)],
+            "reads disagree",  # its every character wins, but most looks say something else
+        ),
         ([look(1, score=0.5), look(2, score=0.5)], "reads disagree"),  # hardly agree
         ([look(1, reason="a"), look(2, reason="a")], "a"),
         ([look(1, reason="b"), look(2, reason="a"), look(3, reason="b")], "b"),
