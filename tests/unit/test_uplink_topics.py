@@ -9,6 +9,7 @@ import yaml
 
 from edge_agent.uplink import topics
 from edge_agent.uplink.delivery import EXPIRY_S
+from write_asyncapi import written
 
 FOLDER = files("edge_agent.uplink")
 DOCUMENT: dict[str, Any] = yaml.safe_load((FOLDER / "asyncapi.yaml").read_text("utf-8"))
@@ -93,3 +94,8 @@ def test_document_describes_every_event_type_that_has_a_schema() -> None:
     described = {ref for ref in references(DOCUMENT) if ref.startswith("./schemas/")}
     shipped = {f"./schemas/{entry.name}" for entry in (FOLDER / "schemas").iterdir()}
     assert described == shipped - {"./schemas/data.json"}
+
+
+def test_document_is_what_its_generator_writes() -> None:
+    text = (FOLDER / "asyncapi.yaml").read_text("utf-8")
+    assert written(text) == text, "run python tools/write_asyncapi.py"
