@@ -213,7 +213,9 @@ def _played(lane: Lane) -> str:
     media, model = lane.source.media, lane.pipeline.detector.model
     signals = lane.signals.sha256 if lane.signals else None
     parts = (lane.source.camera, media.sha256, media.start.isoformat(), model.name, model.sha256)
-    return digest(*parts, signals)
+    looks = [look for look in (lane.pipeline.plates, lane.pipeline.heads) if look]
+    closer = [info.sha256 for look in looks for info in look.models]
+    return digest(*parts, signals, *closer)
 
 
 def run_replay(

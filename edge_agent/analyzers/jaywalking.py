@@ -66,7 +66,7 @@ class Jaywalking(PresenceRule):
             facts = {**event.facts, "entered_s": round(visit.entered_s, 3)}
             if is_red:
                 facts["red_since_s"] = round(self._lamp.since_s, 3)
-            signal, doubts = self._lamp.signal, self._lamp.doubts
+            signal, doubts = {self._lamp.phase: "red"}, self._lamp.doubts
             yield replace(event, facts=facts, signal=signal, doubts=doubts)
 
     def _begin_s(self, visit: Visit) -> float:

@@ -30,11 +30,6 @@ class Lamp:
             self.is_doubtful = False
 
     @property
-    def signal(self) -> dict[str, str] | None:
-        """What an event says that rests on it."""
-        return None if self.state is None else {self.phase: self.state}
-
-    @property
     def doubts(self) -> tuple[str, ...]:
         """Why what rests on it cannot be evidential."""
         return (CONFLICT,) if self.is_doubtful else ()

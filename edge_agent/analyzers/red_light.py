@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import hypot
 from typing import Annotated
 
@@ -11,35 +11,13 @@ from pydantic import Field
 
 from edge_agent import config
 from edge_agent.analyzers.crossing import MARGIN, Crossing, Crossings, ends, unnamed
+from edge_agent.analyzers.lamp import Lamp
 from edge_agent.analyzers.lane import Paces, footprint
 from edge_agent.analyzers.view import Happening, View, expand_classes, rule_name
 from edge_agent.config import Camera, SiteInfo
 from edge_agent.config.models import Name
 from edge_agent.geometry import side
 from edge_agent.types import Box, Event, Scene, Track
-
-CONFLICT = "io conflict"
-"""The doubt about a signal that showed more or less than one lamp."""
-
-
-@dataclass(slots=True)
-class _Lamp:
-    """What the phase has shown."""
-
-    state: str | None = None
-    """None while nothing is known about it."""
-    since_s: float = 0.0
-    """Media time from which it was seen to show that; it may have shown it before."""
-    is_doubtful: bool = False
-    """It was in conflict and has not been green since."""
-
-    def show(self, state: str | None, t_s: float) -> None:
-        if state != self.state:
-            self.state, self.since_s = state, t_s
-        if state == "conflict":
-            self.is_doubtful = True
-        elif state == "green":
-            self.is_doubtful = False
 
 
 class RedLight:
@@ -75,7 +53,7 @@ class RedLight:
         self._classes = expand_classes(settings.classes)
         self._crossings = Crossings(self._line, self._classes, "centre")
         self._paces = Paces(view.ground)
-        self._lamp = _Lamp()
+        self._lamp = Lamp(settings.phase)
         self._before: dict[int, float] = {}
         """Track -> when, red being lit for long enough, the whole vehicle was before the line."""
         self._open: dict[int, tuple[Happening, Track]] = {}
@@ -148,5 +126,4 @@ class RedLight:
 
     def _signed(self, event: Event) -> Event:
         """The event with the signal that it rests on, and what speaks against that."""
-        doubts = (CONFLICT,) if self._lamp.is_doubtful else ()
-        return replace(event, signal={self._settings.phase: "red"}, doubts=doubts)
+        return replace(event, signal={self._lamp.phase: "red"}, doubts=self._lamp.doubts)

