@@ -375,6 +375,8 @@ class Case:
     """What each photo shows of the plate; None where no plates are read."""
     plate: Mapping[str, JSON] | None = None
     """What the photos and the rule agree on, as in `Event.plate`; None where no plates are read."""
+    plate_models: tuple[ModelInfo, ...] = ()
+    """Which models read the plates."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -210,7 +210,7 @@ class BundleWriter:
             log=None,
             profile=None,
             privacy=manifest.Privacy(redacted=False, delete_after=None),
-            **_agreed(case.plate),
+            **_agreed(case),
         )
 
 
@@ -246,7 +246,8 @@ def _plate(read: PlateRead | None) -> manifest.PlateFacts:
     )
 
 
-def _agreed(plate: Mapping[str, Any] | None) -> dict[str, manifest.AgreedPlate]:
+def _agreed(case: Case) -> dict[str, manifest.AgreedPlate]:
+    plate = case.plate
     if plate is None:
         return {}
     agreed = manifest.AgreedPlate(
@@ -256,6 +257,7 @@ def _agreed(plate: Mapping[str, Any] | None) -> dict[str, manifest.AgreedPlate]:
         region=plate["region"],
         reason=plate.get("reason"),
         reads=plate["reads"],
+        models=[manifest.ModelFacts(name=m.name, sha256=m.sha256) for m in case.plate_models],
     )
     return {"plate": agreed}
 

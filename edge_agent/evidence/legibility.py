@@ -47,11 +47,14 @@ def with_plates(case: Case, reader: PlateReader) -> Case:
     plates = {photo.role: _look(reader, photo) for photo in case.photos}
     told = Shown.told(case.latest.plate)
     doubts = tuple(plate_doubts([Shown.of(read) for read in plates.values()], told))
+    unfit = (model for model in reader.models if not model.is_evidential)
+    about_models = (f"model {model.name} is not evidential" for model in unfit)
     return replace(
         case,
         plates=plates,
         plate=_verdict(case, plates, doubts),
-        doubts=tuple(dict.fromkeys((*case.doubts, *doubts))),
+        plate_models=reader.models,
+        doubts=tuple(dict.fromkeys((*case.doubts, *doubts, *about_models))),
     )
 
 

@@ -116,6 +116,13 @@ class Encoding(Part):
     quality: Annotated[int, Field(ge=1, le=100)]
 
 
+class ModelFacts(Part):
+    """Which model made the detections."""
+
+    name: Words
+    sha256: Sha256 | None
+
+
 Score = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -138,6 +145,8 @@ class AgreedPlate(PlateFacts):
 
     reads: Count
     """Looks that agree on it, between which the vehicle had moved."""
+    models: list[ModelFacts]
+    """Which ones found and read it."""
 
 
 class PhotoFile(FileFacts):
@@ -171,13 +180,6 @@ class DerivedFile(FileFacts):
     """A copy that was drawn on, composed or redacted; never the original."""
 
     derived_from: FileName
-
-
-class ModelFacts(Part):
-    """Which model made the detections."""
-
-    name: Words
-    sha256: Sha256 | None
 
 
 class DeviceFacts(Part):

@@ -110,6 +110,8 @@ def hashes(case_id: str, manifest: Mapping[str, JSON]) -> Iterator[tuple[str, st
     source, model = manifest.get("source") or {}, manifest.get("model") or {}
     yield "recording", str(source.get("media_sha256") or "none")
     yield "model", str(model.get("sha256") or "none: has no weights")
+    for each in (manifest.get("plate") or {}).get("models", ()):
+        yield f"model {each['name']}", str(each["sha256"] or "none")
     yield "site file", str(manifest.get("config_sha256", ""))
     yield "device key", str((manifest.get("device") or {}).get("fingerprint", ""))
     chain = manifest.get("chain") or {}

@@ -204,6 +204,18 @@ def test_the_close_up_is_one_in_which_the_plate_was_read() -> None:
     assert photo(play(seen={203: unsound})[-1], "close").frame.seq == without
 
 
+def test_models_that_read_plates_are_named_and_must_be_fit_for_it(
+    write: Callable[..., Path],
+) -> None:
+    models = (ModelInfo("finder", "12" * 32), ModelInfo("toy", None, is_evidential=False))
+    report = verify(write(play(Painted({0: "AB12"}, models=models))))
+    assert report.is_valid and report.facts["reasons"] == ["model toy is not evidential"]
+    assert report.facts["plate"]["models"] == [
+        {"name": "finder", "sha256": "12" * 32},
+        {"name": "toy", "sha256": None},
+    ]
+
+
 def test_where_no_plates_are_read_nothing_is_said_of_them(write: Callable[..., Path]) -> None:
     cases = play()
     assert (cases[-1].plates, cases[-1].plate, cases[-1].doubts) == (None, None, ())
