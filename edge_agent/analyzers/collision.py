@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from edge_agent.analyzers.glances import Glances
-from edge_agent.analyzers.impact import Contact, Impulse, Size, contact, impulse, is_swapped, touch
+from edge_agent.analyzers.impact import (
+    MEETS_S,
+    WINDOW_S,
+    Contact,
+    Impulse,
+    contact,
+    impulse,
+    is_swapped,
+    touch,
+)
 from edge_agent.analyzers.trails import Trail, Trails, size_of
 from edge_agent.types import Scene
 
@@ -55,6 +64,8 @@ class Collisions:
 
     def __init__(self, classes: frozenset[str]) -> None:
         self._glances = Glances()
+        self._hits: list[tuple[Impulse, Contact]] = []
+        """Of late: an impact may be seen to be a contact before it is seen clearly."""
         self._next_s = 0.0
         self.trails = Trails(classes)
 
@@ -72,56 +83,70 @@ class Collisions:
     def _judge(self, scene: Scene) -> Iterator[Collision]:
         frame = scene.frame
         picture = (frame.width, frame.height)
+        self._hits = [h for h in self._hits if frame.t_s - h[0].t_s <= WINDOW_S + 2 * MEETS_S]
         for trail in self.trails.all:
             if trail.last_s < frame.t_s or size_of(trail.box) < SMALLEST * frame.width / 2:
                 continue
             found = impulse(trail, CHANGE, picture)
-            if found is None or not _is_sound(found, frame.width):
+            if found is None or not found.before.is_steady or found.change < CHANGE:
                 continue
-            collision = self._explain(found, picture)
-            if collision is None or is_swapped(found, self.trails.all, picture):
+            others = [other for other in self.trails.all if other is not trail]
+            met = [c for other in others if (c := contact(found, other, picture)) is not None]
+            self._hits += [(found, c) for c in met if _is_hit(c)]
+            collision = self._explain(found, others) if _is_sound(found, frame.width) else None
+            if collision is None or is_swapped(found, others, picture):
                 continue
             if self._glances.change(frame, trail.box, found.t_s - EARLIER_S) >= NEW:
                 yield collision
 
-    def _explain(self, found: Impulse, picture: Size) -> Collision | None:
-        others = [trail for trail in self.trails.all if trail is not found.trail]
-        met = [c for other in others if (c := contact(found, other, picture)) is not None]
-        hits = [c for c in met if _is_hit(c)]
-        hardest = max(hits, key=lambda c: c.closing, default=None)
-        cues = {"impulse": _impulse_cue(found)}
-        if hardest is not None and found.change >= SHARE * max(
-            found.before.speed, found.after.speed
-        ):
-            cues["contact"] = {
-                "closing_sizes_per_s": round(hardest.closing, 2),
-                "parting_sizes_per_s": round(hardest.relative_after, 2),
-            }
-            return Collision(found.trail, hardest.other, found.t_s, cues | _stop_cues(found))
+    def _explain(self, found: Impulse, others: Sequence[Trail]) -> Collision | None:
+        """The collision that the cues make of it, if they are enough."""
+        hits = [
+            met
+            for other, met in self._hits
+            if other.trail is found.trail and found.t_s - other.t_s <= MEETS_S + 1e-6
+        ]
+        impact = _impulse_cue(found)
         stop = _stop_cues(found)
+        if hits and found.change >= SHARE * max(found.before.speed, found.after.speed):
+            hardest = max(hits, key=lambda met: met.closing)
+            return Collision(
+                found.trail, hardest.other, found.t_s, {**impact, **_contact_cue(hardest), **stop}
+            )
         now_s = found.trail.last_s
-        near = [o for o in others if now_s - o.last_s < 0.3 and touch(found.trail.box, o.box)]
+        near = [o for o in others if now_s - o.last_s <= MEETS_S and touch(found.trail.box, o.box)]
         if near:
             stop["touching"] = {"vehicles": len(near)}
         if "dead_stop" in stop and (len(stop) > 1 or found.change >= ALONE):
-            return Collision(found.trail, near[0] if near else None, found.t_s, cues | stop)
+            other = near[0] if near else None
+            return Collision(found.trail, other, found.t_s, {**impact, **stop})
         return None
 
 
 def _is_sound(found: Impulse, width: int) -> bool:
-    is_followed = found.before.is_steady and found.after.is_steady
-    return is_followed and found.change >= CHANGE and found.before.size_px >= SMALLEST * width
+    return found.after.is_steady and found.before.size_px >= SMALLEST * width
 
 
 def _is_hit(met: Contact) -> bool:
     return met.closing >= CLOSING and met.relative_after <= PARTED * met.relative_before
 
 
-def _impulse_cue(found: Impulse) -> dict[str, float]:
+def _impulse_cue(found: Impulse) -> Cues:
     return {
-        "change_sizes_per_s": round(found.change, 2),
-        "speed_before_sizes_per_s": round(found.before.speed, 2),
-        "speed_after_sizes_per_s": round(found.after.speed, 2),
+        "impulse": {
+            "change_sizes_per_s": round(found.change, 2),
+            "speed_before_sizes_per_s": round(found.before.speed, 2),
+            "speed_after_sizes_per_s": round(found.after.speed, 2),
+        }
+    }
+
+
+def _contact_cue(met: Contact) -> Cues:
+    return {
+        "contact": {
+            "closing_sizes_per_s": round(met.closing, 2),
+            "parting_sizes_per_s": round(met.relative_after, 2),
+        }
     }
 
 
