@@ -139,8 +139,6 @@ class WrongWay:
             drive.steps.popleft()
 
     def _judge(self, drive: _Drive, scene: Scene) -> Iterator[Event]:
-        if drive.is_over:
-            return
         if drive.happening is not None:
             if scene.frame.t_s - drive.inside_s > OUTSIDE_S:
                 yield from self._end(drive, scene, "left")

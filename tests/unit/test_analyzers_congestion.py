@@ -1,6 +1,7 @@
 """Lanes, queues, speeds and congestion on hand-made scenes."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -161,3 +162,21 @@ def test_it_flickers_but_is_one_congestion() -> None:
 
     events = play(congestion(vehicles=4), tracks, 30)
     assert [event.phase for event in events] == ["begin", "update", "update", "end"]
+
+
+@pytest.mark.parametrize(("lapse_s", "begins_s"), [(1.0, 5.0), (3.0, 11.0)])
+def test_before_it_begins_it_may_lapse_for_a_moment(lapse_s: float, begins_s: float) -> None:
+    def tracks(t_s: float) -> list[Track]:
+        return [car(i, 100 + 50 * i, t_s) for i in range(2 if 3 < t_s < 3 + lapse_s else 3)]
+
+    assert play(congestion(), tracks, 15)[0].t_s == pytest.approx(begins_s, abs=0.2)
+
+
+def test_three_parked_beside_flowing_traffic_are_none() -> None:
+    def tracks(t_s: float) -> list[Track]:
+        flowing = [car(i, (60 * i + 100 * t_s) % 320 + 40, t_s, still=False) for i in range(4)]
+        return [car(10 + i, 100 + 50 * i, t_s) for i in range(3)] + [
+            replace(each, box=replace(each.box, y1=170, y2=190)) for each in flowing
+        ]
+
+    assert play(congestion(), tracks, 20) == []

@@ -69,6 +69,15 @@ def sides(hz: float, left: Colour, right: Colour) -> Lamps:
     return lamps
 
 
+def beside(hz: float, colour: Colour) -> Lamps:
+    """One lamp, on its right."""
+
+    def lamps(t_s: float) -> list[tuple[tuple[int, int, int, int], Colour]]:
+        return [((100, 2, 114, 8), colour)] if (t_s * hz) % 1 < 0.5 else []
+
+    return lamps
+
+
 def low(hz: float, colour: Colour) -> Lamps:
     """An indicator or a brake light."""
 
@@ -94,6 +103,7 @@ def test_flashing_blue_is_advice(fps: float, hz: float) -> None:
         (bar(2, RED), "red"),
         (sides(2, BLUE, BLUE), "blue"),
         (sides(1.5, RED, BLUE), None),
+        (beside(2, BLUE), "blue"),
         (bar(2.2, BLUE, duty=0.25), "blue"),
     ],
 )

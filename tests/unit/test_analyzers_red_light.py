@@ -16,12 +16,12 @@ from edge_agent.types import ArrayPicture, Box, Detections, Event, Frame, Scene,
 PICTURE = ArrayPicture(np.zeros((200, 400, 3), np.uint8))
 START = datetime(2026, 5, 13, 9, 0, tzinfo=UTC)
 # Drawn upwards at x = 200: what goes to the right crosses to its right.
-LINE = Line(a=(0.5, 1.0), b=(0.5, 0.0), to_right="east", to_left="west")
+LINE = Line(a=(0.5, 1.0), b=(0.5, 0.25), to_right="east", to_left="west")
 VIEW = View("c1", {}, {"stop": LINE}, ZoneInfo("UTC"))
 
 
 def play(
-    place: Callable[[float], float],
+    place: Callable[[float], float | tuple[float, float]],
     edges: Sequence[tuple[float, str]],
     until_s: float = 8.0,
     phase: str = "main",
@@ -35,8 +35,9 @@ def play(
     track = None
     for i in range(round(until_s * 10)):
         t_s = i / 10
-        x = place(t_s)
-        box = Box(x - 30, 100, x + 30, 130)
+        where = place(t_s)
+        x, y = where if isinstance(where, tuple) else (where, 115.0)
+        box = Box(x - 30, y - 15, x + 30, y + 15)
         track = Track(1, "car", 0.9, box, (0, 0), 0.0, t_s, None)
         wall = START + timedelta(seconds=t_s)
         frame = Frame("c1", i, t_s, wall, PICTURE)
@@ -113,3 +114,14 @@ def test_a_conflict_while_it_lasts_makes_the_rest_doubtful() -> None:
     begin, end = play(passes(4.0), [(0.0, "red"), (5.0, "conflict")])
     assert (begin.doubts, end.doubts) == ((), ("io conflict",))
     assert begin.signal == end.signal == {"main": "red"}, "what the accusation rests on"
+
+
+def test_round_the_end_of_the_line_and_back_across_it_is_another_direction() -> None:
+    def place(t_s: float) -> tuple[float, float]:
+        if t_s < 2:
+            return 120, 115
+        if t_s < 4:
+            return 120 + 80 * (t_s - 2), 20
+        return 280 - 60 * (t_s - 4), 115
+
+    assert play(place, [(0.0, "red")]) == []

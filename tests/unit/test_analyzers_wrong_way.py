@@ -109,6 +109,18 @@ def test_whoever_turns_round_is_found() -> None:
     assert begin.begin_s == pytest.approx(2.0)
 
 
+def test_whoever_stands_first_and_then_backs_up_is_found_as_soon() -> None:
+    stands, back = [box(300)] * 60, [box(x) for x in range(300, 100, -10)]
+    begin, _ = play(drive(stands + back, still=[True] * 60 + [False] * 20))
+    assert begin.t_s == pytest.approx(6.6) and begin.begin_s == pytest.approx(6.0)
+
+
+def test_it_is_told_of_once_although_it_comes_back() -> None:
+    way = [box(x) for x in range(340, 200, -10)]
+    events = play(drive([*way, *[box(200, 60)] * 30, *way]))
+    assert phases(events) == ["begin", "end"]
+
+
 def test_jitter_is_no_way() -> None:
     rng = np.random.default_rng(1)
     for pace in (0.0, 3.0):
