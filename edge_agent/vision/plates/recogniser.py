@@ -112,7 +112,7 @@ class LineRecogniser:
 
     def _line(self, image: Image, plate: FoundPlate, margin: tuple[float, float]) -> Reading:
         picture = straighten(image, plate, margin)
-        picture = _unfold(picture) if plate.is_double else _stretched(picture)
+        picture = unfold(picture) if plate.is_double else stretched(picture)
         steps = self._network.run(picture)[0]
         best, scores = steps.argmax(axis=1), steps.max(axis=1)
         is_new = (best != 0) & np.insert(best[1:] != best[:-1], 0, True)
@@ -139,14 +139,14 @@ def straighten(image: Image, plate: FoundPlate, margin: tuple[float, float]) -> 
     return np.asarray(flat, np.uint8)
 
 
-def _stretched(plate: Image) -> Image:
+def stretched(plate: Image) -> Image:
     """As wide as a plate is: seen from the side it looks narrower, and its letters crowded."""
     height, width = plate.shape[:2]
     wanted = max(width, round(ASPECT * height))
     return np.asarray(cv2.resize(plate, (wanted, height), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
-def _unfold(plate: Image) -> Image:
+def unfold(plate: Image) -> Image:
     """The two rows side by side."""
     height, width = plate.shape[:2]
     lower = plate[round(height * LOWER_ROW) :]
