@@ -13,7 +13,7 @@ from edge_agent.analyzers.impact import (
     Impulse,
     contact,
     impulse,
-    is_swapped,
+    is_undisturbed,
     touch,
 )
 from edge_agent.analyzers.trails import Trail, Trails, size_of
@@ -94,7 +94,7 @@ class Collisions:
             met = [c for other in others if (c := contact(found, other, picture)) is not None]
             self._hits += [(found, c) for c in met if _is_hit(c)]
             collision = self._explain(found, others) if _is_sound(found, frame.width) else None
-            if collision is None or is_swapped(found, others, picture):
+            if collision is None or is_undisturbed(found, others, picture):
                 continue
             if self._glances.change(frame, trail.box, found.t_s - EARLIER_S) >= NEW:
                 yield collision

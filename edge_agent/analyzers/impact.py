@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from edge_agent.analyzers.trails import Edges, Sight, Trail, size_of
+from edge_agent.analyzers.trails import Edges, Sight, Trail, around, size_of
 from edge_agent.geometry import iou
 from edge_agent.types import Box
 
@@ -45,7 +45,7 @@ TOUCH = 0.15
 LEVEL = 1.0
 """Vehicles whose feet differ by more than this, in sizes of the smaller, stand apart in depth."""
 SAME = 0.6
-"""IoU from which an outline afterwards shows the other vehicle, unimpressed."""
+"""IoU from which an outline afterwards shows a vehicle that went on as before."""
 
 Vector = tuple[float, float]
 
@@ -291,16 +291,24 @@ def _minus(a: Vector, b: Vector) -> Vector:
     return a[0] - b[0], a[1] - b[1]
 
 
-def is_swapped(found: Impulse, others: Sequence[Trail], picture: Size) -> bool:
-    """True when what was seen afterwards is another vehicle that goes on as it went or stood."""
+def is_undisturbed(found: Impulse, others: Sequence[Trail], picture: Size) -> bool:
+    """True when vehicles that go on as they went explain what is seen afterwards.
+
+    Then the outline shows this one where it would be anyway, or another one that it was taken
+    for, or both of them, passing each other.
+    """
+    now_s = found.trail.last_s
     box = Box(*found.trail.box)
+    own = found.before.place(before(found.trail, found.t_s)[-1].box, now_s - found.t_s)
+    if iou(Box(*own), box) >= SAME:
+        return True
     for other in others:
         sights = before(other, found.t_s)
         theirs = motion(sights, KNOWN_S, picture)
-        if other is found.trail or theirs is None:
+        if theirs is None:
             continue
-        place = theirs.place(sights[-1].box, found.trail.last_s - sights[-1].t_s)
-        if iou(Box(*place), box) >= SAME:
+        place = theirs.place(sights[-1].box, now_s - sights[-1].t_s)
+        if max(iou(Box(*place), box), iou(Box(*around(own, place)), box)) >= SAME:
             return True
     return False
 

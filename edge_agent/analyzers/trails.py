@@ -106,6 +106,11 @@ def moved(box: Edges, before: Edges, times: float) -> Edges:
     )
 
 
+def around(a: Edges, b: Edges) -> Edges:
+    """The box around both."""
+    return min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])
+
+
 def size_of(box: Edges) -> float:
     """Square root of its area, px."""
     return math.sqrt(max(1e-6, (box[2] - box[0]) * (box[3] - box[1])))
