@@ -84,9 +84,11 @@ class OutsideBay:
                 self._standing.remove(each)
                 each.end_reason = "left"
                 yield from self._end(scene, each)
-            elif not each.has_begun and each.seen_s == t_s and each.dwell_s >= self._dwell_s:
-                each.has_begun = True
-                yield self._event(scene, each, "begin")
+            elif not each.has_begun and each.seen_s == t_s:
+                each.begin_s = _stands_since(each, scene)
+                if each.dwell_s >= self._dwell_s:
+                    each.has_begun = True
+                    yield self._event(scene, each, "begin")
         self._looked_s = t_s
 
     def finish(self, scene: Scene) -> Iterable[Event]:
@@ -141,6 +143,15 @@ class OutsideBay:
         if each.end_reason is not None:
             facts["end_reason"] = each.end_reason
         return happening.event(scene, phase, track_of(each.box, scene), facts)
+
+
+def _stands_since(each: _Standing, scene: Scene) -> float:
+    """In a queue one vehicle takes another one's place: where there is a track, it decides."""
+    track = track_of(each.box, scene)
+    if track is None:
+        return each.begin_s
+    since_s = scene.frame.t_s if track.still_since_s is None else track.still_since_s
+    return max(each.begin_s, since_s)
 
 
 def covered_share(ground: Box, zones: Sequence[Polygon], size: tuple[int, int]) -> float:

@@ -201,7 +201,7 @@ class BaySettings(Settings):
     """Bays for electric vehicles."""
     reserved: dict[Name, tuple[Name, ...]] = Field(default_factory=dict)
     """For whom -> bays, e.g. `disabled: [a1, a2]`."""
-    every_s: Annotated[float, Field(ge=0, le=3600)] = 15.0
+    every_s: Annotated[float, Field(ge=0, le=3600)] = 20.0
     """Time between two looks; 0 looks at every frame, as a time-lapse recording needs."""
     model: str | None = None
     """Name of the model card of the network that looks; the camera's own when absent."""

@@ -1,6 +1,7 @@
 """Stays in parking bays on hand-made looks."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from referencing import Registry, Resource
 
 from edge_agent.analyzers.bay import BayStay
 from edge_agent.analyzers.bay_availability import BayAvailability
@@ -20,8 +23,22 @@ from edge_agent.analyzers.view import View
 from edge_agent.bays import BayLook, BayVehicle
 from edge_agent.config import BaySettings, PlateSettings
 from edge_agent.geometry import Polygon
+from edge_agent.identity import CameraOrigin, Origin
 from edge_agent.ports import Analyzer
-from edge_agent.types import ArrayPicture, Box, Detections, Event, Frame, PlateRead, Scene, Track
+from edge_agent.types import (
+    ArrayPicture,
+    Box,
+    Detections,
+    Event,
+    Frame,
+    Media,
+    ModelInfo,
+    PlateRead,
+    Scene,
+    Track,
+)
+from edge_agent.uplink.envelope import event_envelope
+from edge_agent.uplink.schema import schema_for, schemas
 
 PICTURE = ArrayPicture(np.zeros((100, 400, 3), np.uint8))
 START = datetime(2026, 3, 2, 8, tzinfo=UTC)
@@ -265,8 +282,38 @@ def test_standing_outside_of_all_bays() -> None:
     assert (end.facts["dwell_s"], end.facts["end_reason"]) == (105.0, "left")
 
 
+def test_vehicles_that_take_each_other_s_place_are_none() -> None:
+    rule = OutsideBay(OutsideBay.Settings(dwell_s=60), VIEW)
+    for i in range(20):
+        queue = scene(15.0 * i, [], outside=[AISLE])
+        moving = Track(i, "car", 0.9, AISLE, (30, 0), 15.0 * i, 15.0 * i, None)
+        assert list(rule.update(replace(queue, tracks=(moving,)))) == []
+
+
 def test_driving_waiting_briefly_or_standing_in_a_bay_is_none() -> None:
     driving = [[Box(200 + 30 * i, 30, 280 + 30 * i, 90)] for i in range(6)]
     assert outside_events(driving) == []
     assert outside_events([[AISLE]] * 3 + [[]] * 4) == []
     assert outside_events([[Box(105, 5, 178, 78)]] * 10) == []
+
+
+def test_what_is_told_fits_its_schema() -> None:
+    told_of: list[Event] = [*ev_events("京A12345"), *outside_events([[AISLE]] * 9)]
+    looks = every_15_s("", "", *["a1"] * 5, "", "", "", "a2")
+    told_of += play(BayStay(BayStay.Settings(tariff=TARIFF), VIEW), looks)
+    told_of += play(BayAvailability(BayAvailability.Settings(), VIEW), looks)
+    media = Media("clip", "replay", "0" * 64, START, "given")
+    cameras = {"c1": CameraOrigin(media, ModelInfo("model", None))}
+    origin = Origin({"name": "lot"}, "box", "boot", "0" * 64, "edge-agent 1", cameras)
+    known = Registry().with_resources(
+        (name, Resource.from_contents(schema)) for name, schema in schemas().items()
+    )
+    for event in told_of:
+        envelope = {**event_envelope(event, origin), "sequence": "0" * 20}
+        Draft202012Validator(schema_for(envelope["type"]), registry=known).validate(envelope)
+    assert {event.kind for event in told_of} == {
+        "parking.bay",
+        "parking.availability",
+        "parking.ev_bay",
+        "parking.outside_bay",
+    }

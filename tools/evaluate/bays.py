@@ -35,7 +35,7 @@ def _pklot(shared: Path, model: str) -> dict[str, Any]:
     flags, wrong = 0, []
     for folder in sorted((shared / "parking" / "pklot-ufpr05").glob("sequence*")):
         labels = sorted((folder / "bounding_boxes").glob("*.xml"))
-        camera = _camera(read_outlines(labels[0]), (1280, 720), model, every_s=15.0)
+        camera = _camera(read_outlines(labels[0]), (1280, 720), model, every_s=20.0)
         taken = dict(_taken(folder / "frames", camera, shared))
         for seq, label in enumerate(labels):
             truth = read_occupied(label)
