@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluate import footage, helmets
+from evaluate import bays, footage, helmets
 from evaluate.figures import Figure
 
 
@@ -37,7 +37,14 @@ def _helmets(told: Mapping[str, Any]) -> Iterator[Figure]:
         yield Figure(f"helmets.{name}.f1", each["f1"], "higher", each["labels"], slack=0.005)
 
 
+def _bays(told: Mapping[str, Any]) -> Iterator[Figure]:
+    stills, lapse = told["pklot-ufpr05"], told["parking-timelapse"]
+    yield Figure("bays.pklot.right", stills["right"], "higher", stills["flags"], slack=0.0025)
+    yield Figure("bays.timelapse.exact", lapse["exact"], "higher", lapse["frames"], slack=0.05)
+
+
 SECTIONS: Mapping[str, Section] = {
+    "bays": Section(bays.evaluate, lambda told: list(_bays(told))),
     "footage": Section(footage.evaluate, lambda told: list(_footage(told))),
     "helmets": Section(helmets.evaluate, lambda told: list(_helmets(told))),
 }
