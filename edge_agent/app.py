@@ -332,7 +332,8 @@ def _draw(name: str, camera: Camera, still: Path, out: Path) -> Path:
     finally:
         source.close()
     path = out / f"{name}-zones.png"
-    picture = cv2.imencode(".png", draw_zones(frame.image, camera.zones, camera.lines))[1]
+    drawn = draw_zones(frame.image, camera.zones, camera.lines, camera.directions)
+    picture = cv2.imencode(".png", drawn)[1]
     try:
         out.mkdir(parents=True, exist_ok=True)
         path.write_bytes(picture.tobytes())

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.config.models import Line
+from edge_agent.config.models import Arrow, Line
 from edge_agent.geometry import Point, Polygon, overlap
 from edge_agent.types import Box, Image
 
@@ -25,6 +26,7 @@ ZONE_COLOURS: Final[tuple[Colour, ...]] = (
     (40, 200, 230),
 )
 LINE_COLOUR: Final[Colour] = (60, 230, 250)
+NO_DIRECTIONS: Final[Mapping[str, Arrow]] = MappingProxyType({})
 _DARK: Final[Colour] = (30, 26, 24)
 _WHITE: Final[Colour] = (255, 255, 255)
 _FONT: Final = cv2.FONT_HERSHEY_SIMPLEX
@@ -33,10 +35,14 @@ _PLATE: Final = 0.82
 
 
 def draw_zones(
-    image: Image, zones: Mapping[str, Sequence[Point]], lines: Mapping[str, Line]
+    image: Image,
+    zones: Mapping[str, Sequence[Point]],
+    lines: Mapping[str, Line],
+    directions: Mapping[str, Arrow] = NO_DIRECTIONS,
 ) -> Image:
     """A BGR copy of the picture with every zone filled and every line with its two directions.
 
+    A zone whose traffic has a direction shows it by an arrow.
     Zones and lines are normalised. Text and strokes grow with the picture; labels stand on dark
     plates, inside the picture and beside each other where there is room.
     """
@@ -44,6 +50,8 @@ def draw_zones(
     colours = {name: ZONE_COLOURS[i % len(ZONE_COLOURS)] for i, name in enumerate(zones)}
     for name, corners in zones.items():
         canvas.fill(Polygon(corners), colours[name])
+    for name, arrow in directions.items():
+        canvas.heading(Polygon(zones[name]), arrow, colours[name])
     for line in lines.values():
         canvas.line(line)
     for name, corners in zones.items():
@@ -79,6 +87,13 @@ class _Canvas:
         cv2.addWeighted(tinted, _FILL, self.image, 1 - _FILL, 0, dst=self.image)
         for width, shade in ((3.0, _DARK), (1.6, colour)):
             cv2.polylines(self.image, [corners], True, shade, self._width(width), cv2.LINE_AA)
+
+    def heading(self, zone: Polygon, arrow: Arrow, colour: Colour) -> None:
+        middle = zone.in_px(*self.size).mean(axis=0)
+        half = _unit(np.array(self._px(arrow[1])) - np.array(self._px(arrow[0]))) * 40 * self.unit
+        tail, tip = middle - half, middle + half
+        for width, shade in ((7.0, _DARK), (4.0, colour)):
+            self._arrow((tail[0], tail[1]), (tip[0], tip[1]), shade, self._width(width))
 
     def line(self, line: Line) -> None:
         a, b = self._px(line.a), self._px(line.b)

@@ -136,7 +136,8 @@ def _recording(lane: Lane, result: ReplayResult) -> Recording:
     camera = result.site.cameras[name]
     scene = None
     if name in result.first_frames:
-        drawn = draw_zones(result.first_frames[name].image, camera.zones, camera.lines)
+        still = result.first_frames[name].image
+        drawn = draw_zones(still, camera.zones, camera.lines, camera.directions)
         scene = cv2.imencode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
     return Recording(name, media.name, media.sha256, utc_text(media.start), lane.last_s, scene)
 

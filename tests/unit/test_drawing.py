@@ -43,6 +43,16 @@ def test_arrows_point_to_the_named_sides() -> None:
     assert not below[:, x_left - 10 : x_left + 10].any()
 
 
+@pytest.mark.parametrize(("x1", "x2"), [(0.2, 0.8), (0.8, 0.2)])
+def test_a_zone_shows_which_way_its_traffic_goes(x1: float, x2: float) -> None:
+    """The arrow lies across the middle; its head is the higher end."""
+    drawn = draw_zones(grey(), {"": SQUARE}, {}, {"": ((x1, 0.5), (x2, 0.5))})
+    strokes = is_like(drawn, ZONE_COLOURS[0])[100:260, 200:440]
+    left, right = strokes[:, 80:100].any(axis=1).sum(), strokes[:, 140:160].any(axis=1).sum()
+    assert (right > left) == (x2 > x1)
+    assert left and right
+
+
 def test_labels_stay_in_the_picture_and_apart() -> None:
     zones = {f"zone-{i}": [(0.0, 0.0), (0.05, 0.0), (0.05, 0.05)] for i in range(3)}
     corner = Line(a=(1.0, 0.9), b=(1.0, 1.0), to_right="x" * 60, to_left="街道 Süd")
