@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Annotated, Any
-
-from pydantic import Field
+from typing import Any
 
 from edge_agent import config
 from edge_agent.analyzers.bay_sessions import (
     BaySessions,
     Change,
+    Confirm,
     Session,
     bay_settings,
     bays_missing,
@@ -35,8 +34,7 @@ class BayStay:
     class Settings(config.Settings):
         """What the site file says beside `kind`."""
 
-        confirm_s: Annotated[float, Field(ge=0, le=3600)] = 20.0
-        """So long must every look show a change before it counts."""
+        confirm_s: Confirm = None
         tariff: Tariff | None = None
         """What standing costs; without one there is no charge record."""
 

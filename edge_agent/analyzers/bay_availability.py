@@ -10,7 +10,13 @@ from pydantic import Field
 
 from edge_agent import config
 from edge_agent.analyzers.bay_forecast import OccupancyForecast
-from edge_agent.analyzers.bay_sessions import BaySessions, Session, bay_settings, bays_missing
+from edge_agent.analyzers.bay_sessions import (
+    BaySessions,
+    Confirm,
+    Session,
+    bay_settings,
+    bays_missing,
+)
 from edge_agent.analyzers.view import Happening, View, rule_name
 from edge_agent.config import Camera, SiteInfo
 from edge_agent.types import JSON, Event, Scene
@@ -30,7 +36,7 @@ class BayAvailability:
     class Settings(config.Settings):
         """What the site file says beside `kind`."""
 
-        confirm_s: Annotated[float, Field(ge=0, le=3600)] = 20.0
+        confirm_s: Confirm = None
         update_s: Annotated[float, Field(gt=0, le=86_400)] = 60.0
 
         def problems(self, camera: Camera, site: SiteInfo) -> Iterable[tuple[str, str]]:

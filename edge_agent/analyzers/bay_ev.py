@@ -13,6 +13,7 @@ from pydantic import Field
 from edge_agent import config
 from edge_agent.analyzers.bay_sessions import (
     BaySessions,
+    Confirm,
     Session,
     bay_settings,
     bays_missing,
@@ -42,7 +43,7 @@ class EvBay:
         """What the site file says beside `kind`."""
 
         dwell_s: Annotated[float, Field(ge=0, le=86_400)] = 300.0
-        confirm_s: Annotated[float, Field(ge=0, le=3600)] = 20.0
+        confirm_s: Confirm = None
         lists: tuple[str, ...] = ()
         """Plate lists of vehicles that may stand there."""
         are_lists_complete: bool = False

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from edge_agent.analyzers.bay_occupancy import BayState, Occupancy, Turn
 from edge_agent.analyzers.plate_watch import PlateVotes
@@ -16,6 +18,8 @@ from edge_agent.types import JSON, VEHICLES, Box, Scene, Track
 
 Change = Literal["begun", "ended"]
 EndReason = Literal["left", "recording_ended"]
+Confirm = Annotated[float | None, Field(ge=0, le=3600)]
+"""So long must every look show a change before it counts; when absent, two looks must."""
 
 SAME_VEHICLE_IOU = 0.4
 """A track that overlaps the vehicle in the bay this much follows that vehicle."""
@@ -61,8 +65,10 @@ class Session:
 class BaySessions:
     """Follows who stands in which bay of a camera."""
 
-    def __init__(self, view: View, confirm_s: float) -> None:
+    def __init__(self, view: View, confirm_s: float | None) -> None:
         settings = bay_settings(view)
+        if confirm_s is None:
+            confirm_s = settings.every_s / 2
         self._reads_plates = view.plates is not None
         self._votes = PlateVotes(KEEP_S)
         self._occupancy = Occupancy(settings.zones, confirm_s, settings.every_s)

@@ -125,6 +125,20 @@ def test_what_passes_changes_nothing() -> None:
     assert told(play(rule, looks)) == [("begin", "a2", 0.0), ("end", "a2", 0.0)]
 
 
+def test_a_change_can_be_made_to_wait_longer() -> None:
+    rule = BayStay(BayStay.Settings(confirm_s=60), VIEW)
+    assert play(rule, every_15_s("", *["a2"] * 4, "", "", "", "", "")) == []
+    begin, _ = play(rule, [(1000.0 + t, taken) for t, taken in every_15_s(*["a2"] * 6)])
+    assert (begin.begin_s, begin.t_s) == (1000.0, 1000.0)  # after a pause
+
+
+def test_in_a_time_lapse_each_frame_decides_alone() -> None:
+    lapse = replace(VIEW, bays=BAYS.model_copy(update={"every_s": 0.0}))
+    looks: list[Look] = [(0.00, []), (0.05, ["a1"]), (0.10, []), (0.15, ["a2"])]
+    phases = [event.phase for event in play(BayStay(BayStay.Settings(), lapse), looks)]
+    assert phases == ["begin", "end", "begin", "end"]
+
+
 def test_stills_decide_alone() -> None:
     rule = BayStay(BayStay.Settings(), VIEW)
     looks: list[Look] = [(0.0, []), (300.0, ["a1"]), (600.0, []), (900.0, ["a2"])]
@@ -206,13 +220,13 @@ def test_availability_at_changes_and_every_minute() -> None:
     events = play(rule, every_15_s("", "", "a1", "a1", "a1", *["a1"] * 4, "", "", "", ""))
     assert [(e.t_s, e.facts["free"], e.facts["occupied_bays"]) for e in events] == [
         (0.0, 2, []),
-        (60.0, 1, ["a1"]),
-        (120.0, 1, ["a1"]),
-        (165.0, 2, []),
+        (45.0, 1, ["a1"]),
+        (105.0, 1, ["a1"]),
+        (150.0, 2, []),
     ]
     last = events[-1].facts
     assert last["turnover"] == {
-        "span_s": 165.0,
+        "span_s": 150.0,
         "arrivals": 1,
         "departures": 1,
         "departures_per_bay": 0.5,

@@ -81,9 +81,8 @@ def _taken(
     recording: Path, camera: Camera, shared: Path, only: frozenset[int] = frozenset()
 ) -> Iterator[tuple[int, frozenset[str]]]:
     """Number of each frame (of `only`, if any), and the bays that are held for taken from it on."""
-    is_lapse = camera.bays is not None and camera.bays.every_s == 0
-    settings = BayAvailability.Settings(confirm_s=0.0 if is_lapse else 20.0)
-    camera = camera.model_copy(update={"rules": [Rule(kind=KIND, settings=settings)]})
+    rule = Rule(kind=KIND, settings=BayAvailability.Settings())
+    camera = camera.model_copy(update={"rules": [rule]})
     site = Site.model_validate(
         {
             "site": {"name": "lot"},
