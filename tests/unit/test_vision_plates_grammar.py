@@ -1,12 +1,15 @@
 """What grammars decide between characters that look alike, and what they leave alone."""
 
+from typing import get_args
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_agent.config.models import Region
 from edge_agent.vision.plates.grammar import ALIKE, EUROPE, expand, judge, load_grammar
 
-REGIONS = ["cn", "us", "ar", "br", "eu", *EUROPE]
+REGIONS = get_args(Region)
 PLATE_LIKE = st.text("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ京皖粤港", max_size=9)
 
 
@@ -87,6 +90,10 @@ def test_every_series_fits_its_own_grammar(data: st.DataObject) -> None:
     pattern = data.draw(st.sampled_from(grammar.series))
     text = "".join(data.draw(st.sampled_from(sorted(chars))) for chars in pattern)
     assert judge(text, [grammar]).text == text
+
+
+def test_every_country_of_europe_can_be_named_alone() -> None:
+    assert set(EUROPE) < set(REGIONS)
 
 
 def test_patterns_are_written_out() -> None:
