@@ -268,7 +268,7 @@ def contact(found: Impulse, other: Trail, picture: Size) -> Contact | None:
     """How it met the other one at that time, or None if it did not."""
     sights = before(other, found.t_s)
     theirs = motion(sights, KNOWN_S, picture)
-    if theirs is None:
+    if theirs is None or _are_joined(found, other):
         return None
     mine = before(found.trail, found.t_s)[-1].box
     place = theirs.place(sights[-1].box, found.t_s - sights[-1].t_s)
@@ -285,6 +285,11 @@ def contact(found: Impulse, other: Trail, picture: Size) -> Contact | None:
     way = _minus(centre(place), centre(mine))
     closing = (relative[0] * way[0] + relative[1] * way[1]) / max(math.hypot(*way), 1e-6)
     return Contact(other, closing / mean, math.hypot(*relative) / mean, math.hypot(*parting) / mean)
+
+
+def _are_joined(found: Impulse, other: Trail) -> bool:
+    """True when both were in one outline already: then one is passing the other."""
+    return any(other.id in s.company for s in before(found.trail, found.t_s))
 
 
 def _minus(a: Vector, b: Vector) -> Vector:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,7 +60,9 @@ class Sight:
     """Counts the pictures that were looked at."""
     box: Edges
     is_own: bool
-    """False for an outline that is around another vehicle as well."""
+    """False for an outline that belongs to another vehicle and is around it as well."""
+    company: frozenset[int] = frozenset()
+    """Ids of the others that are in the same outline."""
 
 
 @dataclass(slots=True, eq=False)
@@ -168,8 +170,11 @@ class Trails:
             own = self._own(t_s, live, boxes)
             for row, column in own.items():
                 live[row].add(Sight(t_s, self._step, edges[column], is_own=True))
-            for row, column in self._shared(t_s, live, boxes, own).items():
+            shared = self._shared(t_s, live, boxes, own)
+            for row, column in shared.items():
                 live[row].add(Sight(t_s, self._step, edges[column], is_own=False))
+            for column in sorted(set(shared.values())):
+                _introduce([live[row] for row, c in (own | shared).items() if c == column])
         for column in sorted(set(range(len(edges))) - set(own.values())):
             self._count += 1
             trail = Trail(self._count)
@@ -218,6 +223,13 @@ class Trails:
             if column is not None:
                 found[row] = column
         return found
+
+
+def _introduce(group: Sequence[Trail]) -> None:
+    """These were just seen in one outline."""
+    for trail in group:
+        company = frozenset(other.id for other in group if other is not trail)
+        trail.sights[-1] = replace(trail.sights[-1], company=company)
 
 
 def _apart(ours: Floats, theirs: Floats) -> Floats:
