@@ -10,9 +10,11 @@ from edge_agent.analyzers.bay import BayStay
 from edge_agent.analyzers.bay_availability import BayAvailability
 from edge_agent.analyzers.bay_ev import EvBay
 from edge_agent.analyzers.bay_outside import OutsideBay
+from edge_agent.analyzers.camera_health import CameraHealth
 from edge_agent.analyzers.congestion import Congestion
 from edge_agent.analyzers.crash import Crash
 from edge_agent.analyzers.crowd import Crowd
+from edge_agent.analyzers.debris import Debris
 from edge_agent.analyzers.emergency import EmergencyVehicle
 from edge_agent.analyzers.helmet import Helmet
 from edge_agent.analyzers.illegal_parking import IllegalParking
@@ -23,6 +25,7 @@ from edge_agent.analyzers.loitering import Loitering, Trespass
 from edge_agent.analyzers.pedestrian import Cyclist, Pedestrian
 from edge_agent.analyzers.plate_read import PlateReading
 from edge_agent.analyzers.red_light import RedLight
+from edge_agent.analyzers.smoke_fire import SmokeFire
 from edge_agent.analyzers.stopped_vehicle import StoppedVehicle
 from edge_agent.analyzers.view import View
 from edge_agent.analyzers.wrong_way import WrongWay
@@ -58,6 +61,9 @@ ANALYZERS = {
     "incident.congestion": Registered(Congestion.Settings, Congestion),
     "incident.crash": Registered(Crash.Settings, Crash),
     "incident.red_light": Registered(RedLight.Settings, RedLight),
+    "incident.debris": Registered(Debris.Settings, Debris),
+    "incident.smoke_fire": Registered(SmokeFire.Settings, SmokeFire),
+    "camera.health": Registered(CameraHealth.Settings, CameraHealth),
     "plate.read": Registered(PlateReading.Settings, PlateReading),
     "access.granted": Registered(AccessGranted.Settings, AccessGranted),
 }

@@ -1,0 +1,131 @@
+"""What flickers like flames and what veils like smoke, cell by cell of a small picture.
+
+Fire: warm, bright pixels whose brightness keeps jumping while the place stays (flames flicker at
+2 to 12 Hz, whatever burns: Cetegen and Ahmed, 1993). Smoke: the background's own detail shines
+through, but with less contrast than its brightness accounts for (Toreyin et al., 2005); a shadow
+takes as much from both, an object hides the detail and brings its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Bytes = NDArray[np.uint8]
+
+CELL = 8
+"""px of the small picture."""
+FOLLOW_S = 30.0
+"""Time constant with which the background is followed; until then it is a plain mean."""
+LEARN_S = 6.0
+"""How long the background is followed before anything is suspected."""
+HELD = 0.1
+"""How much slower it is followed where something is suspected."""
+FLICKER_S = 1.5
+"""Time over which jumps of brightness are averaged."""
+WARM_RED = 170
+"""Grey levels of the red channel from which on a flame is bright."""
+WARM_RATIO = (1.0, 1.35)
+"""Least red over green and green over blue of a flame."""
+JUMP = 12.0
+"""Mean jump of brightness in grey levels from look to look within flames."""
+FLAME_SHARE = 0.15
+"""Share of a cell that is flame-coloured."""
+HAS_DETAIL = 9.0
+"""Mean square of static detail, in grey levels, of cells in which smoke can be told."""
+VEIL = 0.65
+"""Contrast that a veiled cell has left, over what its brightness accounts for."""
+SHINES = 0.12
+"""Contrast that it must have left to be seen through."""
+PURITY = 0.4
+"""Share of the detail of a cell that is seen through which is the background's."""
+TONE = 6.0
+"""Grey levels by which a veiled cell must differ from its background."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cells:
+    """(rows, columns) bool each."""
+
+    is_flame: Array
+    is_veil: Array
+    """The background's detail has lost contrast."""
+    is_clear: Array
+    """What detail a veiled cell has is the background's: something translucent is before it."""
+    share_veiled: float
+    """Veiled cells over all cells in which that can be told."""
+
+
+class Watch:
+    """The background of the cells and how restless they are."""
+
+    def __init__(self) -> None:
+        self._last: Array | None = None
+        self._age_s = 0.0
+        self._jump: Array
+        self._warm: Array
+        self._detail: Array
+        """(h, w) mean detail: what moves has averaged out."""
+        self._tone: Array
+
+    def update(self, image: Bytes, step_s: float, is_busy: Array) -> Cells:
+        """Look at a small BGR picture; `is_busy` (rows, columns) has traffic before it."""
+        grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY).astype(np.float32)
+        grey = grey[: len(grey) // CELL * CELL, : grey.shape[1] // CELL * CELL]
+        detail = grey - cv2.GaussianBlur(grey, (0, 0), 2.0)
+        tone, warm = _mean(grey), _mean(_is_warm(image))
+        if self._last is None or self._last.shape != grey.shape:
+            self._jump = np.zeros_like(tone)
+            self._warm, self._detail, self._tone = warm, detail, tone
+            self._last, self._age_s = grey, step_s
+            nothing = np.zeros(tone.shape, bool)
+            return Cells(nothing, nothing, nothing, 0.0)
+        jump = _mean(cv2.absdiff(grey, self._last))
+        self._last = grey
+        self._jump += min(1.0, step_s / FLICKER_S) * (jump - self._jump)
+        is_flame = (warm > self._warm + FLAME_SHARE) & (self._jump > JUMP) & ~is_busy
+        is_veil, is_clear, share = self._veil(detail, tone, is_busy)
+        self._follow((warm, tone, detail), is_flame | is_veil | is_busy, step_s)
+        return Cells(is_flame, is_veil, is_clear, share)
+
+    def _veil(self, detail: Array, tone: Array, is_busy: Array) -> tuple[Array, Array, float]:
+        static = _mean(self._detail**2)
+        can_tell = (static > HAS_DETAIL) & ~is_busy
+        contrast = _mean(detail * self._detail) / np.maximum(static, 1e-3)
+        brightness = (tone + 1) / (self._tone + 1)
+        usual = float(np.median(contrast[can_tell])) if can_tell.any() else 1.0
+        is_veil = can_tell & (contrast < VEIL * min(usual, 1.0) * brightness)
+        is_veil &= np.abs(tone - self._tone) > TONE
+        is_own = contrast**2 * static > PURITY * _mean(detail**2)
+        is_clear = is_veil & (contrast > SHINES) & is_own
+        return is_veil, is_clear, float(is_veil.sum() / max(can_tell.sum(), 1))
+
+    def _follow(self, now: tuple[Array, Array, Array], is_held: Array, step_s: float) -> None:
+        self._age_s += step_s
+        rate = step_s / min(self._age_s, FOLLOW_S)
+        held = HELD if self._age_s > LEARN_S else 1.0
+        rates = np.where(is_held, held * rate, rate).astype(np.float32)
+        warm, tone, detail = now
+        self._warm += rates * (warm - self._warm)
+        self._tone += rates * (tone - self._tone)
+        wide = cv2.resize(rates, detail.shape[::-1], interpolation=cv2.INTER_NEAREST)
+        self._detail += wide * (detail - self._detail)
+
+
+def _is_warm(image: Bytes) -> Array:
+    """1 where a pixel has the colour of flames; their core may be clipped to yellow."""
+    blue, green, red = (channel.astype(np.float32) for channel in cv2.split(image))
+    is_warm = (red >= WARM_RED) & (red >= WARM_RATIO[0] * green) & (green >= WARM_RATIO[1] * blue)
+    return np.asarray(is_warm, np.float32)
+
+
+def _mean(values: Array) -> Array:
+    """(h // CELL, w // CELL) means of square cells."""
+    rows, columns = values.shape[0] // CELL, values.shape[1] // CELL
+    cut = np.ascontiguousarray(values[: rows * CELL, : columns * CELL])
+    return cv2.resize(cut, (columns, rows), interpolation=cv2.INTER_AREA).reshape(rows, columns)
