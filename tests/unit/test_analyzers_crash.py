@@ -209,24 +209,32 @@ def nearer_when_close(_: float, places: list[Place]) -> list[Place]:
     return places if max(a[0], b[0]) > min(a[2], b[2]) else [a]
 
 
+def alone(_: float, places: list[Place]) -> list[Place]:
+    return places
+
+
 HARMLESS: Mapping[str, tuple[Sequence[Car], Callable[[float, list[Place]], list[Place]]]] = {
-    "hard brake": ([brakes(10, 14, 0.5, 6)], lambda _, p: p),
+    "hard brake": ([brakes(10, 14, 0.5, 6)], alone),
     "hard brake behind a standing car": (
-        [brakes(10, 10, 0.8, 5), lambda _: box(10 + 18 * METRE + CAR[0] + 5)],
-        lambda _, p: p,
+        [brakes(10, 10, 0.8, 5), lambda _: box(10 + 18 * METRE + CAR[0] + 2)],
+        alone,
+    ),
+    "nudge while parking": (
+        [hits(100, 2, 1.5, 0), pushed(100 + 3 * METRE + CAR[0], 1.5, 0.2)],
+        alone,
     ),
     "queue that closes up": (
         [brakes(10 - 60 * k, 8, 1.0 + 0.4 * k, 3) for k in range(3)],
-        lambda _, p: p,
+        alone,
     ),
     "queue that drives off": (
         [drives_off(200 - 50 * k, 1.0 + k) for k in range(3)],
-        lambda _, p: p,
+        alone,
     ),
-    "crossing in the picture": (PASSING, lambda _, p: p),
+    "crossing in the picture": (PASSING, alone),
     "merged while crossing": (PASSING, merged_when_close),
     "hidden while crossing": (PASSING, nearer_when_close),
-    "passing a standing car": ([lambda _: box(150, 104), drives(-20, 12, 96)], lambda _, p: p),
+    "passing a standing car": ([lambda _: box(150, 104), drives(-20, 12, 96)], alone),
     "hidden behind a standing car": (
         [lambda _: box(150, 104), drives(-20, 12, 96)],
         nearer_when_close,
