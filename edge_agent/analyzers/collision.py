@@ -11,6 +11,7 @@ from edge_agent.analyzers.impact import (
     WINDOW_S,
     Contact,
     Impulse,
+    Size,
     contact,
     impulse,
     is_undisturbed,
@@ -67,6 +68,7 @@ class Collisions:
         self._hits: list[tuple[Impulse, Contact]] = []
         """Of late: an impact may be seen to be a contact before it is seen clearly."""
         self._next_s = 0.0
+        self._picture: Size = (0, 0)
         self.trails = Trails(classes)
 
     def update(self, scene: Scene) -> list[Collision]:
@@ -75,14 +77,16 @@ class Collisions:
         if frame.t_s < self._next_s - 1e-6:
             return []
         self._next_s = frame.t_s + STRIDE_S
-        if not self._glances.look(frame):
+        picture = (frame.width, frame.height)
+        if not self._glances.look(frame) or picture != self._picture:
             self.trails.all.clear()
+        self._picture = picture
         self.trails.update(frame.t_s, scene.detections)
         return list(self._judge(scene))
 
     def _judge(self, scene: Scene) -> Iterator[Collision]:
         frame = scene.frame
-        picture = (frame.width, frame.height)
+        picture = self._picture
         self._hits = [h for h in self._hits if frame.t_s - h[0].t_s <= WINDOW_S + 2 * MEETS_S]
         for trail in self.trails.all:
             if trail.last_s < frame.t_s or size_of(trail.box) < SMALLEST * frame.width / 2:

@@ -9,7 +9,7 @@ import numpy as np
 
 from edge_agent.types import SMALL_WIDTH, Frame, Image
 
-MEMORY_S = 1.2
+MEMORY_S = 1.8
 PAUSE_S = 0.095
 """Between two glances; the detector's pictures may come more often."""
 OVERVIEW = (32, 18)

@@ -148,7 +148,7 @@ def motion(sights: Sequence[Sight], least_s: float, picture: Size) -> Motion | N
     width = median(s.box[2] - s.box[0] for s in sights)
     height = median(s.box[3] - s.box[1] for s in sights)
     is_steady = _is_steady(sights, line, size_px)
-    return Motion(line, size_px, cut, is_steady, width / max(height, 1e-3))
+    return Motion(line, size_px, cut, is_steady, max(width, 1e-3) / max(height, 1e-3))
 
 
 def _any(cuts: Sequence[Cut]) -> Cut:
