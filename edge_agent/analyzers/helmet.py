@@ -14,7 +14,7 @@ from edge_agent.analyzers.presence import PresenceRule, PresenceSettings
 from edge_agent.analyzers.view import View
 from edge_agent.analyzers.visits import Change, Visit
 from edge_agent.analyzers.walkers import each_once
-from edge_agent.config import Camera, SiteInfo
+from edge_agent.config import Camera, HeadSettings, SiteInfo
 from edge_agent.types import Event, HeadSighting, Scene, Track
 
 PERSONS = frozenset({"person"})
@@ -71,9 +71,9 @@ class Helmet(PresenceRule):
         line: str | None = None
         dwell_s: Annotated[float, Field(ge=0, le=600)] = 2.0
         """Heads have to be seen over at least this time ..."""
-        sightings: Annotated[int, Field(ge=2, le=100)] = 4
+        sightings: Annotated[int, Field(ge=2, le=100)] = 5
         """... and at least so often, ..."""
-        majority: Annotated[float, Field(gt=0.5, le=1)] = 0.75
+        majority: Annotated[float, Field(gt=0.5, le=1)] = 0.8
         """... this share of them alike, weighted by score, within the last ten seconds."""
         visit_s: Annotated[float, Field(ge=0, le=86_400)] = 60.0
         """Who is back later than that is on another visit."""
@@ -83,7 +83,15 @@ class Helmet(PresenceRule):
         """Name and number; the site's own when absent."""
 
         def problems(self, camera: Camera, site: SiteInfo) -> Iterable[tuple[str, str]]:
-            """An alarm has to say whom to call."""
+            """An alarm has to say whom to call, and heads have to be looked at often enough."""
+            heads = camera.heads or HeadSettings()
+            looks_per_s = min(heads.max_fps, camera.detector.max_fps or heads.max_fps)
+            if looks_per_s * MEMORY_S < self.sightings:
+                yield (
+                    "sightings",
+                    f"{self.sightings} within {MEMORY_S:g} s are more than {looks_per_s:g} looks "
+                    "per second can give; raise `max_fps` of heads and detector",
+                )
             named = (self.responsible, self.safety_manager, site.responsible, site.safety_manager)
             if not any(name and name.strip() for name in named):
                 yield (

@@ -158,6 +158,14 @@ def test_one_name_is_enough(tmp_path: Path, named: str, own: str) -> None:
     check(tmp_path, named, own)
 
 
+def test_looks_that_are_too_rare_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "site.yaml"
+    text = SITE_FILE.format(named=", responsible: Bauamt", own="")
+    path.write_text(text.replace("{model: motion}", "{model: motion, max_fps: 0.4}"))
+    with pytest.raises(ConfigError, match=r"sightings: 5 within 10 s are more than 0.4 looks"):
+        load(path)
+
+
 def test_a_density_needs_a_calibrated_camera(tmp_path: Path) -> None:
     path = tmp_path / "site.yaml"
     text = SITE_FILE.format(named="", own="\n        limit_per_m2: 2")
