@@ -56,7 +56,7 @@ class Told:
 class Eye:
     """Looks at plates and heads that are always there."""
 
-    models = ()
+    models: tuple[ModelInfo, ...] = ()
 
     def read(self, frame: Frame, tracks: Iterable[Track]) -> tuple[PlateRead, ...]:
         return (PlateRead(1, "AB12", (0.9,) * 4, None, (), 0.9),)

@@ -12,7 +12,7 @@ import yaml
 
 from edge_agent.app import Observer, ReplayRequest, cores, run_replay
 from edge_agent.score import Measures, Score, score_events
-from evaluate.everything import site, views
+from evaluate.everything import STAFF, site, views
 from evaluate.truths import truth
 
 
@@ -33,6 +33,7 @@ def play(shared: Path, clip: str, folder: Path, workers: int) -> Played:
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "site.yaml"
     config.write_text(yaml.safe_dump(site(clip, views()[clip])), encoding="utf-8")
+    (folder / "staff.csv").write_text(STAFF, encoding="utf-8")
     out = folder / f"out-{workers}"
     video = shared / "footage" / clip
     request = ReplayRequest(config, out, [(None, video)], workers=workers, overwrite=True)

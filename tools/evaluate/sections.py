@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluate import bays, footage, helmets
+from evaluate import bays, crashes, footage, helmets, plates
 from evaluate.figures import Figure
 
 
@@ -37,14 +37,40 @@ def _helmets(told: Mapping[str, Any]) -> Iterator[Figure]:
         yield Figure(f"helmets.{name}.f1", each["f1"], "higher", each["labels"], slack=0.005)
 
 
+def _plates(told: Mapping[str, Any]) -> Iterator[Figure]:
+    for name, each in told["sets"].items():
+        for width in ("wide", "narrow"):
+            if width in each:
+                count = each[width]["photos"]
+                share = each[width]["ours"] / count
+                yield Figure(f"plates.{name}.{width}", share, "higher", count)
+    total = told["total of wide plates"]
+    share = total["ours"] / max(total["photos"], 1)
+    yield Figure("plates.all.wide", share, "higher", total["photos"])
+
+
+def _crashes(told: Mapping[str, Any]) -> Iterator[Figure]:
+    for model, each in told.items():
+        yield Figure(f"crashes.{model}.in_time", each["rate"], "higher", each["crashes"])
+        yield Figure(f"crashes.{model}.false", len(each["false"]), "lower", each["clips"])
+
+
 def _bays(told: Mapping[str, Any]) -> Iterator[Figure]:
-    stills, lapse = told["pklot-ufpr05"], told["parking-timelapse"]
-    yield Figure("bays.pklot.right", stills["right"], "higher", stills["flags"], slack=0.0025)
-    yield Figure("bays.timelapse.exact", lapse["exact"], "higher", lapse["frames"], slack=0.05)
+    lot, lapse = told["pklot-ufpr05"], told["parking-timelapse"]
+    yield Figure("bays.pklot-ufpr05.right", lot["right"], "higher", lot["flags"])
+    share = 1 - lapse["bays_off"] / lapse["bays_seen"]
+    yield Figure("bays.parking-timelapse.right", share, "higher", lapse["bays_seen"])
+
+
+def _crash_clips(shared: Path) -> dict[str, Any]:
+    """Both networks; that no other clip alarms is shown by `footage`."""
+    return crashes.evaluate(shared, folders=("crashes",))
 
 
 SECTIONS: Mapping[str, Section] = {
-    "bays": Section(bays.evaluate, lambda told: list(_bays(told))),
     "footage": Section(footage.evaluate, lambda told: list(_footage(told))),
+    "plates": Section(plates.evaluate, lambda told: list(_plates(told))),
     "helmets": Section(helmets.evaluate, lambda told: list(_helmets(told))),
+    "crashes": Section(_crash_clips, lambda told: list(_crashes(told))),
+    "bays": Section(bays.evaluate, lambda told: list(_bays(told))),
 }
