@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from edge_agent.analyzers import ANALYZERS, rule_settings
 from edge_agent.config import load_site
 from evaluate.__main__ import main
-from evaluate.everything import TEMPLATES, site, views
+from evaluate.everything import STAFF, TEMPLATES, site, views
 from evaluate.figures import Figure, falls, load_results, read_figures
 from evaluate.page import write_page
 from evaluate.sections import SECTIONS, Section
@@ -78,6 +78,7 @@ def test_every_rule_is_measured() -> None:
 def test_every_view_is_a_good_site_file(clip: str, tmp_path: Path) -> None:
     path = tmp_path / "site.yaml"
     path.write_text(json.dumps(site(clip, views()[clip])))
+    (tmp_path / "staff.csv").write_text(STAFF)
     camera = load_site(path, rule_settings()).cameras["c1"]
     assert len(camera.rules) >= 3
 
