@@ -70,14 +70,13 @@ class Ground:
         is_ground = _within(now, self._known, CONTRAST, is_free)
         is_same = _within(now, self._new, SAMENESS, cv2.subtract(is_free, is_ground))
         is_other = cv2.subtract(is_free, is_same)
-        seen_s = cv2.add(self._seen_s, step_s, mask=is_same, dst=self._seen_s)
-        seen_s = cv2.subtract(seen_s, step_s, mask=is_other, dst=seen_s)
-        is_over = cv2.compare(seen_s, 0, cv2.CMP_LE)
+        votes = (is_same.astype(np.float32) - is_other) * np.float32(step_s / 255)
+        seen_s = self._seen_s + votes
+        is_next = np.where(seen_s <= 0, cv2.subtract(is_other, is_ground), 0)
+        seen_s[is_next > 0] = step_s
         self._seen_s = np.clip(seen_s, 0, self._limit_s)
         cv2.accumulateWeighted(now, self._new, 0.3, mask=is_same)
-        is_next = cv2.bitwise_and(cv2.subtract(is_other, is_ground), is_over)
         cv2.accumulateWeighted(now, self._new, 1.0, mask=is_next)
-        cv2.add(self._seen_s, step_s, mask=is_next, dst=self._seen_s)
         rate = min(1.0, step_s / FOLLOW_S)
         cv2.accumulateWeighted(now, self._known, rate, mask=is_ground)
 
@@ -86,8 +85,8 @@ class Ground:
 
         smallest: px, of the diagonal.
         """
-        is_lasting = cv2.compare(self._seen_s, after_s, cv2.CMP_GE)
-        if not cv2.countNonZero(is_lasting):
+        is_lasting = (self._seen_s >= after_s).astype(np.uint8)
+        if not is_lasting.any():
             return []
         closed = cv2.morphologyEx(is_lasting, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
         count, labels, stats, _ = cv2.connectedComponentsWithStats(closed, connectivity=8)
@@ -166,8 +165,7 @@ def _within(now: Bytes, picture: Array, limit: float, where: Array) -> Bytes:
     """255 where the two differ by less than `limit` in every channel, within `where`."""
     parts = cv2.split(cv2.absdiff(now, cv2.convertScaleAbs(picture)))
     largest = cv2.max(cv2.max(parts[0], parts[1]), parts[2])
-    is_within = cv2.compare(largest, limit, cv2.CMP_LT)
-    return np.asarray(cv2.bitwise_and(is_within, where), np.uint8)
+    return np.asarray(np.where(largest < limit, where, 0), np.uint8)
 
 
 def _difference(a: Array, b: Array) -> Array:

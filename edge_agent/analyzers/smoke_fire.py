@@ -27,10 +27,10 @@ SURE = 0.6
 """Share of `after_s` for which each cell of a region must have shown the sign."""
 FADE = 0.5
 """Seconds that a cell loses for each second without the sign: flames leap, smoke drifts."""
-MIN_CELLS: dict[Sign, int] = {"fire": 2, "smoke": 6}
+MIN_CELLS: dict[Sign, int] = {"fire": 2, "smoke": 12}
 WEATHER = 0.5
 """More of the picture veiled than this is fog, or the camera's own trouble."""
-CLEAR = 0.35
+CLEAR = 0.25
 """Share of a region of smoke through which the background must shine."""
 GROWTH = 1.5
 """How much larger smoke is when it is reported than when it was first seen."""
