@@ -1,0 +1,1 @@
+"""Measures the product on real material; `python -m evaluate` runs everything."""
