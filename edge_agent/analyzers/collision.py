@@ -22,8 +22,9 @@ from edge_agent.types import Scene
 
 STRIDE_S = 0.075
 """Pictures that follow sooner are not looked at: enough for what takes tenths of a second."""
-CHANGE = 1.0
-"""Own sizes/s within `impact.WINDOW_S`: for a car from the side 6.5 m/s^2, as hard as tyres can."""
+CHANGE = 1.1
+"""Own sizes/s within `impact.WINDOW_S`: for a car from the side 5.7 m/s^2, as on a wet road tyres
+can at most, and more from any other side."""
 SHARE = 0.5
 """It is at least this share of the greater of the speeds before and after."""
 CLOSING = 2.0

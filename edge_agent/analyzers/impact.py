@@ -19,7 +19,7 @@ from edge_agent.analyzers.trails import Edges, Sight, Trail, around, size_of
 from edge_agent.geometry import iou
 from edge_agent.types import Box
 
-WINDOW_S = 0.4
+WINDOW_S = 0.5
 """Velocities are measured over so long before and after; so much later it shows what happened."""
 FEWEST = 3
 LONGEST_S = 0.7
