@@ -9,8 +9,8 @@ from evaluate.helmets import evaluate
 pytestmark = pytest.mark.slow
 
 LEAST_F1 = {
-    "head at IoU 0.5": 0.57,
-    "helmet at IoU 0.5": 0.72,
+    "head at IoU 0.5": 0.59,
+    "helmet at IoU 0.5": 0.73,
 }
 """What the model reaches, rounded down: it must not get worse."""
 
