@@ -10,17 +10,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.picture import ArrayPicture as ArrayPicture
+from edge_agent.picture import Image as Image
+from edge_agent.picture import Picture as Picture
+from edge_agent.picture import Window as Window
+
 if TYPE_CHECKING:
     from edge_agent.bays import BayLook
-
-Image = NDArray[np.uint8]
-"""(H, W, 3) BGR, or (H, W) grey."""
 
 Phase = Literal["suspect", "dismissed", "begin", "update", "end"]
 """`suspect` and `dismissed` never leave the box: they let a case collect the arrival early."""
@@ -46,53 +47,6 @@ VEHICLES = frozenset({"vehicle", "car", "van", "bus", "truck", "motorcycle"})
 """Class names that count as motor vehicles; model cards map their labels onto these."""
 
 JSON = Any
-
-
-@runtime_checkable
-class Picture(Protocol):
-    """One decoded picture that is converted only when, and at the size, somebody asks.
-
-    Conversion of a 1080p picture costs as much as a tenth of its inference, and most frames are
-    only ever looked at in the detector's input size; so the native image is made on demand.
-    """
-
-    width: int
-    height: int
-
-    def bgr(self) -> Image:
-        """(height, width, 3) uint8 BGR, read-only, native resolution."""
-        ...
-
-    def scaled(self, width: int, height: int) -> Image:
-        """(height, width, 3) uint8 BGR, freshly made; the aspect ratio is the caller's affair."""
-        ...
-
-    def grey(self, width: int, height: int) -> Image:
-        """(height, width) uint8 luma."""
-        ...
-
-
-class ArrayPicture:
-    """A picture that is already an array: stills, tests."""
-
-    def __init__(self, image: Image) -> None:
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-            raise ValueError(f"picture: expected (H, W, 3) uint8, got {image.shape} {image.dtype}")
-        view = image.view()
-        view.flags.writeable = False
-        self._image = view
-        self.height, self.width = image.shape[:2]
-
-    def bgr(self) -> Image:
-        return self._image
-
-    def scaled(self, width: int, height: int) -> Image:
-        shrinks = width < self.width
-        how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        return np.asarray(cv2.resize(self._image, (width, height), interpolation=how), np.uint8)
-
-    def grey(self, width: int, height: int) -> Image:
-        return np.asarray(cv2.cvtColor(self.scaled(width, height), cv2.COLOR_BGR2GRAY), np.uint8)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,9 +15,12 @@ from pydantic import Field
 from edge_agent import config
 from edge_agent.analyzers.view import Happening, View, expand_classes, rule_name
 from edge_agent.geometry import clamp
-from edge_agent.types import Box, Event, Image, Scene, Track
+from edge_agent.types import Box, Event, Frame, Scene, Track
 
 Floats = NDArray[np.float64]
+
+Shares = tuple[float, ...]
+"""Colour by colour: shares of the left and right half of a vehicle's upper part that shine."""
 
 Colour = Literal["blue", "red"]
 
@@ -54,6 +57,12 @@ HUES: Final[dict[Colour, tuple[tuple[int, int], ...]]] = {
 """Of OpenCV, 0..180; amber, as indicators are, lies at 10..25."""
 SATURATION, VALUE = 120, 150
 """Of 255: what shines in a colour is saturated and bright at once."""
+SHINES = np.array((0, SATURATION, VALUE)), np.array((180, 255, 255))
+RANGES = {
+    colour: [(np.array((a, SATURATION, VALUE)), np.array((b, 255, 255))) for a, b in hues]
+    for colour, hues in HUES.items()
+}
+"""Least and greatest hue, saturation and value."""
 
 
 @dataclass(slots=True)
@@ -61,8 +70,10 @@ class _Watched:
     """What one vehicle's upper part has shown."""
 
     track: Track
-    looks: deque[tuple[float, Floats]] = field(default_factory=deque)
+    looks: deque[tuple[float, Shares]] = field(default_factory=deque)
     """Media time, and what shines (`_shining`)."""
+    shone_s: float = -np.inf
+    """When enough shone last to be a lamp."""
     flashed_s: float = 0.0
     happening: Happening | None = None
 
@@ -107,7 +118,8 @@ class EmergencyVehicle:
                 yield from self._end(watched, scene, "left")
         near = [track for track in scene.tracks if self._is_candidate(track, scene)]
         for watched in self._look(near, scene):
-            yield from self._judge(watched, scene)
+            if scene.frame.t_s - watched.shone_s <= WINDOW_S:
+                yield from self._judge(watched, scene)
         for watched in self._watched.values():
             if scene.frame.t_s - watched.flashed_s > GONE_S:
                 yield from self._end(watched, scene, "lights off")
@@ -129,13 +141,13 @@ class EmergencyVehicle:
         if not near:
             return
         frame = scene.frame
-        scale = min(1.0, LOOK_WIDTH / frame.width)
-        picture = frame.picture.scaled(round(frame.width * scale), round(frame.height * scale))
         for track in near:
             watched = self._watched.setdefault(track.id, _Watched(track))
             watched.track = track
-            shares = _shining(picture, track.box, scale, self._settings.colours)
+            shares = _shining(frame, track.box, self._settings.colours)
             watched.looks.append((frame.t_s, shares))
+            if max(shares) >= CONTRAST:
+                watched.shone_s = frame.t_s
             while frame.t_s - watched.looks[0][0] > WINDOW_S:
                 watched.looks.popleft()
             yield watched
@@ -169,52 +181,53 @@ class EmergencyVehicle:
         watched.happening = None
 
 
-def _shining(picture: Image, box: Box, scale: float, colours: Sequence[Colour]) -> Floats:
-    """(colours, 2): shares of the left and right half of the box's upper part that shine.
+def _shining(frame: Frame, box: Box, colours: Sequence[Colour]) -> Shares:
+    """What shines in the upper part of a box (px).
 
     Halves, because the lamps on either side often take turns.
     """
-    height, width = picture.shape[:2]
     top = Box(box.x1, box.y1, box.x2, box.y1 + UPPER * box.height)
-    area = clamp(Box(*(scale * edge for edge in (top.x1, top.y1, top.x2, top.y2))), width, height)
-    x1, y1, x2, y2 = (round(edge) for edge in (area.x1, area.y1, area.x2, area.y2))
-    shares = np.zeros((len(colours), 2))
-    if x2 - x1 < 2 or y2 - y1 < 1:
-        return shares
-    hsv = cv2.cvtColor(picture[y1:y2, x1:x2], cv2.COLOR_BGR2HSV)
-    middle = (x2 - x1) // 2
-    for row, colour in enumerate(colours):
-        ranges = (
-            (np.array((a, SATURATION, VALUE)), np.array((b, 255, 255))) for a, b in HUES[colour]
-        )
-        shining = np.maximum.reduce([cv2.inRange(hsv, low, high) for low, high in ranges]) / 255
-        shares[row] = np.mean(shining[:, :middle]), np.mean(shining[:, middle:])
-    return shares
+    area = clamp(top, frame.width, frame.height)
+    window = round(area.x1), round(area.y1), round(area.x2), round(area.y2)
+    nothing = (0.0, 0.0) * len(colours)
+    step = max(1, frame.width // LOOK_WIDTH)
+    if window[2] - window[0] < 2 * step or window[3] - window[1] < step:
+        return nothing
+    part = frame.picture.sample(window, step)
+    hsv = cv2.cvtColor(part, cv2.COLOR_BGR2HSV)
+    if not cv2.countNonZero(cv2.inRange(hsv, *SHINES)):
+        return nothing
+    middle = part.shape[1] // 2
+    shares = []
+    for colour in colours:
+        shining = np.maximum.reduce([cv2.inRange(hsv, low, high) for low, high in RANGES[colour]])
+        for half in (shining[:, :middle], shining[:, middle:]):
+            shares.append(cv2.countNonZero(half) / half.size)
+    return tuple(shares)
 
 
 def _flashing(watched: _Watched, colours: Sequence[Colour]) -> _Flashing | None:
     """The strongest rhythm of the latest looks, or None."""
-    times = np.array([t_s for t_s, _ in watched.looks])
-    span_s = float(times[-1] - times[0])
+    times = [t_s for t_s, _ in watched.looks]
+    span_s = times[-1] - times[0]
     fps = (len(times) - 1) / max(span_s, 1e-9)
     if span_s < LEAST_S or fps < 0.99 * LEAST_FPS:
         return None
-    series = np.array([shares for _, shares in watched.looks])
-    grid = np.linspace(times[0], times[-1], len(times))
     found = []
-    for row, colour in enumerate(colours):
-        for half in (0, 1):
-            even = np.interp(grid, times, series[:, row, half])
-            rhythm = _rhythm(even, fps) if _is_lamp(even) else None
+    for i, series in enumerate(zip(*(shares for _, shares in watched.looks), strict=True)):
+        if _is_lamp(series):
+            even = np.interp(np.linspace(times[0], times[-1], len(times)), times, series)
+            rhythm = _rhythm(even, fps)
             if rhythm is not None:
-                found.append(_Flashing(colour, *rhythm))
+                found.append(_Flashing(colours[i // 2], *rhythm))
     return max(found, key=lambda each: each.strength, default=None)
 
 
-def _is_lamp(shares: Floats) -> bool:
-    """True for what shines and goes out."""
-    off, on = np.percentile(shares, (10, 90))
-    return bool(on - off >= CONTRAST and on - off >= DEPTH * (on + off))
+def _is_lamp(shares: Sequence[float]) -> bool:
+    """True for what shines and goes out, but for a tenth of the looks either way."""
+    ordered = sorted(shares)
+    off, on = ordered[len(ordered) // 10], ordered[-1 - len(ordered) // 10]
+    return on - off >= CONTRAST and on - off >= DEPTH * (on + off)
 
 
 def _rhythm(signal: Floats, fps: float) -> tuple[float, float] | None:

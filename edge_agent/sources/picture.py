@@ -5,14 +5,17 @@ from __future__ import annotations
 import threading
 import weakref
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import cv2
 import numpy as np
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
+from av.video.plane import VideoPlane
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+from numpy.typing import NDArray
 
-from edge_agent.types import Image
+from edge_agent.types import Image, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,10 @@ class Turn:
 
 
 UPRIGHT = Turn()
+
+HALF_CHROMA = {"yuv420p": ColorRange.UNSPECIFIED, "yuvj420p": ColorRange.JPEG}
+"""Layouts with one chroma sample for two by two pixels, as cameras have them, and what they say of
+their range."""
 
 
 class _Scalers(threading.local):
@@ -72,6 +79,19 @@ class VideoPicture:
     def grey(self, width: int, height: int) -> Image:
         return self._convert(_scalers.grey, "gray", width, height)
 
+    def sample(self, window: Window, step: int) -> Image:
+        x1, y1, x2, y2 = window
+        if self._frame.format.name not in HALF_CHROMA or self._turn != UPRIGHT:
+            return self.bgr()[y1:y2:step, x1:x2:step]
+        luma, blue, red = (_pixels(plane) for plane in self._frame.planes)
+        part = np.ascontiguousarray(luma[y1:y2:step, x1:x2:step])
+        size = part.shape[::-1]
+        coarse = slice(y1 // 2, (y2 + 1) // 2), slice(x1 // 2, (x2 + 1) // 2)
+        chroma = [cv2.resize(p[coarse], size, interpolation=cv2.INTER_NEAREST) for p in (blue, red)]
+        is_full = ColorRange.JPEG in (HALF_CHROMA[self._frame.format.name], self._frame.color_range)
+        matrix = _to_bgr(self._frame.colorspace == Colorspace.ITU709, is_full)
+        return np.asarray(cv2.transform(cv2.merge([part, *chroma]), matrix), np.uint8)
+
     def _convert(self, scaler: VideoReformatter, layout: str, width: int, height: int) -> Image:
         stored = self._stored(width, height)
         converted = scaler.reformat(
@@ -95,6 +115,23 @@ class VideoPicture:
             image = np.asarray(cv2.transpose(image), np.uint8)
         step_y, step_x = -1 if turn.flips_y else 1, -1 if turn.flips_x else 1
         return np.ascontiguousarray(image[::step_y, ::step_x])
+
+
+def _pixels(plane: VideoPlane) -> Image:
+    """(h, w) view of the decoder's own bytes."""
+    rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)  # type: ignore[call-overload]
+    return np.asarray(rows[:, : plane.width])
+
+
+@cache
+def _to_bgr(is_bt709: bool, is_full: bool) -> NDArray[np.float64]:
+    """(3, 4) from Y, Cb, Cr in bytes to B, G, R (ITU-R BT.601, BT.709)."""
+    kr, kb = (0.2126, 0.0722) if is_bt709 else (0.299, 0.114)
+    kg = 1 - kr - kb
+    luma, chroma, black = (1.0, 1.0, 0.0) if is_full else (255 / 219, 255 / 224, 16.0)
+    red, blue = 2 * (1 - kr) * chroma, 2 * (1 - kb) * chroma
+    mix = np.array([(luma, blue, 0), (luma, -blue * kb / kg, -red * kr / kg), (luma, 0, red)])
+    return np.hstack([mix, -mix @ [[black], [128], [128]]])
 
 
 def turn_by(degrees: int) -> Turn:

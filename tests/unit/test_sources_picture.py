@@ -12,7 +12,8 @@ import pytest
 from av.video.reformatter import ColorRange, Colorspace
 
 from edge_agent.sources import open_recording
-from edge_agent.types import Frame, Image, Picture
+from edge_agent.sources.picture import VideoPicture
+from edge_agent.types import ArrayPicture, Frame, Image, Picture
 
 MakeVideo = Callable[..., Path]
 
@@ -59,6 +60,8 @@ def test_colour_matrix_and_range(
     assert np.abs(picture.bgr()[middles].astype(int) - image[middles]).max() <= 6
     half = picture.scaled(96, 48)[24, 8::16]
     assert np.abs(half.astype(int) - image[middles]).max() <= 6
+    part = picture.sample((8, 40, 184, 60), 4)[2, 2::8]
+    assert np.abs(part.astype(int) - image[middles]).max() <= 6
     grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)[middles].astype(int)
     # A matrix other than 601 weighs the colours differently; black and white are what matters.
     assert np.abs(picture.grey(192, 96)[middles] - grey)[: 2 if tag == 1 else None].max() <= 3
@@ -124,12 +127,28 @@ def test_is_a_picture(make_video: MakeVideo, tmp_path: Path) -> None:
         image[:] = 0  # freshly made: the caller's own
 
 
+@pytest.mark.parametrize("layout", ["yuv420p", "yuv444p", "bgr24"])
+@pytest.mark.parametrize("step", [1, 2, 3])
+def test_a_sample_is_every_nth_pixel_of_a_part(layout: str, step: int) -> None:
+    ramps = np.mgrid[0:96, 0:160].astype(np.uint8)
+    image = np.dstack([*ramps, 255 - ramps[1]])
+    picture = VideoPicture(av.VideoFrame.from_ndarray(image, "bgr24").reformat(format=layout))
+    for window in ((0, 0, 160, 96), (33, 21, 94, 64), (157, 95, 160, 96)):
+        x1, y1, x2, y2 = window
+        expected = picture.bgr()[y1:y2:step, x1:x2:step]
+        part = picture.sample(window, step)
+        assert part.shape == expected.shape
+        assert off_by(part, expected) <= 4  # one chroma sample aside changes as much
+        assert off_by(ArrayPicture(image).sample(window, step), expected) <= 5
+
+
 def convert(frame: Frame) -> list[bytes]:
     picture = frame.picture
     return [
         picture.scaled(96, 64).tobytes(),
         picture.bgr().tobytes(),
         picture.grey(40, 30).tobytes(),
+        picture.sample((10, 10, 50, 40), 2).tobytes(),
     ]
 
 
