@@ -3,6 +3,9 @@
 The limit is what the cores could do if they only decoded and inferred:
 `cores / (bare decode + bare inference, seconds per frame)`, both measured on all cores at once,
 on the same frames and weights. Everything else that happens to a frame is our overhead.
+
+What its parts cost is measured on one thread, by the time for which that thread had a core: other
+programs on the machine slow all of it down a little, but do not count.
 """
 
 from __future__ import annotations
@@ -50,7 +53,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Figures of one bench; times in ms per frame unless named otherwise."""
+    """Figures of one bench; times in ms per frame unless named otherwise.
+
+    `decode_ms`, `infer_ms` and rates are wall time, on all cores; the rest is time on a core.
+    """
 
     video: str
     size: tuple[int, int]
@@ -66,9 +72,13 @@ class Result:
     """End-to-end frames/s over the limit; the figure to watch."""
     stages_ms: dict[str, float]
     rules_ms: dict[str, float]
-    """Each rule and each closer look, as part of the stage `rules`."""
+    """Each kind of rule, as part of the stage `rules`."""
     rules_share: float
-    """All of them together, over one bare inference on one thread."""
+    """All rules together, over one inference."""
+    looks_ms: dict[str, float]
+    """Each closer look, as part of the stage `rules`: further networks, so and so often a second
+    of the recording."""
+    looks_share: float
     start_up_s: float
     peak_mib: float
 
@@ -78,19 +88,26 @@ class Result:
 
 @dataclass
 class Stopwatch:
-    """Adds up the time between `start` and `lap` by name."""
+    """Adds up the calling thread's time between `start` and `lap` by name."""
 
     clock: Clock
     totals: dict[str, float] = field(default_factory=dict)
     _at: float = 0.0
 
     def start(self) -> None:
-        self._at = self.clock.monotonic()
+        self._at = self.clock.busy()
 
     def lap(self, name: str) -> None:
-        now = self.clock.monotonic()
-        self.totals[name] = self.totals.get(name, 0.0) + now - self._at
+        now = self.clock.busy()
+        self.add(name, now - self._at)
         self._at = now
+
+    def add(self, name: str, spent_s: float) -> None:
+        self.totals[name] = self.totals.get(name, 0.0) + spent_s
+
+    def per_frame(self, frames: int) -> dict[str, float]:
+        """ms of each name."""
+        return {name: 1e3 * total / max(frames, 1) for name, total in self.totals.items()}
 
 
 class Silence:
@@ -121,7 +138,6 @@ def run_bench(plan: Plan, clock: Clock, on_step: Callable[[str], None]) -> Resul
         total.append(_replay_s(plan, pipeline, name, clock))
     on_step("stages")
     pipeline = _ungated(make_pipeline(name, camera, plan.site, detector))
-    stages, rules = _stages(plan, pipeline, detector, name, clock)
     cores = len(os.sched_getaffinity(0))
     limit = statistics.median(cores / (d + i) for d, i in zip(decode, infer, strict=True))
     pairs = zip(decode, infer, total, strict=True)
@@ -137,9 +153,7 @@ def run_bench(plan: Plan, clock: Clock, on_step: Callable[[str], None]) -> Resul
         limit_fps=limit,
         fps=statistics.median(1 / t for t in total),
         fraction=statistics.median((d + i) / (cores * t) for d, i, t in pairs),
-        stages_ms=stages,
-        rules_ms=rules,
-        rules_share=sum(rules.values()) / stages["infer"],
+        **_costs(plan, pipeline, detector, name, clock),
         start_up_s=start_up_s,
         peak_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     )
@@ -164,7 +178,7 @@ class _Short:
         self._inner.close()
 
 
-class _Timed:
+class Timed:
     """Anything of a pipeline whose calls are added up under one name."""
 
     def __init__(self, inner: Any, name: str, watch: Stopwatch) -> None:  # noqa: ANN401
@@ -176,12 +190,11 @@ class _Timed:
             return found
 
         def timed(*args: object) -> object:
-            begin = self._watch.clock.monotonic()
+            begin = self._watch.clock.busy()
             result = found(*args)
             # Rules may answer with a generator, which does its work when it is read.
             result = tuple(result) if isinstance(result, Iterator) else result
-            spent = self._watch.clock.monotonic() - begin
-            self._watch.totals[self._name] = self._watch.totals.get(self._name, 0.0) + spent
+            self._watch.add(self._name, self._watch.clock.busy() - begin)
             return result
 
         return timed
@@ -257,12 +270,12 @@ def _replay_s(plan: Plan, pipeline: Pipeline, camera: str, clock: Clock) -> floa
     return (clock.monotonic() - begin) / max(lane.frames, 1)
 
 
-def _stages(
+def _costs(
     plan: Plan, pipeline: Pipeline, detector: OnnxDetector, camera: str, clock: Clock
-) -> tuple[dict[str, float], dict[str, float]]:
-    """ms per frame of each stage, and of each rule within its stage, on one thread."""
-    watch, rules = Stopwatch(clock), Stopwatch(clock)
-    _time_rules(pipeline, rules)
+) -> dict[str, Any]:
+    """The part of the result that tells what one frame costs on one thread."""
+    watch, rules, looks = Stopwatch(clock), Stopwatch(clock), Stopwatch(clock)
+    _time_parts(pipeline, rules, looks)
     pipeline.tracker = _TimedTracker(pipeline.tracker, watch)
     source = _Short(plan, camera)
     frames, count = iter(source.frames()), 0
@@ -279,20 +292,25 @@ def _stages(
         watch.lap("rules")
         count += 1
     source.close()
-    return _per_frame(watch, count), _per_frame(rules, count)
+    stages_ms, rules_ms, looks_ms = (each.per_frame(count) for each in (watch, rules, looks))
+    return {
+        "stages_ms": stages_ms,
+        "rules_ms": rules_ms,
+        "rules_share": sum(rules_ms.values()) / stages_ms["infer"],
+        "looks_ms": looks_ms,
+        "looks_share": sum(looks_ms.values()) / stages_ms["infer"],
+    }
 
 
-def _per_frame(watch: Stopwatch, count: int) -> dict[str, float]:
-    return {name: 1e3 * total / max(count, 1) for name, total in watch.totals.items()}
-
-
-def _time_rules(pipeline: Pipeline, watch: Stopwatch) -> None:
+def _time_parts(pipeline: Pipeline, rules: Stopwatch, looks: Stopwatch) -> None:
     for slot in pipeline.rules:
-        slot.analyzer = _Timed(slot.analyzer, slot.kind, watch)
+        slot.analyzer = Timed(slot.analyzer, slot.kind, rules)
     if pipeline.plates is not None:
-        pipeline.plates = _Timed(pipeline.plates, "closer look: plates", watch)
+        pipeline.plates = Timed(pipeline.plates, "plates", looks)
     if pipeline.heads is not None:
-        pipeline.heads = _Timed(pipeline.heads, "closer look: heads", watch)
+        pipeline.heads = Timed(pipeline.heads, "heads", looks)
+    if pipeline.bays is not None:
+        pipeline.bays = Timed(pipeline.bays, "bays", looks)
 
 
 def _start_up(plan: Plan, clock: Clock) -> float:

@@ -16,6 +16,10 @@ class Clock(Protocol):
 
     def monotonic(self) -> float: ...
 
+    def busy(self) -> float:
+        """Seconds for which the calling thread has had a core; other programs do not count."""
+        ...
+
     def sleep(self, seconds: float) -> None: ...
 
 
@@ -27,6 +31,9 @@ class SystemClock:
 
     def monotonic(self) -> float:
         return time.monotonic()
+
+    def busy(self) -> float:
+        return time.thread_time()
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
@@ -43,6 +50,9 @@ class ManualClock:
         return self.wall
 
     def monotonic(self) -> float:
+        return self.elapsed_s
+
+    def busy(self) -> float:
         return self.elapsed_s
 
     def sleep(self, seconds: float) -> None:
