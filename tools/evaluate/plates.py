@@ -26,6 +26,8 @@ WIDE_PX = 90
 """Narrower plates are counted apart."""
 CHINESE_CROPS_STEP = 8
 """Every eighth of nearly 500 alike pictures."""
+JOINED = 3
+"""So many neighbouring texts of rapidocr may make up a plate."""
 COUNTED = ("openalpr-us", "openalpr-eu", "romania", "ccpd", "argentina-crops")
 """The sets that make up the total; Chinese samples and crops are told beside them."""
 
@@ -154,12 +156,20 @@ class RapidOcr:
         told: Any = self._engine(image)
         grammars = [load_grammar(photo.region)]
         best = (False, False, 0.0, "")
-        for text, score in zip(told.txts or (), told.scores or (), strict=True):
-            for part in {text, *text.split()}:
-                verdict = judge("".join(c for c in part.upper() if c.isalnum()), grammars)
-                rank = (verdict.is_series, verdict.region is not None, float(score), verdict.text)
-                best = max(best, rank)
+        for text, score in _candidates(list(zip(told.txts or (), told.scores or (), strict=True))):
+            verdict = judge("".join(c for c in text.upper() if c.isalnum()), grammars)
+            rank = (verdict.is_series, verdict.region is not None, score, verdict.text)
+            best = max(best, rank)
         return best[3]
+
+
+def _candidates(told: Sequence[tuple[str, float]]) -> Iterator[tuple[str, float]]:
+    """Every text, every word of it, and neighbours together, as a gap often parts a plate."""
+    for start in range(len(told)):
+        for end in range(start + 1, min(start + JOINED, len(told)) + 1):
+            yield "".join(t for t, _ in told[start:end]), min(float(s) for _, s in told[start:end])
+        text, score = told[start]
+        yield from ((word, float(score)) for word in text.split())
 
 
 class Tesseract:
