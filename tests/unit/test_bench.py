@@ -1,6 +1,7 @@
 """What a bench reports: rules and closer looks apart, each over one inference."""
 
 from collections.abc import Callable, Iterator
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -47,9 +48,10 @@ def test_rules_and_closer_looks_are_told_apart(result: Result) -> None:
 def test_both_shares_are_in_the_json_and_in_the_table(result: Result) -> None:
     figures = result.as_json()
     assert {"rules_ms", "rules_share", "looks_ms", "looks_share"} <= figures.keys()
-    console = Console(width=100, record=True, quiet=True)
-    console.print(table_of(result))
-    text = console.export_text()
+    console = Console(width=100, file=StringIO())
+    with console.capture() as capture:
+        console.print(table_of(result))
+    text = capture.get()
     assert "rules: flow.line_crossing" in text
     assert "closer looks: heads" in text
     assert f"{result.rules_share:.1%}" in text
