@@ -24,8 +24,10 @@ LEARN_S = 8.0
 """The ground is the median of what is seen for so long."""
 MARGIN = 0.12
 """Share of its size by which an object may be larger than its box: shadows, mirrors."""
-SURE = 0.7
+SURE = 0.9
 """Share of `dwell_s` for which a pixel must have been seen: the edge of an object wavers."""
+SETTLED = 1.2
+"""Multiple of `dwell_s` after which what is no debris is taken for the ground."""
 STEADY = 2
 """Looks in a row at which it must be there."""
 MIN_FILL = 0.35
@@ -36,8 +38,8 @@ FLOOD = 0.1
 """More of the zone changing at once than this is light or weather."""
 SLOW = 0.3
 """Sizes per second below which a track that ends has not driven off."""
-REMEMBER_S = 600.0
-"""For how long such a place is remembered."""
+HANDOVER_S = 3.0
+"""A place is voted on again this soon after its track was given up."""
 OFTEN = 0.3
 """Share of the looks at which even an unsure detection must have been at a place."""
 ROAD_USERS = VEHICLES | {"person", "bicycle"}
@@ -134,18 +136,31 @@ class Debris:
                 ground.accept(find.patch)
         for patch in self._lasting(ground, plot):
             same = [find for find in before if _do_meet(find.patch, patch)]
-            if any(find.has_begun for find in same) or not ground.is_in_sight(patch):
+            if any(find.has_begun for find in same):
                 continue
-            if self._is_nothing(patch, scene, ground, plot):
-                ground.accept(patch)
-                continue
-            begin_s = min([scene.frame.t_s - patch.seen_s, *(find.begin_s for find in same)])
-            looks = max((find.looks for find in same), default=0) + 1
-            has_lasted = scene.frame.t_s - begin_s >= self._settings.dwell_s
-            find = _Find(patch, begin_s, looks, looks >= STEADY and has_lasted)
-            self._finds.append(find)
-            if find.has_begun:
-                yield self._event(scene, find, plot, None)
+            if not ground.is_in_sight(patch):
+                self._finds += same
+            elif self._may_be_debris(patch, scene, ground, plot):
+                self._finds.append(self._advanced(patch, same, scene.frame.t_s))
+                if self._finds[-1].has_begun:
+                    yield self._event(scene, self._finds[-1], plot, None)
+
+    def _advanced(self, patch: Patch, same: list[_Find], t_s: float) -> _Find:
+        """The find that the patch carries on, or a new one."""
+        seen_s = patch.seen_s - SAMPLE_S  # the first look counted for a whole pause
+        begin_s = min([t_s - seen_s, *(find.begin_s for find in same)])
+        looks = max((find.looks for find in same), default=0) + 1
+        has_lasted = t_s - begin_s >= self._settings.dwell_s
+        return _Find(patch, begin_s, looks, looks >= STEADY and has_lasted)
+
+    def _may_be_debris(self, patch: Patch, scene: Scene, ground: Ground, plot: Plot) -> bool:
+        """False for what explains itself; light and the like become part of the ground."""
+        if self._is_road_user(plot.native(patch.box), patch.seen_s, scene.frame.t_s):
+            return False
+        is_nothing = self._is_nothing(patch, ground, plot)
+        if is_nothing and patch.seen_s >= SETTLED * self._settings.dwell_s:
+            ground.accept(patch)
+        return not is_nothing
 
     def _lasting(self, ground: Ground, plot: Plot) -> list[Patch]:
         """Patches that have been there for long enough, unless the whole zone has changed."""
@@ -158,21 +173,17 @@ class Debris:
             ground.accept(patch)
         return []
 
-    def _is_nothing(self, patch: Patch, scene: Scene, ground: Ground, plot: Plot) -> bool:
+    def _is_nothing(self, patch: Patch, ground: Ground, plot: Plot) -> bool:
         is_large = max(patch.mask.shape) > self._settings.max_width * plot.size[0]
         is_ragged = patch.mask.mean() < MIN_FILL
         return bool(
-            is_large
-            or is_ragged
-            or not ground.has_outline(patch)
-            or ground.is_light(patch)
-            or self._is_road_user(plot.native(patch.box), patch.seen_s, scene.frame.t_s)
+            is_large or is_ragged or not ground.has_outline(patch) or ground.is_light(patch)
         )
 
     def _is_road_user(self, box: Box, seen_s: float, t_s: float) -> bool:
         """True when a track was lost there, or something was made out there again and again."""
         is_lost = any(
-            t_s - lost_s < REMEMBER_S and _covers(grow(place, MARGIN), box)
+            lost_s >= t_s - seen_s - HANDOVER_S and _covers(grow(place, MARGIN), box)
             for lost_s, place in self._lost
         )
         looks = [boxes for at_s, boxes in self._seen if at_s >= t_s - seen_s]

@@ -27,7 +27,7 @@ SHADE = (0.3, 2.5)
 """A shadow or a patch of sun changes the brightness of the ground by no more than this."""
 TINT = 0.10
 """It changes the colour channels alike, up to this share,"""
-UNEVENNESS = 0.12
+UNEVENNESS = 0.08
 """and the whole patch alike: spread of the ratio over the ratio."""
 KINSHIP = 0.6
 """Correlation of what was seen before and after from which on the ground still shows through."""

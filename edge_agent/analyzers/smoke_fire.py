@@ -30,8 +30,10 @@ FADE = 0.5
 MIN_CELLS: dict[Sign, int] = {"fire": 2, "smoke": 12}
 WEATHER = 0.5
 """More of the picture veiled than this is fog, or the camera's own trouble."""
-CLEAR = 0.25
-"""Share of a region of smoke through which the background must shine."""
+MIN_VEILED = 6
+"""Cells of a region of smoke that must have lost contrast."""
+CLEAR = 0.4
+"""Share of them through which the background must still shine."""
 GROWTH = 1.5
 """How much larger smoke is when it is reported than when it was first seen."""
 
@@ -86,7 +88,7 @@ class SmokeFire:
             self._signs = tuple(_Sign(sign, np.zeros(shape)) for sign in MIN_CELLS)
         if t_s - self._first_s < LEARN_S:
             return
-        for sign, shown in zip(self._signs, (cells.is_flame, cells.is_veil), strict=True):
+        for sign, shown in zip(self._signs, _shown(cells), strict=True):
             gained = np.where(shown, step_s, -FADE * step_s)
             sign.level_s = np.clip(sign.level_s + gained, 0.0, self._after_s)
             yield from self._follow(sign, cells, scene)
@@ -140,6 +142,11 @@ class SmokeFire:
         )
 
 
+def _shown(cells: Cells) -> tuple[Array, Array]:
+    """Cells that show fire, and smoke."""
+    return cells.is_flame, cells.is_veil | cells.is_haze
+
+
 def _busy(scene: Scene, shape: tuple[int, int]) -> Array:
     """Cells with road users before them."""
     mask = np.zeros(shape, np.uint8)
@@ -157,8 +164,9 @@ def _cues(sign: _Sign, region: Array, cells: Cells) -> list[str]:
     is_growing = count >= GROWTH * sign.first_cells
     if sign.sign == "fire":
         return ["flame_colour", "flicker", *(["growing"] if is_growing else [])]
-    is_clear = float(cells.is_clear[region].mean()) > CLEAR
-    if not is_clear or cells.share_veiled > WEATHER:
+    around = cv2.dilate(region.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    veiled, clear = (int(each[around].sum()) for each in (cells.is_veil, cells.is_clear))
+    if veiled < MIN_VEILED or clear < CLEAR * veiled or cells.share_veiled > WEATHER:
         return []
     rows, first_rows = np.nonzero(region)[0], np.nonzero(sign.region)[0]
     is_rising = rows.min() < first_rows.min()

@@ -32,18 +32,21 @@ WARM_RED = 170
 """Grey levels of the red channel from which on a flame is bright."""
 WARM_RATIO = (1.0, 1.35)
 """Least red over green and green over blue of a flame."""
-JUMP = 12.0
+JUMP = 8.0
 """Mean jump of brightness in grey levels from look to look within flames."""
 FLAME_SHARE = 0.15
 """Share of a cell that is flame-coloured."""
 HAS_DETAIL = 9.0
 """Mean square of static detail, in grey levels, of cells in which smoke can be told."""
+STEADY = 0.5
+"""Share of all detail that must be static: leaves in the wind veil themselves."""
 VEIL = 0.65
 """Contrast that a veiled cell has left, over what its brightness accounts for."""
 SHINES = 0.12
 """Contrast that it must have left to be seen through."""
-PURITY = 0.4
+PURITY = 0.5
 """Share of the detail of a cell that is seen through which is the background's."""
+LATELY_S = 2.0
 TONE = 6.0
 """Grey levels by which a veiled cell must differ from its background."""
 
@@ -55,8 +58,10 @@ class Cells:
     is_flame: Array
     is_veil: Array
     """The background's detail has lost contrast."""
+    is_haze: Array
+    """Without detail to lose, but brighter or darker than it was and still smooth."""
     is_clear: Array
-    """What detail a veiled cell has is the background's: something translucent is before it."""
+    """What detail a veiled cell has, or had lately, is the background's: it is translucent."""
     share_veiled: float
     """Veiled cells over all cells in which that can be told."""
 
@@ -71,7 +76,11 @@ class Watch:
         self._warm: Array
         self._detail: Array
         """(h, w) mean detail: what moves has averaged out."""
+        self._energy: Array
+        """Of all detail, static or not."""
         self._tone: Array
+        self._cleared_s: Array
+        """When something translucent was last before each cell, on the scale of the age."""
 
     def update(self, image: Bytes, step_s: float, is_busy: Array) -> Cells:
         """Look at a small BGR picture; `is_busy` (rows, columns) has traffic before it."""
@@ -80,30 +89,36 @@ class Watch:
         detail = grey - cv2.GaussianBlur(grey, (0, 0), 2.0)
         tone, warm = _mean(grey), _mean(_is_warm(image))
         if self._last is None or self._last.shape != grey.shape:
-            self._jump = np.zeros_like(tone)
+            self._jump, self._cleared_s = np.zeros_like(tone), np.full_like(tone, -np.inf)
             self._warm, self._detail, self._tone = warm, detail, tone
+            self._energy = _mean(detail**2)
             self._last, self._age_s = grey, step_s
             nothing = np.zeros(tone.shape, bool)
-            return Cells(nothing, nothing, nothing, 0.0)
+            return Cells(nothing, nothing, nothing, nothing, 0.0)
         jump = _mean(cv2.absdiff(grey, self._last))
         self._last = grey
         self._jump += min(1.0, step_s / FLICKER_S) * (jump - self._jump)
         is_flame = (warm > self._warm + FLAME_SHARE) & (self._jump > JUMP) & ~is_busy
-        is_veil, is_clear, share = self._veil(detail, tone, is_busy)
-        self._follow((warm, tone, detail), is_flame | is_veil | is_busy, step_s)
-        return Cells(is_flame, is_veil, is_clear, share)
+        cells = self._veil(detail, tone, is_flame, is_busy)
+        is_held = is_flame | cells.is_veil | cells.is_haze | is_busy
+        self._follow((warm, tone, detail), is_held, step_s)
+        return cells
 
-    def _veil(self, detail: Array, tone: Array, is_busy: Array) -> tuple[Array, Array, float]:
+    def _veil(self, detail: Array, tone: Array, is_flame: Array, is_busy: Array) -> Cells:
+        energy, is_other = _mean(detail**2), np.abs(tone - self._tone) > TONE
         static = _mean(self._detail**2)
-        can_tell = (static > HAS_DETAIL) & ~is_busy
+        can_tell = (static > np.maximum(HAS_DETAIL, STEADY * self._energy)) & ~is_busy
         contrast = _mean(detail * self._detail) / np.maximum(static, 1e-3)
         brightness = (tone + 1) / (self._tone + 1)
         usual = float(np.median(contrast[can_tell])) if can_tell.any() else 1.0
         is_veil = can_tell & (contrast < VEIL * min(usual, 1.0) * brightness)
-        is_veil &= np.abs(tone - self._tone) > TONE
-        is_own = contrast**2 * static > PURITY * _mean(detail**2)
-        is_clear = is_veil & (contrast > SHINES) & is_own
-        return is_veil, is_clear, float(is_veil.sum() / max(can_tell.sum(), 1))
+        is_veil &= is_other
+        is_haze = ~can_tell & ~is_busy & is_other & (energy < HAS_DETAIL)
+        is_clear = is_veil & (contrast > SHINES) & (contrast**2 * static > PURITY * energy)
+        self._cleared_s[is_clear] = self._age_s
+        is_clear = is_veil & (self._age_s - self._cleared_s < LATELY_S)
+        share = float(is_veil.sum() / max(can_tell.sum(), 1))
+        return Cells(is_flame, is_veil, is_haze, is_clear, share)
 
     def _follow(self, now: tuple[Array, Array, Array], is_held: Array, step_s: float) -> None:
         self._age_s += step_s
@@ -112,6 +127,7 @@ class Watch:
         rates = np.where(is_held, held * rate, rate).astype(np.float32)
         warm, tone, detail = now
         self._warm += rates * (warm - self._warm)
+        self._energy += rates * (_mean(detail**2) - self._energy)
         self._tone += rates * (tone - self._tone)
         wide = cv2.resize(rates, detail.shape[::-1], interpolation=cv2.INTER_NEAREST)
         self._detail += wide * (detail - self._detail)

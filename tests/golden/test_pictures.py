@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from evaluate.everything import views
-from evaluate.pictures import CHANGES, ON_S, Recorded, play, record
 
 from edge_agent.analyzers.camera_health import CameraHealth
 from edge_agent.types import Detections, Frame, ModelInfo
+from evaluate.everything import views
+from evaluate.pictures import CHANGES, ON_S, Recorded, play, record
 
 pytestmark = pytest.mark.slow
 
@@ -19,6 +19,7 @@ class Nothing:
     model = ModelInfo("nothing", None)
     is_ordered = False
     min_score = 0.5
+    names: tuple[str, ...] = ()
 
     def detect(self, frame: Frame) -> Detections:
         return Detections.none()
