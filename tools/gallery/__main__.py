@@ -13,6 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,12 @@ def _play(scene: Scene, name: str, folder: Path, pictures: Path) -> dict[str, An
     folder.mkdir(parents=True, exist_ok=True)
     clip, config = folder / "scene.mp4", folder / "site.yaml"
     if not clip.is_file():
-        _film(scene, name, clip)
+        # Each in a process of its own: OpenGL contexts get into each other's way.
+        process = get_context("spawn").Process(target=_film, args=(name, clip))
+        process.start()
+        process.join()
+        if process.exitcode != 0:
+            raise click.ClickException(f"scene {name}: could not be filmed; see above")
     config.write_text(yaml.safe_dump(scene.site(name), sort_keys=False), encoding="utf-8")
     if scene.signals:
         lines = "".join(json.dumps(edge) + "\n" for edge in scene.signals)
@@ -80,8 +86,9 @@ def _play(scene: Scene, name: str, folder: Path, pictures: Path) -> dict[str, An
     return {shown.kind: _picture(shown, envelopes, clip, (site, pictures)) for shown in scene.shows}
 
 
-def _film(scene: Scene, name: str, clip: Path) -> None:
+def _film(name: str, clip: Path) -> None:
     """Write the clip: rendered, or taken from a film, with the effect on top."""
+    scene = SCENES[name]
     part = clip.with_suffix(".part.mp4")
     pictures = _filmed(scene) if scene.film else _rendered(scene)
     count = round(scene.seconds * FPS)

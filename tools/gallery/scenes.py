@@ -8,14 +8,16 @@ from edge_agent.demo import CLIP
 from gallery import effects
 from gallery.scene import Corner, Scene, Shown
 from street.cars import ESTATE, HATCH, SALOON, VAN, Model
-from street.story import BRAKE, Actor, Leg
+from street.story import BRAKE, Actor, Leg, Shape
 
 Way = tuple[Corner, ...]
 Colour = tuple[float, float, float]
 
 UP: Way = ((-4.25, -9.0), (-4.25, 33.2), (-4.0, 37.0), (9.0, 37.0))
 DOWN: Way = ((-7.55, 33.0), (-7.55, -6.0))
-TURN: Way = ((-7.55, 33.0), (-7.55, 24.0), (-4.6, 20.4))
+OVER: Way = ((-7.55, 42.0), (-7.4, 32.0), (-5.2, 21.6))
+MET: Way = ((-4.25, -9.0), (-4.4, 17.2))
+SUDDEN: Shape = ((0, 1), (0.97, 1), (1, 0.0))
 BLUE: Colour = (0.012, 0.032, 0.095)
 RED: Colour = (0.26, 0.014, 0.012)
 GREY: Colour = (0.20, 0.205, 0.21)
@@ -67,13 +69,15 @@ def _later(way: Way) -> Leg:
     return Leg((900.0, 901.0), ((x, y), (2 * x - before_x, 2 * y - before_y)), round_m=0.1)
 
 
-def _spoilt(kind: str, title: str, text: str, effect: effects.Effect) -> Scene:
+def _spoilt(
+    kind: str, title: str, text: str, effect: effects.Effect, *, at_s: float | None = None
+) -> Scene:
     """The demo street, with something done to the camera."""
     return Scene(
         seconds=34.0,
         film=CLIP,
         effect=effect,
-        shows=(Shown(kind, title, text),),
+        shows=(Shown(kind, title, text, at_s=at_s),),
         rules=({"kind": "camera.health"},),
     )
 
@@ -146,12 +150,13 @@ SCENES: Mapping[str, Scene] = {
     ),
     "crowd": Scene(
         seconds=16.0,
-        actors=tuple(
-            walker(f"guest {i}", Leg((0.0, 17.0), ((x, y), (x + dx, y + 2.5)), round_m=0.1), paint)
+        actors=(
+            walker("goes in", Leg((1.0, 17.0), ((1.4, 27.0), (-1.3, 21.0), (-1.5, 11.5))), BLUE),
+            *(walker(f"guest {i}", Leg((0.0, 17.0), ((x, y), (x + dx, y + 5)), round_m=0.1), paint)
             for i, (x, y, dx, paint) in enumerate(
                 ((-3.2, 15.0, 0.6, RED), (-4.4, 16.5, 0.2, BLUE), (-2.0, 17.5, -0.4, GREY),
                  (-3.4, 19.0, 0.3, ORANGE), (-5.6, 18.0, 0.2, GREEN), (-1.4, 13.0, -0.3, WHITE))
-            )
+            )),
         ),
         shows=(
             Shown("flow.crowd", "Crowd", "more persons in the zone than it should hold."),
@@ -215,14 +220,10 @@ SCENES: Mapping[str, Scene] = {
         ),
     ),
     "crash": Scene(
-        seconds=14.0,
+        seconds=11.0,
         actors=(
-            halts("turns", Leg((1.0, 6.0), TURN, ((0, 1), (0.8, 0.9), (1, 0.0))), TURN, WHITE,
-                  HATCH),
-            halts("hits", Leg((2.9, 6.1), ((-4.25, -9.0), (-4.25, 16.6)),
-                              ((0, 1), (0.93, 1), (1, 0.0))),
-                  ((-4.25, -9.0), (-4.25, 16.6)), BLUE),
-            walker("driver", Leg((9.0, 14.1), ((-2.9, 16.4), (-1.2, 19.5))), GREY),
+            halts("overtakes", Leg((3.5, 5.0), OVER, SUDDEN), OVER, WHITE, HATCH),
+            halts("is hit", Leg((2.1, 5.05), MET, SUDDEN), MET, BLUE),
         ),
         shows=(
             Shown("incident.crash", "Crash", "the event says which cues fired."),
@@ -231,11 +232,11 @@ SCENES: Mapping[str, Scene] = {
         zones={"carriageway": CARRIAGEWAY},
     ),
     "debris": Scene(
-        seconds=26.0,
+        seconds=34.0,
         actors=(
-            car("loses it", Leg((1.0, 6.0), UP), GREY, VAN),
-            lies("crate", 3.1, (-4.3, 18.0), (0.32, 0.2, 0.09), (0.7, 0.5, 0.5)),
-            car("passes", Leg((14.0, 20.0), DOWN), RED, HATCH),
+            car("loses it", Leg((10.0, 15.0), UP), GREY, VAN),
+            lies("crate", 12.1, (-4.3, 18.0), (0.32, 0.2, 0.09), (0.7, 0.5, 0.5)),
+            car("passes", Leg((21.0, 27.0), DOWN), RED, HATCH),
         ),
         shows=(
             Shown("incident.debris", "Debris", "a thing lies on the road that never drove there."),
@@ -244,9 +245,9 @@ SCENES: Mapping[str, Scene] = {
         zones={"carriageway": CARRIAGEWAY},
     ),
     "fire": Scene(
-        seconds=20.0,
+        seconds=30.0,
         actors=(stands("burning", (-4.3, 22.0), GREY, VAN),),
-        effect=effects.smoke((-4.3, 23.5, 1.0), 4.0, with_fire=True),
+        effect=effects.smoke((-4.3, 23.5, 1.0), 12.0, with_fire=True),
         shows=(
             Shown("incident.smoke_fire", "Smoke and fire", "advisory; the event says what it saw."),
         ),
@@ -266,13 +267,13 @@ SCENES: Mapping[str, Scene] = {
                      "evidence is suspended until the view is as it was.",
                      effects.pushed(14.0, (70, -30), 3.0)),
     "covered": _spoilt("camera.covered", "Camera covered", "something hides the view.",
-                       effects.covered(14.0)),
+                       effects.covered(14.0), at_s=14.4),
     "blurred": _spoilt("camera.blurred", "Camera blurred", "the picture has lost its edges.",
                        effects.blurred(14.0)),
     "frozen": _spoilt("camera.frozen", "Camera frozen", "pictures come, but always the same one.",
                       effects.frozen(14.0)),
     "dark": _spoilt("camera.dark", "Too dark", "nothing can be made out.",
-                    effects.lit(14.0, 0.02)),
+                    effects.lit(14.0, 0.02), at_s=14.6),
     "overexposed": _spoilt("camera.overexposed", "Overexposed", "most of the picture is white.",
-                           effects.lit(14.0, 9.0)),
+                           effects.lit(14.0, 9.0), at_s=14.4),
 }  # fmt: skip
