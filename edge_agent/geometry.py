@@ -12,6 +12,9 @@ from edge_agent.types import Box
 
 Point = tuple[float, float]
 
+EDGE = 1e-6
+"""Rounding of a point on the edge of a zone, normalised."""
+
 
 def iou_matrix(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
     """Intersection over union of every pair: (N, 4) and (M, 4) xyxy -> (N, M)."""
@@ -61,11 +64,16 @@ class Polygon:
             raise ValueError(f"a polygon needs at least 3 points, got {len(points)}")
         self.points = tuple(points)
         self._contour = np.array(points, np.float32).reshape(-1, 1, 2)
+        xs, ys = zip(*self.points, strict=True)
+        self._left, self._right = min(xs) - EDGE, max(xs) + EDGE
+        self._top, self._bottom = min(ys) - EDGE, max(ys) + EDGE
 
     def contains(self, point: Point, width: int, height: int) -> bool:
         """True for a point (px) inside or on the edge, in a picture of that size."""
-        scaled = (point[0] / width, point[1] / height)
-        return cv2.pointPolygonTest(self._contour, scaled, False) >= 0
+        x, y = point[0] / width, point[1] / height
+        if not (self._left <= x <= self._right and self._top <= y <= self._bottom):
+            return False  # cheaper, and true of most points
+        return cv2.pointPolygonTest(self._contour, (x, y), False) >= 0
 
     def in_px(self, width: int, height: int) -> NDArray[np.int32]:
         """(N, 2) corners in px, for drawing."""
@@ -87,11 +95,13 @@ class Ground:
         if found is None or abs(np.linalg.det(found)) < 1e-12:
             raise ValueError("the points lie on one line")
         self._matrix = np.asarray(found, np.float64)
+        self._rows: list[list[float]] = self._matrix.tolist()
 
     def metres(self, point: Point, width: int, height: int) -> Point:
         """Where a point (px) of a picture of that size lies on the ground."""
-        x, y, w = self._matrix @ (point[0] / width, point[1] / height, 1.0)
-        return float(x / w), float(y / w)
+        px, py = point[0] / width, point[1] / height
+        x, y, w = (a * px + b * py + c for a, b, c in self._rows)
+        return x / w, y / w
 
     def area_m2(self, corners: Sequence[Point]) -> float:
         """Area of a polygon on the ground; `corners` normalised to the picture.

@@ -74,6 +74,8 @@ class Crowd:
             self._counts.popleft()
         if t_s - self._counts[0][0] < self._settings.window_s:
             return
+        if self._open is None and not self._reaches(max(n for _, n in self._counts), 1.0):
+            return  # nor does the mean
         persons = self._mean()
         if self._open is None:
             if self._reaches(persons, 1.0):

@@ -15,7 +15,7 @@ PAUSE_S = 0.095
 OVERVIEW = (32, 18)
 """px; what is left of a glance to tell whether the picture as a whole has changed."""
 JUMP = 8.0
-"""Grey levels by which half of the picture changes at a cut, a flash or a jump in time."""
+"""Grey levels by which most of the picture changes at a cut, a flash or a jump in time."""
 NOISE = 8.0
 """Grey levels; a place without any texture is compared against this."""
 
@@ -34,7 +34,7 @@ class Glances:
         grey = frame.small_grey
         overview = np.asarray(cv2.resize(grey, OVERVIEW, interpolation=cv2.INTER_AREA), np.uint8)
         last, self._overview = self._overview, overview
-        is_jump = last is not None and float(np.median(cv2.absdiff(last, overview))) > JUMP
+        is_jump = last is not None and _has_jumped(last, overview)
         if is_jump or (self._kept and self._kept[0][1].shape != grey.shape):
             self._kept.clear()
         self._kept.append((frame.t_s, grey))
@@ -59,3 +59,8 @@ class Glances:
         if now is None or then is None or now.shape != then.shape or now.size < 16:
             return float("inf")
         return float(np.abs(now - then).mean() / ((now.std() + then.std() + NOISE) / 2))
+
+
+def _has_jumped(before: Image, now: Image) -> bool:
+    changed = cv2.countNonZero(np.asarray(cv2.absdiff(before, now) > JUMP, np.uint8))
+    return 2 * changed > now.size

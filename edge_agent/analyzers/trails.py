@@ -93,9 +93,11 @@ class Trail:
 
     def ahead(self, t_s: float) -> Edges:
         """Where it will be, going on as it went of late."""
-        first = next(s for s in self.sights if s.t_s >= self.last_s - RECENT_S - 1e-6)
-        dt_s = self.last_s - first.t_s
-        return moved(self.box, first.box, (t_s - self.last_s) / dt_s) if dt_s > 0 else self.box
+        last = self.sights[-1]
+        since_s = last.t_s - RECENT_S - 1e-6
+        first = next(s for s in self.sights if s.t_s >= since_s)
+        dt_s = last.t_s - first.t_s
+        return moved(last.box, first.box, (t_s - last.t_s) / dt_s) if dt_s > 0 else last.box
 
 
 def moved(box: Edges, before: Edges, times: float) -> Edges:
@@ -138,7 +140,8 @@ def outlines(detections: Detections, classes: frozenset[str]) -> Floats:
         return boxes
     low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
     high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-    shared = np.prod(np.clip(high - low, 0, None), axis=2)
+    both = np.maximum(high - low, 0)
+    shared = both[..., 0] * both[..., 1]
     area = sizes(boxes) ** 2
     is_part = shared > PART * np.minimum(area[:, None], area[None, :])
     kept: list[int] = []
@@ -234,7 +237,7 @@ def _introduce(group: Sequence[Trail]) -> None:
 
 def _apart(ours: Floats, theirs: Floats) -> Floats:
     """(N, M) mean distance of the edges, px."""
-    return np.asarray(np.abs(ours[:, None] - theirs[None]).mean(axis=2))
+    return np.asarray(np.abs(ours[:, None] - theirs[None]).sum(axis=2) / 4)
 
 
 def _is_twin(trail: Trail, seen: Trail) -> bool:
