@@ -24,6 +24,8 @@ ZONE_COLOURS: Final[tuple[Colour, ...]] = (
     (80, 190, 90),
     (200, 90, 190),
     (40, 200, 230),
+    (190, 200, 60),
+    (150, 90, 255),
 )
 LINE_COLOUR: Final[Colour] = (60, 230, 250)
 NO_DIRECTIONS: Final[Mapping[str, Arrow]] = MappingProxyType({})
@@ -67,7 +69,7 @@ class _Canvas:
     unit: float
     """Stroke width in px that suits the picture; 1 on a picture 360 px high."""
     plates: list[Box] = field(default_factory=list)
-    """Where labels already stand."""
+    """Where labels and arrows already stand."""
 
     @classmethod
     def of(cls, image: Image) -> _Canvas:
@@ -94,6 +96,8 @@ class _Canvas:
         tail, tip = middle - half, middle + half
         for width, shade in ((7.0, _DARK), (4.0, colour)):
             self._arrow((tail[0], tail[1]), (tip[0], tip[1]), shade, self._width(width))
+        (x1, y1), (x2, y2) = np.minimum(tail, tip), np.maximum(tail, tip)
+        self.plates.append(Box(x1, y1, x2, y2))
 
     def line(self, line: Line) -> None:
         a, b = self._px(line.a), self._px(line.b)
@@ -115,7 +119,9 @@ class _Canvas:
             (right - width / 2, top - height * 0.7),
         ]
         if right - left > 1.3 * width and bottom - top > 3.5 * height:
-            spots.insert(0, (middle[0], middle[1]))
+            # Where zones overlap, a corner is often one's own when the middle is not.
+            inside = (middle, *((middle + corner) / 2 for corner in corners))
+            spots[:0] = [(spot[0], spot[1]) for spot in inside]
         self._label(name, spots, colour)
 
     def line_labels(self, name: str, line: Line) -> None:
