@@ -17,13 +17,14 @@ import platformdirs
 
 from edge_agent import __version__
 from edge_agent.analyzers import DOCUMENTED, NEED_HEADS, make_analyzer, rule_settings
-from edge_agent.analyzers.view import View
+from edge_agent.analyzers.view import View, expand_classes
 from edge_agent.clock import SystemClock
 from edge_agent.config import Camera, DetectorSettings, HeadSettings, Rule, Site, load_site
 from edge_agent.config.lists import hiding_key, list_hashes, open_book
 from edge_agent.config.load import site_sha256
+from edge_agent.config.wording import suggestion
 from edge_agent.drawing import draw_zones
-from edge_agent.errors import UsageError
+from edge_agent.errors import ConfigError, UsageError
 from edge_agent.evidence import BundleWriter, CaseCollector, DeviceKey
 from edge_agent.folder import OutFolder
 from edge_agent.geometry import Polygon
@@ -40,6 +41,7 @@ from edge_agent.types import Frame
 from edge_agent.uplink import Outbox, Uplink
 from edge_agent.uplink.client import make_client
 from edge_agent.vision import (
+    STREET,
     open_bay_watcher,
     open_detector,
     open_gate,
@@ -113,6 +115,7 @@ class Detectors:
 
 def make_pipeline(name: str, camera: Camera, site: Site, detector: Detector) -> Pipeline:
     """The components of one camera, in their initial state."""
+    _check_classes(name, camera, detector)
     view = View.of(name, camera, site.site, open_book(site))
     settings = camera.detector
     plates = open_plate_reader(camera.plates, model_paths(site)) if camera.plates else None
@@ -131,6 +134,25 @@ def make_pipeline(name: str, camera: Camera, site: Site, detector: Detector) -> 
         bays=_open_bays(camera, view, site),
         min_interval_s=1 / settings.max_fps if settings.max_fps else 0.0,
     )
+
+
+def _check_classes(name: str, camera: Camera, detector: Detector) -> None:
+    """Raise ConfigError for a rule that asks for what the camera's model can never report."""
+    known = sorted({*detector.names, *STREET})
+    for rule in camera.rules:
+        wanted = getattr(rule.settings, "classes", None)
+        for word in wanted or ():
+            if word not in known:
+                raise ConfigError(
+                    f"camera {name}: {rule.kind}: classes: no model knows `{word}`; "
+                    f"{suggestion(word, known)}"
+                )
+        if wanted and expand_classes(wanted).isdisjoint(detector.names):
+            raise ConfigError(
+                f"camera {name}: {rule.kind}: watches for {', '.join(wanted)}, but the model "
+                f"{detector.model.name} reports only {', '.join(detector.names)}; "
+                "name another one as `detector: {model: ...}`"
+            )
 
 
 def _open_bays(camera: Camera, view: View, site: Site) -> BayWatcher | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Protocol
 
@@ -57,6 +57,8 @@ class Detector(Protocol):
     """True when `detect` remembers earlier frames and so must see all of them, in order."""
     min_score: float
     """Weakest score that starts a track; weaker detections may only continue one."""
+    names: tuple[str, ...]
+    """Every class that it can report."""
 
     def detect(self, frame: Frame) -> Detections: ...
 
@@ -124,6 +126,8 @@ class SignalFeed(Protocol):
 
     sha256: str | None
     """Of the recording; None for a live controller."""
+    phases: Mapping[str, float]
+    """Phase -> media time from which on something is known of it."""
 
     def at(self, t_s: float) -> Signals:
         """Every known phase's state at that media time."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ import cv2
 
 from edge_agent import __version__
 from edge_agent.clock import utc_text
-from edge_agent.config import Site
+from edge_agent.config import Camera, Site
+from edge_agent.config.wording import suggestion
 from edge_agent.drawing import draw_zones
 from edge_agent.evidence import verify
 from edge_agent.folder import OutFolder
@@ -77,6 +78,7 @@ class ReplayResult:
                     f"{media.name}: says nothing about when it was recorded, so it is taken to "
                     f"begin at {media.start:%Y-%m-%d %H:%M} UTC: pass --start for true times"
                 )
+            found += _signals_missing(lane, self.site.cameras[lane.source.camera])
         if self.undelivered:
             found.append(
                 f"{self.undelivered} messages wait in {self.folder.outbox} because "
@@ -84,6 +86,27 @@ class ReplayResult:
                 "deliver them"
             )
         return [printable(text) for text in found]
+
+
+def _signals_missing(lane: Lane, camera: Camera) -> Iterator[str]:
+    """Which rules wait for a signal phase that the recording does not tell of."""
+    name = lane.source.media.name
+    known = lane.signals.phases if lane.signals else {}
+    for rule in camera.rules:
+        phase = getattr(rule.settings, "phase", None)
+        if phase is None:
+            continue
+        told = f"{name}: {rule.kind} can report nothing, because"
+        if lane.signals is None:
+            beside = f"{Path(name).stem}.signals.jsonl"
+            yield f"{told} there are no recorded signals; put {beside} beside the recording"
+        elif phase not in known:
+            yield f"{told} its signals never show the phase `{phase}`; {suggestion(phase, known)}"
+        elif known[phase] > lane.last_s:
+            yield (
+                f"{told} the phase `{phase}` is first told of at {known[phase]:g} s and the "
+                f"recording ends at {lane.last_s:g} s; write t_s in seconds of the recording"
+            )
 
 
 def conclude(result: ReplayResult) -> list[CaseVerdict]:

@@ -145,7 +145,9 @@ class _Check:
     def _add(self, path: document.Path, text: str) -> None:
         where = dotted(path)
         line = self._found.line(path)
-        if where and any(known.text.startswith(f"{where}: ") for known in self.problems):
+        if where and any(
+            known.text.startswith((f"{where}: ", f"{where}[")) for known in self.problems
+        ):
             return  # what it was replaced by to go on is nobody's mistake
         self.problems.append(Problem(line, f"{where}: {text}" if where else text))
 
@@ -187,6 +189,9 @@ class _Check:
             self._check_references(camera, model, raw, place)
             own = {key: value for key, value in raw.items() if key != "kind"}
             settings = self._validated(model, own, place)
+            if getattr(settings, "classes", None) == ():
+                text = "names nothing to watch for; leave it out, or write e.g. [vehicle, person]"
+                self._add((*place, "classes"), text)
             if isinstance(settings, Settings):
                 self._placed.append((place, settings))
                 rules.append(Rule(kind=raw["kind"], settings=settings))
@@ -266,9 +271,8 @@ class _Check:
 
 
 def _hint(path: document.Path, text: str) -> str:
-    is_corner = (
-        len(path) > 3 and path[0] == "cameras" and path[2] in ("zones", "directions", "lines")
-    )
+    places = ("zones", "directions", "lines", "picture")
+    is_corner = path[0:1] == ("cameras",) and any(part in places for part in path[2:])
     if is_corner and ("is above 1" in text or "is below 0" in text):
         return "; corners are shares of the picture, 0..1: divide pixels by its width or height"
     return ""

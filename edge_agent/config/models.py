@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from itertools import combinations
 from pathlib import Path
@@ -17,6 +18,8 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+
+from edge_agent.geometry import Ground
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 """Goes into topics, URNs and file names: lower case, digits, `-` and `_`."""
@@ -91,20 +94,40 @@ Arrow = Annotated[tuple[Point, Point], AfterValidator(_has_heading)]
 """From where to where, normalised to the picture; only its heading counts."""
 
 
+Metres = Annotated[float, Field(ge=-100_000, le=100_000)]
+
+
 class GroundPoint(Settings):
     """One point of the road, in the picture and as measured on the ground."""
 
     picture: Point
-    metres: tuple[float, float]
+    metres: tuple[Metres, Metres]
 
 
 def _is_plane(points: list[GroundPoint]) -> list[GroundPoint]:
-    for chosen in combinations(points, 3):
-        if abs(_turn(*(point.picture for point in chosen))) < 1e-6:
-            raise ValueError("three of the points lie on one line in the picture")
-        if abs(_turn(*(point.metres for point in chosen))) < 1e-6:
-            raise ValueError("three of the points lie on one line on the ground")
+    if not any(_are_spread(four) for four in combinations(points, 4)):
+        raise ValueError(
+            "three of the points lie on one line in the picture or on the ground: measure the "
+            "corners of a large rectangle"
+        )
+    picture, metres = zip(*((point.picture, point.metres) for point in points), strict=True)
+    try:
+        Ground(picture, metres).area_m2(picture)
+    except ValueError as error:
+        raise ValueError(
+            "no flat ground looks like that: two of the points may have been mixed up, or one "
+            "lies above the horizon"
+        ) from error
     return points
+
+
+def _are_spread(points: Iterable[GroundPoint]) -> bool:
+    """True when no three of them lie on one line, neither in the picture nor on the ground."""
+    return all(
+        abs(_turn(*(point.picture for point in chosen))) > 1e-6
+        and abs(_turn(*(point.metres for point in chosen))) > 1e-6
+        for chosen in combinations(points, 3)
+    )
 
 
 class SiteInfo(Settings):
@@ -208,6 +231,8 @@ class BaySettings(Settings):
 
     @model_validator(mode="after")
     def _are_bays(self) -> BaySettings:
+        if twice := [name for name, count in Counter(self.zones).items() if count > 1]:
+            raise ValueError(f"`{twice[0]}` is listed twice: list every bay once")
         for name in (*self.ev, *(bay for bays in self.reserved.values() for bay in bays)):
             if name not in self.zones:
                 raise ValueError(f"`{name}` is kept for somebody, but is no bay: add it to `zones`")
@@ -250,7 +275,7 @@ class Camera(Settings):
         for name in (*self.bays.zones, *([self.bays.lot] if self.bays.lot else [])):
             if name not in self.zones:
                 raise ValueError(f"bays: there is no zone `{name}`: draw it under `zones`")
-        if self.bays.model is None and self.detector.model == "motion":
+        if (self.bays.model or self.detector.model) == "motion":
             raise ValueError("bays: motion cannot see parked vehicles; name a network as `model:`")
         return self
 

@@ -16,6 +16,7 @@ from edge_agent.types import JSON
 
 _UNITS: Final = {
     "_ms": "milliseconds",
+    "_per_s": "how many per second",
     "_s": "seconds",
     "_px": "pixels",
     "_fps": "frames per second",

@@ -6,7 +6,7 @@ vehicle: whoever opens gates to look-alikes opens them to strangers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -40,15 +40,15 @@ class PlateList:
 
     name: str
     meaning: Meaning
-    entries: Mapping[str, tuple[Entry, ...]]
+    entries: Mapping[str, Sequence[Entry]]
     """By plate or hash; a permit that was renewed has several rows."""
 
     @classmethod
     def of(cls, name: str, meaning: Meaning, entries: Iterable[Entry]) -> PlateList:
         """The list with these rows."""
-        rows: dict[str, tuple[Entry, ...]] = {}
+        rows: dict[str, list[Entry]] = {}
         for entry in entries:
-            rows[entry.plate] = (*rows.get(entry.plate, ()), entry)
+            rows.setdefault(entry.plate, []).append(entry)
         return cls(name, meaning, rows)
 
     def has(self, plate: str, local: datetime) -> bool:

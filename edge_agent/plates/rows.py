@@ -97,7 +97,9 @@ def parse_moment(text: str, is_end: bool) -> datetime | None:
     try:
         if len(text) == len("2026-12-31"):
             day = datetime.combine(date.fromisoformat(text), time())
-            return day + timedelta(days=1) if is_end else day
+            if is_end:  # 9999-12-31 is how spreadsheets say "for ever"
+                return day + timedelta(days=1) if day.date() < date.max else None
+            return day
         moment = datetime.fromisoformat(text)
     except (ValueError, OverflowError):
         moment = None
@@ -141,7 +143,7 @@ def _text(path: Path) -> str:
 def _rows(path: Path, text: str, problems: list[str]) -> Iterator[Row]:
     header = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = max(",;\t", key=header.count)
-    reader = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True)
+    reader = csv.reader(io.StringIO(text, newline=None), delimiter=delimiter, strict=True)
     names: list[str] | None = None
     try:
         for raw in reader:

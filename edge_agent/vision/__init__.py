@@ -12,10 +12,12 @@ from edge_agent.vision.cards import search_path
 from edge_agent.vision.detector import OnnxDetector, open_onnx
 from edge_agent.vision.gate import MotionGate
 from edge_agent.vision.heads import MosaicHeadFinder, open_head_finder
+from edge_agent.vision.labels import STREET
 from edge_agent.vision.motion import MotionDetector
 from edge_agent.vision.plates import OnnxPlateReader, open_plate_reader
 
 __all__ = [
+    "STREET",
     "MosaicHeadFinder",
     "MotionDetector",
     "MotionGate",

@@ -11,6 +11,7 @@ import numpy as np
 
 from edge_agent.bays import BayLook, BayVehicle
 from edge_agent.config.models import BaySettings
+from edge_agent.errors import ModelError
 from edge_agent.geometry import Polygon, overlap
 from edge_agent.ports import Detector
 from edge_agent.types import VEHICLES, ArrayPicture, Box, Frame, ModelInfo
@@ -166,4 +167,9 @@ def open_bay_watcher(
     `model` is looked with unless the settings name another one.
     """
     detector = open_onnx(settings.model or model, paths)
+    if CAR_PARKED.isdisjoint(detector.names):
+        raise ModelError(
+            f"model {detector.model.name!r}: finds no vehicles, only {', '.join(detector.names)}; "
+            "name another model card as `model:` under `bays`"
+        )
     return WindowedBayWatcher(detector, detector.size, zones, settings)

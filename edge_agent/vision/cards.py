@@ -127,6 +127,10 @@ def find_card(name: str, paths: Sequence[Path]) -> Card:
     files = card_files(paths)
     if name in files:
         return read_card(files[name])
+    if name == "motion":
+        raise ModelError(
+            f"model {name!r}: has no weights and can only be a camera's `detector`; name a network"
+        )
     known = ", ".join(["motion", *files])
     raise ModelError(
         f"model {name!r}: no card {name}.yaml in {', '.join(map(str, paths)) or 'any folder'}; "

@@ -52,7 +52,8 @@ class OnnxDetector:
         if card.decoder not in DECODERS:
             known = ", ".join(DECODERS)
             raise ModelError(
-                f"model card {card.name}: decoder: expected one of {known}; got {card.decoder!r}"
+                f"model card {card.name}: finds no objects: decoder: expected one of {known}; got "
+                f"{card.decoder!r}; correct it, or name another model"
             )
         self._decoder = DECODERS[card.decoder]
         self._session = open_session(weights, card.sha256)

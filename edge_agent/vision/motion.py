@@ -69,6 +69,7 @@ class MotionDetector:
     """
 
     is_ordered = True
+    names: tuple[str, ...] = NAMES
 
     def __init__(
         self, settings: MotionSettings | None = None, min_score: float | None = None

@@ -30,6 +30,7 @@ class Blind:
     """A detector that sees nothing."""
 
     model, is_ordered, min_score = ModelInfo("blind", None), False, 0.5
+    names: tuple[str, ...] = ()
 
     def detect(self, frame: Frame) -> Detections:
         return Detections.none()

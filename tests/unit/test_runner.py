@@ -58,6 +58,7 @@ class Finder:
 
     model = ModelInfo("finder", None)
     min_score = 0.5
+    names: tuple[str, ...] = ("car",)
 
     def __init__(self, is_ordered: bool = False) -> None:
         self.is_ordered = is_ordered

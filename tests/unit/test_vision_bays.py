@@ -29,6 +29,7 @@ class Painted:
     model: ModelInfo = field(default_factory=lambda: ModelInfo("painted", None))
     is_ordered: bool = False
     min_score: float = 0.35
+    names: tuple[str, ...] = ("car",)
     looks: list[float] = field(default_factory=list)
 
     def detect(self, frame: Frame) -> Detections:

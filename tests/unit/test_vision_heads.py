@@ -23,6 +23,7 @@ class ColourDetector:
     """Finds one bare head per red and one helmet per yellow spot and tile."""
 
     model, is_ordered, min_score = ModelInfo("colours", None), False, 0.5
+    names: tuple[str, ...] = tuple(COLOURS)
 
     def __init__(self) -> None:
         self.looks = 0
