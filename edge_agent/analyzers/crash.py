@@ -62,7 +62,7 @@ class Crash:
         """What the site file says beside `kind`."""
 
         zone: str | None = None
-        """Where vehicles drive; default: the whole picture."""
+        """Where vehicles drive, before they crash; default: the whole picture."""
         classes: tuple[str, ...] = ("vehicle",)
         clear_s: Annotated[float, Field(gt=0, le=3600)] = 10.0
         """It is over when no vehicle has stood at the place for so long."""
@@ -87,9 +87,10 @@ class Crash:
         self._open.clear()
 
     def _holds(self, collision: Collision, scene: Scene) -> bool:
-        foot = _box(collision.trail).foot
-        frame = scene.frame
-        return self._zone is None or self._zone.contains(foot, frame.width, frame.height)
+        """True when it drove or stood in the zone of late: a crash may end beside the road."""
+        size = (scene.frame.width, scene.frame.height)
+        feet = (Box(*sight.box).foot for sight in collision.trail.sights)
+        return self._zone is None or any(self._zone.contains(foot, *size) for foot in feet)
 
     def _take(self, collision: Collision, scene: Scene) -> Iterator[Event]:
         """A further collision at the place of a crash is part of it."""
