@@ -14,6 +14,7 @@ from edge_agent.errors import EdgeError
 from edge_agent.report.counts import Chart, CountTable, chart, count_table
 from edge_agent.report.data import CaseReport, Recording, ReportData
 from edge_agent.report.plates import PlateRow, plate_rows
+from edge_agent.report.tables import Facts, Table, merged, tables
 from edge_agent.report.timeline import Timeline, timeline
 from edge_agent.report.wording import (
     ROLES,
@@ -49,6 +50,7 @@ class CameraView:
     table: CountTable | None
     chart: Chart | None
     plates: tuple[PlateRow, ...]
+    tables: tuple[Table, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,20 +106,25 @@ def render_report(data: ReportData) -> str:
     links = {
         f"case/{case.case_id}": (f"Case {case.number}", f"#case-{case.number}") for case in cases
     }
-    cameras = [_camera(each, told, links, data.envelopes) for each in data.recordings]
+    plain = _Told(told, merged(data.envelopes), data.envelopes)
+    cameras = [_camera(each, plain, links) for each in data.recordings]
     is_empty = not told and not cases
     return _PAGES.get_template("page.html.j2").render(
         data=data, cameras=cameras, cases=cases, is_empty=is_empty
     )
 
 
-def _camera(
-    recording: Recording,
-    told: Sequence[Reported],
-    links: Mapping[str, tuple[str, str]],
-    envelopes: Sequence[Mapping[str, JSON]],
-) -> CameraView:
-    ours = [each for each in told if each.places["camera"] == recording.camera]
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What the envelopes say: as happenings, joined by subject, and as they are."""
+
+    happenings: Sequence[Reported]
+    facts: Facts
+    envelopes: Sequence[Mapping[str, JSON]]
+
+
+def _camera(recording: Recording, told: _Told, links: Mapping[str, tuple[str, str]]) -> CameraView:
+    ours = [each for each in told.happenings if each.places["camera"] == recording.camera]
     crossings = [each for each in ours if "line" in each.places]
     duration_s = recording.duration_s or 0.0
     return CameraView(
@@ -126,7 +133,8 @@ def _camera(
         timeline=timeline(ours, duration_s, links),
         table=count_table(crossings) if crossings else None,
         chart=chart(crossings, duration_s) if crossings else None,
-        plates=tuple(plate_rows(envelopes, recording.camera)),
+        plates=tuple(plate_rows(told.envelopes, recording.camera)),
+        tables=tuple(tables(ours, told.facts)),
     )
 
 

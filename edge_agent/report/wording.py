@@ -15,9 +15,27 @@ ROLES: Final = {
 }
 _KINDS: Final = {
     "parking.illegal": "Illegal parking",
+    "parking.bay": "Stay in a bay",
+    "parking.availability": "Free bays",
+    "parking.ev_bay": "Wrong vehicle in an EV bay",
+    "parking.outside_bay": "Parked outside of the bays",
     "plate.read": "Number plate",
     "access.granted": "Access granted",
     "io.out": "Contact closed",
+    "safety.helmet": "No hard hat",
+    "incident.pedestrian": "Pedestrian on the road",
+    "incident.cyclist": "Cyclist on the road",
+    "incident.red_light": "Went on red",
+    "incident.debris": "Object on the road",
+    "incident.smoke_fire": "Smoke or fire",
+    "flow.lane": "Lane statistics",
+    "flow.emergency_vehicle": "Emergency vehicle",
+    "camera.covered": "Camera covered",
+    "camera.blurred": "Camera blurred",
+    "camera.moved": "Camera moved",
+    "camera.frozen": "Picture frozen",
+    "camera.dark": "Picture too dark",
+    "camera.overexposed": "Picture too bright",
 }
 _REASONS: Final = {
     "replay": "made from a recording, not by a live camera",
