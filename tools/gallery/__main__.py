@@ -12,30 +12,24 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import click
 import cv2
-import numpy as np
 import yaml
-from rich.console import Console
-from rich.progress import track
 
 from edge_agent.app import Observer, ReplayRequest, cores, load, run_replay
 from edge_agent.config import Site
 from edge_agent.sources import open_recording
 from edge_agent.types import Image
 from gallery.draw import annotated
+from gallery.filming import film_scene
 from gallery.scene import Scene, Shown
 from gallery.scenes import SCENES
-from street import film
-from street.camera import FPS
 
 ROOT = Path(__file__).resolve().parents[2]
-SEED = 7
 JPEG = [cv2.IMWRITE_JPEG_QUALITY, 82]
 
 
@@ -69,7 +63,7 @@ def _play(scene: Scene, name: str, folder: Path, pictures: Path) -> dict[str, An
     clip, config = folder / "scene.mp4", folder / "site.yaml"
     if not clip.is_file():
         # Each in a process of its own: OpenGL contexts get into each other's way.
-        process = get_context("spawn").Process(target=_film, args=(name, clip))
+        process = get_context("spawn").Process(target=film_scene, args=(name, clip))
         process.start()
         process.join()
         if process.exitcode != 0:
@@ -84,34 +78,6 @@ def _play(scene: Scene, name: str, folder: Path, pictures: Path) -> dict[str, An
     site = load(config)
     envelopes = run_replay(request, Observer(), site).envelopes
     return {shown.kind: _picture(shown, envelopes, clip, (site, pictures)) for shown in scene.shows}
-
-
-def _film(name: str, clip: Path) -> None:
-    """Write the clip: rendered, or taken from a film, with the effect on top."""
-    scene = SCENES[name]
-    part = clip.with_suffix(".part.mp4")
-    pictures = _filmed(scene) if scene.film else _rendered(scene)
-    count = round(scene.seconds * FPS)
-    console = Console(stderr=True)
-    film.write_video(track(pictures, f"filming {name}", total=count, console=console), part)
-    part.rename(clip)
-
-
-def _filmed(scene: Scene) -> Iterator[Image]:
-    assert scene.film is not None
-    source = open_recording(scene.film, "scene")
-    for frame in islice(source.frames(), round(scene.seconds * FPS)):
-        picture = np.ascontiguousarray(frame.image[..., ::-1])
-        yield scene.effect(picture, frame.t_s)
-    source.close()
-
-
-def _rendered(scene: Scene) -> Iterator[Image]:
-    from street.render import Renderer  # needs EGL
-
-    renderer, sensor = Renderer(SEED, actors=scene.actors), film.Sensor(SEED)
-    for t_s in (i / FPS for i in range(round(scene.seconds * FPS))):
-        yield sensor.expose(scene.effect(renderer.frame(t_s, film.exposure(t_s)), t_s))
 
 
 def _picture(
