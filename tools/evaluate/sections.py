@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluate import bays, crashes, footage, helmets, plates
+from evaluate import bays, crashes, footage, helmets, pictures, plates
 from evaluate.figures import Figure
 
 
@@ -35,6 +35,10 @@ def _helmets(told: Mapping[str, Any]) -> Iterator[Figure]:
     for name in ("head", "helmet"):
         each = told[f"{name} at IoU 0.5"]
         yield Figure(f"helmets.{name}.f1", each["f1"], "higher", each["labels"], slack=0.005)
+        each = told["per person, one look"][name]
+        yield Figure(
+            f"helmets.{name}.person_f1", each["f1"], "higher", each["persons"], slack=0.005
+        )
 
 
 def _plates(told: Mapping[str, Any]) -> Iterator[Figure]:
@@ -62,6 +66,16 @@ def _bays(told: Mapping[str, Any]) -> Iterator[Figure]:
     yield Figure("bays.parking-timelapse.right", share, "higher", lapse["bays_seen"])
 
 
+def _pictures(told: Mapping[str, Any]) -> Iterator[Figure]:
+    for kind in ("camera.health", "incident.debris", "incident.smoke_fire"):
+        tallies = told[kind].values()
+        tried = sum(each["of"] for each in tallies)
+        found = sum(each["found"] for each in tallies)
+        yield Figure(f"pictures.{kind}.found", found / max(tried, 1), "higher", tried, slack=0.02)
+    false = told["false alarms on undisturbed clips"]
+    yield Figure("pictures.false", len(false), "lower", told["clips"])
+
+
 def _crash_clips(shared: Path) -> dict[str, Any]:
     """Both networks; that no other clip alarms is shown by `footage`."""
     return crashes.evaluate(shared, folders=("crashes",))
@@ -72,5 +86,6 @@ SECTIONS: Mapping[str, Section] = {
     "plates": Section(plates.evaluate, lambda told: list(_plates(told))),
     "helmets": Section(helmets.evaluate, lambda told: list(_helmets(told))),
     "crashes": Section(_crash_clips, lambda told: list(_crashes(told))),
+    "pictures": Section(pictures.evaluate, lambda told: list(_pictures(told))),
     "bays": Section(bays.evaluate, lambda told: list(_bays(told))),
 }

@@ -15,8 +15,8 @@ Colour = tuple[float, float, float]
 
 UP: Way = ((-4.25, -9.0), (-4.25, 33.2), (-4.0, 37.0), (9.0, 37.0))
 DOWN: Way = ((-7.55, 33.0), (-7.55, -6.0))
-OVER: Way = ((-7.55, 42.0), (-7.4, 32.0), (-5.2, 21.6))
-MET: Way = ((-4.25, -9.0), (-4.4, 17.2))
+OVER: Way = ((-18.0, 37.2), (-7.3, 37.4))
+MET: Way = ((13.0, 40.6), (4.0, 40.4), (-2.7, 37.9))
 SUDDEN: Shape = ((0, 1), (0.97, 1), (1, 0.0))
 BLUE: Colour = (0.012, 0.032, 0.095)
 RED: Colour = (0.26, 0.014, 0.012)
@@ -222,14 +222,13 @@ SCENES: Mapping[str, Scene] = {
     "crash": Scene(
         seconds=11.0,
         actors=(
-            halts("overtakes", Leg((3.5, 5.0), OVER, SUDDEN), OVER, WHITE, HATCH),
-            halts("is hit", Leg((2.1, 5.05), MET, SUDDEN), MET, BLUE),
+            halts("is hit", Leg((3.98, 5.2), OVER, SUDDEN), OVER, WHITE, HATCH),
+            halts("swerves", Leg((3.4, 5.2), MET, SUDDEN), MET, BLUE),
         ),
         shows=(
             Shown("incident.crash", "Crash", "the event says which cues fired."),
         ),
-        rules=({"kind": "incident.crash", "zone": "carriageway"},),
-        zones={"carriageway": CARRIAGEWAY},
+        rules=({"kind": "incident.crash"},),
     ),
     "debris": Scene(
         seconds=34.0,
