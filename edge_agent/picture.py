@@ -38,6 +38,17 @@ class Picture(Protocol):
         """(height, width) uint8 luma."""
         ...
 
+    def small(self, width: int, height: int) -> Image:
+        """Like `scaled` in half the time, for sizes below the native: to have an eye on the whole.
+
+        The two differ by some grey levels where colours change.
+        """
+        ...
+
+    def small_grey(self, width: int, height: int) -> Image:
+        """Like `grey` in half the time; the two may differ by a grey level."""
+        ...
+
     def sample(self, window: Window, step: int) -> Image:
         """(h, w, 3) uint8 BGR: every `step`-th pixel, both ways, of a part of the native picture.
 
@@ -67,6 +78,12 @@ class ArrayPicture:
 
     def grey(self, width: int, height: int) -> Image:
         return np.asarray(cv2.cvtColor(self.scaled(width, height), cv2.COLOR_BGR2GRAY), np.uint8)
+
+    def small(self, width: int, height: int) -> Image:
+        return self.scaled(width, height)
+
+    def small_grey(self, width: int, height: int) -> Image:
+        return self.grey(width, height)
 
     def sample(self, window: Window, step: int) -> Image:
         x1, y1, x2, y2 = window

@@ -79,12 +79,12 @@ class Frame:
     @property
     def small(self) -> Image:
         """(h, w, 3) uint8 BGR, read-only, `SMALL_WIDTH` wide at most; made once for all rules."""
-        return self._made_once("bgr", self.picture.scaled)
+        return self._made_once("bgr", self.picture.small)
 
     @property
     def small_grey(self) -> Image:
         """(h, w) uint8 luma of the same size as `small`, read-only; made once for all rules."""
-        return self._made_once("grey", self.picture.grey)
+        return self._made_once("grey", self.picture.small_grey)
 
     def _made_once(self, layout: str, make: Callable[[int, int], Image]) -> Image:
         if layout not in self._small:

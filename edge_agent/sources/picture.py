@@ -33,6 +33,9 @@ HALF_CHROMA = {"yuv420p": ColorRange.UNSPECIFIED, "yuvj420p": ColorRange.JPEG}
 """Layouts with one chroma sample for two by two pixels, as cameras have them, and what they say of
 their range."""
 
+STRETCHED = np.clip(np.rint((np.arange(256) - 16) * 255 / 219), 0, 255).astype(np.uint8)
+"""Luma of a limited range, 16 to 235, on the full one."""
+
 
 class _Scalers(threading.local):
     """One scaler per thread and use: they cache their tables for one geometry each."""
@@ -79,18 +82,46 @@ class VideoPicture:
     def grey(self, width: int, height: int) -> Image:
         return self._convert(_scalers.grey, "gray", width, height)
 
+    def small(self, width: int, height: int) -> Image:
+        if not self._is_plain:
+            return self.scaled(width, height)
+        return self._mixed([_shrunk(plane, (width, height)) for plane in self._planes()])
+
+    def small_grey(self, width: int, height: int) -> Image:
+        if not self._is_plain:
+            return self.grey(width, height)
+        luma = _shrunk(self._planes()[0], (width, height))
+        return luma if self._is_full else np.asarray(cv2.LUT(luma, STRETCHED), np.uint8)
+
     def sample(self, window: Window, step: int) -> Image:
         x1, y1, x2, y2 = window
-        if self._frame.format.name not in HALF_CHROMA or self._turn != UPRIGHT:
+        if not self._is_plain:
             return self.bgr()[y1:y2:step, x1:x2:step]
-        luma, blue, red = (_pixels(plane) for plane in self._frame.planes)
+        luma, blue, red = self._planes()
         part = np.ascontiguousarray(luma[y1:y2:step, x1:x2:step])
         size = part.shape[::-1]
         coarse = slice(y1 // 2, (y2 + 1) // 2), slice(x1 // 2, (x2 + 1) // 2)
         chroma = [cv2.resize(p[coarse], size, interpolation=cv2.INTER_NEAREST) for p in (blue, red)]
-        is_full = ColorRange.JPEG in (HALF_CHROMA[self._frame.format.name], self._frame.color_range)
-        matrix = _to_bgr(self._frame.colorspace == Colorspace.ITU709, is_full)
-        return np.asarray(cv2.transform(cv2.merge([part, *chroma]), matrix), np.uint8)
+        return self._mixed([part, *chroma])
+
+    @property
+    def _is_plain(self) -> bool:
+        """True when its planes can be used as they lie."""
+        return self._frame.format.name in HALF_CHROMA and self._turn == UPRIGHT
+
+    @property
+    def _is_full(self) -> bool:
+        frame = self._frame
+        return ColorRange.JPEG in (HALF_CHROMA[frame.format.name], frame.color_range)
+
+    def _planes(self) -> list[Image]:
+        """Y, and at half its size Cb and Cr."""
+        return [_pixels(plane) for plane in self._frame.planes]
+
+    def _mixed(self, planes: list[Any]) -> Image:
+        """BGR from planes of one size."""
+        matrix = _to_bgr(self._frame.colorspace == Colorspace.ITU709, self._is_full)
+        return np.asarray(cv2.transform(cv2.merge(planes), matrix), np.uint8)
 
     def _convert(self, scaler: VideoReformatter, layout: str, width: int, height: int) -> Image:
         stored = self._stored(width, height)
@@ -121,6 +152,14 @@ def _pixels(plane: VideoPlane) -> Image:
     """(h, w) view of the decoder's own bytes."""
     rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)  # type: ignore[call-overload]
     return np.asarray(rows[:, : plane.width])
+
+
+def _shrunk(plane: Image, size: tuple[int, int]) -> Image:
+    """The plane at that size (width, height): halved, which is fast, as often as it can be."""
+    while plane.shape[1] >= 2 * size[0] and plane.shape[0] >= 2 * size[1]:
+        half = plane.shape[1] // 2, plane.shape[0] // 2
+        plane = np.asarray(cv2.resize(plane, half, interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 @cache

@@ -58,13 +58,14 @@ def test_colour_matrix_and_range(
     picture = next(open_recording(tmp_path / "a.mp4", "a").frames()).picture
     middles = (48, slice(16, None, 32))
     assert np.abs(picture.bgr()[middles].astype(int) - image[middles]).max() <= 6
-    half = picture.scaled(96, 48)[24, 8::16]
-    assert np.abs(half.astype(int) - image[middles]).max() <= 6
+    for half in (picture.scaled(96, 48), picture.small(96, 48)):
+        assert np.abs(half[24, 8::16].astype(int) - image[middles]).max() <= 6
     part = picture.sample((8, 40, 184, 60), 4)[2, 2::8]
     assert np.abs(part.astype(int) - image[middles]).max() <= 6
     grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)[middles].astype(int)
     # A matrix other than 601 weighs the colours differently; black and white are what matters.
-    assert np.abs(picture.grey(192, 96)[middles] - grey)[: 2 if tag == 1 else None].max() <= 3
+    for luma in (picture.grey(192, 96), picture.small_grey(192, 96)):
+        assert np.abs(luma[middles] - grey)[: 2 if tag == 1 else None].max() <= 3
 
 
 @pytest.mark.parametrize("rotation", [0, 90, 180, -90])
@@ -128,6 +129,19 @@ def test_is_a_picture(make_video: MakeVideo, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("layout", ["yuv420p", "yuv444p", "bgr24"])
+@pytest.mark.parametrize("size", [(40, 24), (50, 30), (160, 96)])
+def test_a_small_picture_is_the_mean_of_what_it_shows(layout: str, size: tuple[int, int]) -> None:
+    dots = np.random.default_rng(0).integers(60, 200, (12, 20, 3), np.uint8)
+    image = np.asarray(cv2.resize(dots, (160, 96), interpolation=cv2.INTER_CUBIC), np.uint8)
+    picture = VideoPicture(av.VideoFrame.from_ndarray(image, "bgr24").reformat(format=layout))
+    exact = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    assert off_by(picture.small(*size), exact) <= 3
+    grey = np.asarray(cv2.cvtColor(exact, cv2.COLOR_BGR2GRAY), np.uint8)
+    assert picture.small_grey(*size).shape == grey.shape
+    assert np.abs(picture.small_grey(*size).astype(int) - grey).mean() <= 1
+
+
+@pytest.mark.parametrize("layout", ["yuv420p", "yuv444p", "bgr24"])
 @pytest.mark.parametrize("step", [1, 2, 3])
 def test_a_sample_is_every_nth_pixel_of_a_part(layout: str, step: int) -> None:
     ramps = np.mgrid[0:96, 0:160].astype(np.uint8)
@@ -148,6 +162,8 @@ def convert(frame: Frame) -> list[bytes]:
         picture.scaled(96, 64).tobytes(),
         picture.bgr().tobytes(),
         picture.grey(40, 30).tobytes(),
+        picture.small(40, 30).tobytes(),
+        picture.small_grey(40, 30).tobytes(),
         picture.sample((10, 10, 50, 40), 2).tobytes(),
     ]
 
