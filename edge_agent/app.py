@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -24,7 +24,7 @@ from edge_agent.config.lists import hiding_key, list_hashes, open_book
 from edge_agent.config.load import site_sha256
 from edge_agent.config.wording import suggestion
 from edge_agent.drawing import draw_zones
-from edge_agent.errors import ConfigError, UsageError
+from edge_agent.errors import ConfigError, ModelError, UsageError
 from edge_agent.evidence import BundleWriter, CaseCollector, DeviceKey
 from edge_agent.folder import OutFolder
 from edge_agent.geometry import Polygon
@@ -118,7 +118,12 @@ def make_pipeline(name: str, camera: Camera, site: Site, detector: Detector) -> 
     _check_classes(name, camera, detector)
     view = View.of(name, camera, site.site, open_book(site))
     settings = camera.detector
-    plates = open_plate_reader(camera.plates, model_paths(site)) if camera.plates else None
+    with _named(f"camera {name}: plates"):
+        plates = open_plate_reader(camera.plates, model_paths(site)) if camera.plates else None
+    with _named(f"camera {name}: heads"):
+        heads = _open_heads(camera, site)
+    with _named(f"camera {name}: bays"):
+        bays = _open_bays(camera, view, site)
     return Pipeline(
         detector=detector,
         tracker=Tracker(camera.tracker, high_score=detector.min_score),
@@ -130,10 +135,19 @@ def make_pipeline(name: str, camera: Camera, site: Site, detector: Detector) -> 
         collector=CaseCollector(site.evidence, kinds=DOCUMENTED, plates=plates),
         gate=open_gate() if settings.gate and not detector.is_ordered else None,
         plates=plates,
-        heads=_open_heads(camera, site),
-        bays=_open_bays(camera, view, site),
+        heads=heads,
+        bays=bays,
         min_interval_s=1 / settings.max_fps if settings.max_fps else 0.0,
     )
+
+
+@contextmanager
+def _named(where: str) -> Iterator[None]:
+    """Say which part of the site file asks for a model: its name may be nowhere in it."""
+    try:
+        yield
+    except ModelError as error:
+        raise ModelError(f"{where}: {error}") from error
 
 
 def _check_classes(name: str, camera: Camera, detector: Detector) -> None:
@@ -354,7 +368,9 @@ def _draw(name: str, camera: Camera, still: Path, out: Path) -> Path:
     finally:
         source.close()
     path = out / f"{name}-zones.png"
-    drawn = draw_zones(frame.image, camera.zones, camera.lines, camera.directions)
+    drawn = draw_zones(
+        frame.image, camera.zones, camera.lines, camera.directions, camera.ground or ()
+    )
     picture = cv2.imencode(".png", drawn)[1]
     try:
         out.mkdir(parents=True, exist_ok=True)

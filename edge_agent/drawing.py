@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.config.models import Arrow, Line
+from edge_agent.config.models import Arrow, GroundPoint, Line
 from edge_agent.geometry import Point, Polygon, overlap
 from edge_agent.types import Box, Image
 
@@ -41,10 +41,11 @@ def draw_zones(
     zones: Mapping[str, Sequence[Point]],
     lines: Mapping[str, Line],
     directions: Mapping[str, Arrow] = NO_DIRECTIONS,
+    ground: Sequence[GroundPoint] = (),
 ) -> Image:
     """A BGR copy of the picture with every zone filled and every line with its two directions.
 
-    A zone whose traffic has a direction shows it by an arrow.
+    A zone whose traffic has a direction shows it by an arrow, a point of the ground its metres.
     Zones and lines are normalised. Text and strokes grow with the picture; labels stand on dark
     plates, inside the picture and beside each other where there is room.
     """
@@ -56,6 +57,8 @@ def draw_zones(
         canvas.heading(Polygon(zones[name]), arrow, colours[name])
     for line in lines.values():
         canvas.line(line)
+    for point in ground:
+        canvas.ground_point(point)
     for name, corners in zones.items():
         canvas.zone_label(name, Polygon(corners), colours[name])
     for name, line in lines.items():
@@ -96,7 +99,8 @@ class _Canvas:
         tail, tip = middle - half, middle + half
         for width, shade in ((7.0, _DARK), (4.0, colour)):
             self._arrow((tail[0], tail[1]), (tip[0], tip[1]), shade, self._width(width))
-        (x1, y1), (x2, y2) = np.minimum(tail, tip), np.maximum(tail, tip)
+        head = 9 * self.unit
+        (x1, y1), (x2, y2) = np.minimum(tail, tip) - head, np.maximum(tail, tip) + head
         self.plates.append(Box(x1, y1, x2, y2))
 
     def line(self, line: Line) -> None:
@@ -107,6 +111,19 @@ class _Canvas:
             cv2.line(self.image, _whole(a), _whole(b), shade, thickness, cv2.LINE_AA)
             for tail, tip in arrows:
                 self._arrow(tail, tip, shade, thickness)
+
+    def ground_point(self, point: GroundPoint) -> None:
+        x, y = self._px(point.picture)
+        reach = 7 * self.unit
+        for width, shade in ((4.0, _DARK), (1.6, _WHITE)):
+            at, size, thickness = _whole((x, y)), round(2 * reach), self._width(width)
+            cv2.drawMarker(self.image, at, shade, cv2.MARKER_CROSS, size, thickness, cv2.LINE_AA)
+        self.plates.append(Box(x - reach, y - reach, x + reach, y + reach))
+        text = "{:g}, {:g} m".format(*point.metres)
+        wide, high = self._plate_size(text)
+        aside, above = 1.4 * reach + wide / 2, 1.4 * reach + high / 2
+        spots = [(x + aside, y), (x - aside, y), (x, y - above), (x, y + above)]
+        self._label(text, spots, _WHITE)
 
     def zone_label(self, name: str, zone: Polygon, colour: Colour) -> None:
         corners = zone.in_px(*self.size).astype(np.float64)

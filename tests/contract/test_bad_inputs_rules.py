@@ -189,6 +189,14 @@ def test_models_that_cannot_do_what_they_are_named_for() -> None:
         open_bay_watcher(BaySettings(zones=("a",)), "helmets", {}, models)
 
 
+def test_a_model_that_the_site_file_does_not_name_says_who_needs_it(tmp_path: Path) -> None:
+    text = SITE.replace("    ground:", "    plates: {regions: [eu], recogniser: gone}\n    ground:")
+    with pytest.raises(
+        ModelError, match=r"^camera north: plates: model 'gone': no card gone\.yaml"
+    ):
+        check_site(write(tmp_path, text), [], tmp_path)
+
+
 def test_a_camera_whose_model_sees_nothing_that_its_rules_want(tmp_path: Path) -> None:
     text = SITE.replace("model: motion", "model: helmets")
     with pytest.raises(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_agent.config.models import Line
+from edge_agent.config.models import GroundPoint, Line
 from edge_agent.drawing import LINE_COLOUR, ZONE_COLOURS, draw_zones
 from edge_agent.types import Image
 
@@ -51,6 +51,25 @@ def test_a_zone_shows_which_way_its_traffic_goes(x1: float, x2: float) -> None:
     left, right = strokes[:, 80:100].any(axis=1).sum(), strokes[:, 140:160].any(axis=1).sum()
     assert (right > left) == (x2 > x1)
     assert left and right
+
+
+def test_a_point_of_the_ground_is_marked_where_it_was_measured() -> None:
+    corners = [(0.25, 0.25), (0.75, 0.25), (0.75, 0.75), (0.25, 0.75)]
+    points = [GroundPoint(picture=corner, metres=(10, 20.5)) for corner in corners]
+    drawn = draw_zones(grey(), {}, {}, ground=points)
+    for x, y in ((160, 90), (479, 90), (479, 269), (160, 269)):
+        assert is_like(drawn, (255, 255, 255))[y - 2 : y + 3, x - 2 : x + 3].any()
+        assert (drawn[y - 4 : y + 5, x + 20 : x + 40] < 80).all(axis=2).any(), "its metres"
+
+
+def test_labels_keep_off_the_arrow_and_off_each_other() -> None:
+    """Two zones with one middle: each label stands on pixels of its own."""
+    wide = [(0.05, 0.05), (0.95, 0.05), (0.95, 0.95), (0.05, 0.95)]
+    arrow = {"lane": ((0.4, 0.5), (0.6, 0.5))}
+    bare = draw_zones(grey(), {"": SQUARE, "road": wide}, {}, {"": arrow["lane"]})
+    drawn = draw_zones(grey(), {"lane": SQUARE, "road": wide}, {}, arrow)
+    stroke = is_like(bare, ZONE_COLOURS[0])[160:200, 270:370]
+    assert stroke.any() and (is_like(drawn, ZONE_COLOURS[0])[160:200, 270:370] >= stroke).all()
 
 
 def test_labels_stay_in_the_picture_and_apart() -> None:
