@@ -56,7 +56,7 @@ class CameraHealth:
         step_s = min(since_s, 2 * SAMPLE_S)  # a gap in the stream proves nothing
         grey = scene.frame.small_grey
         if self._still.update(grey, t_s):
-            yield self._event(scene, "frozen", (self._still.is_on, self._still.since_s), {})
+            yield self._event(scene, "frozen", (self._still.is_on, self._still.begun_s), {})
         is_settled = all(latch.level_s == 0.0 for latch in self._latches.values())
         findings = self._check.judge(grey, t_s, step_s, is_settled=is_settled)
         for kind, finding in findings.items():
@@ -67,7 +67,7 @@ class CameraHealth:
     def finish(self, scene: Scene) -> Iterable[Event]:
         open_since = {kind: latch.since_s for kind, latch in self._latches.items() if latch.is_on}
         if self._still.is_on:
-            open_since["frozen"] = self._still.since_s
+            open_since["frozen"] = self._still.begun_s
         for kind, since_s in open_since.items():
             yield self._event(scene, kind, (False, since_s), {"end_reason": "recording_ended"})
 

@@ -29,6 +29,8 @@ class Stillness:
 
     after_s: float
     is_on: bool = False
+    begun_s: float = 0.0
+    """Since when the picture has stood, or stood the last time that it counted as frozen."""
     since_s: float = 0.0
     _last: NDArray[np.uint8] | None = None
     _noise: float | None = None
@@ -54,6 +56,8 @@ class Stillness:
         if self.is_on or self._noise is None or self._noise < MIN_NOISE:
             return False
         self.is_on = self._has_spell and stood_s >= max(self.after_s, PATIENCE * self._longest_s)
+        if self.is_on:
+            self.begun_s = self.since_s
         return self.is_on
 
     def _change(self, share: float, t_s: float) -> bool:

@@ -146,6 +146,9 @@ def test_too_bright() -> None:
 def test_a_picture_that_stands_is_frozen_until_it_goes_on() -> None:
     events = watch(lambda image, _: noisy(image, 3.0), is_noise_left=True)
     assert told(events) == [("camera.frozen", "begin"), ("camera.frozen", "end")]
+    assert events[0].subject == events[1].subject
+    assert events[0].begin_s == events[1].begin_s
+    assert events[1].facts["lasted_s"] > events[0].facts["lasted_s"] >= 10
     assert events[0].t_s == pytest.approx(ON_S + 10, abs=2)
     assert events[1].t_s == pytest.approx(OFF_S, abs=3)
 
