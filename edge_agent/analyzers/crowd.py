@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from math import inf
 from typing import Annotated, Any
 
 from pydantic import Field, model_validator
@@ -63,19 +64,23 @@ class Crowd:
         self._zone = view.zones[settings.zone]
         self._area_m2 = _area_m2(view, settings.zone)
         self._counts: deque[tuple[float, int]] = deque()
+        self._full_s = -inf
+        """When a count last reached a limit."""
         self._open: Happening | None = None
         self._reported_s = 0.0
         self._peak = 0.0
 
     def update(self, scene: Scene) -> Iterator[Event]:
-        t_s = scene.frame.t_s
-        self._counts.append((t_s, self._count(scene)))
+        t_s, count = scene.frame.t_s, self._count(scene)
+        self._counts.append((t_s, count))
+        if self._reaches(count, 1.0):
+            self._full_s = t_s
         while len(self._counts) > 2 and self._counts[1][0] <= t_s - self._settings.window_s:
             self._counts.popleft()
         if t_s - self._counts[0][0] < self._settings.window_s:
             return
-        if self._open is None and not self._reaches(max(n for _, n in self._counts), 1.0):
-            return  # nor does the mean
+        if self._open is None and self._full_s < self._counts[0][0]:
+            return  # no count reaches a limit, nor does their mean
         persons = self._mean()
         if self._open is None:
             if self._reaches(persons, 1.0):

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import hypot
+from typing import NamedTuple
 
 from edge_agent.config import Camera
 from edge_agent.config.models import Arrow
@@ -175,8 +176,7 @@ def _is_next(
     return hypot(a.foot[0] - b.foot[0], a.foot[1] - b.foot[1]) <= (1 + QUEUE_GAP) * size
 
 
-@dataclass(frozen=True, slots=True)
-class _Spot:
+class _Spot(NamedTuple):
     """Where a vehicle was seen to touch the ground."""
 
     t_s: float
