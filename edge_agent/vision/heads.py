@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from math import inf
+from math import hypot, inf
 from pathlib import Path
 
 import cv2
@@ -28,12 +28,16 @@ HEADS_PER_BODY = 7.5
 """A grown-up's height in heads (drawing canon); with a helmet a little fewer."""
 MIN_FIT = 0.5
 """A head lies with at least this share of its box where the person's head belongs."""
+WEAK = 1 / 3
+"""Of a detector's `min_score`: what suffices where a head must be, because a person has one."""
 CLEARLY = 0.8
-"""Whatever fits this much of the best as well makes it ambiguous."""
+"""Whatever fits this much of the best as well makes it ambiguous, ..."""
+NEARER_HEADS = 0.5
+"""... unless the head is nearer to the top of one person than of the other by half of itself."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Tile:
+class Tile:
     """A square part of the picture and where it lies in the mosaic; all in px."""
 
     left: int
@@ -95,29 +99,25 @@ class MosaicHeadFinder:
         heads = (_choose(t.id, own, bodies) for t, own in zip(turn, found, strict=True))
         return tuple(head for head in heads if head is not None)
 
-    def _mosaic(self, image: Image, turn: Sequence[Track]) -> tuple[Image, list[_Tile]]:
+    def _mosaic(self, image: Image, turn: Sequence[Track]) -> tuple[Image, list[Tile]]:
         mosaic = np.full((self._size[1], self._size[0], 3), PAD, np.uint8)
         size = min(self._size) // TILES
         tiles = []
         for i, track in enumerate(turn):
-            person = _body(track)
-            # The upper half with some air around it.
-            side = round(max(0.6 * person.height, 1.2 * person.width))
-            left = round(person.centre[0] - side / 2)
-            top = round(person.y1 - 0.1 * person.height)
-            tile = _Tile(left, top, side, (i % TILES * size, i // TILES * size), size)
-            x, y = tile.at
-            mosaic[y : y + size, x : x + size] = _enlarged(image, tile)
+            x, y = at = i % TILES * size, i // TILES * size
+            tile = upper_body(_body(track), at, size)
+            mosaic[y : y + size, x : x + size] = enlarged(image, tile)
             tiles.append(tile)
         return mosaic, tiles
 
-    def _detect(self, frame: Frame, mosaic: Image, tiles: Sequence[_Tile]) -> list[list[_Found]]:
+    def _detect(self, frame: Frame, mosaic: Image, tiles: Sequence[Tile]) -> list[list[_Found]]:
         """What was found in each tile."""
         seen = self._detector.detect(replace(frame, picture=ArrayPicture(mosaic)))
+        least = WEAK * self._detector.min_score
         found: list[list[_Found]] = [[] for _ in tiles]
         for edges, score, index in zip(seen.boxes, seen.scores, seen.classes, strict=True):
             name, box = seen.names[int(index)], Box(*(float(v) for v in edges))
-            if name not in KINDS or score < self._detector.min_score:
+            if name not in KINDS or score < least:
                 continue
             for tile, heads in zip(tiles, found, strict=True):
                 (x, y), (cx, cy) = tile.at, box.centre
@@ -130,7 +130,15 @@ def _body(track: Track) -> Box:
     return track.seen or track.box
 
 
-def _enlarged(image: Image, tile: _Tile) -> Image:
+def upper_body(person: Box, at: Size, size: int) -> Tile:
+    """The upper half of a person with some air around it."""
+    side = round(max(0.6 * person.height, 1.2 * person.width))
+    left = round(person.centre[0] - side / 2)
+    top = round(person.y1 - 0.1 * person.height)
+    return Tile(left, top, side, at, size)
+
+
+def enlarged(image: Image, tile: Tile) -> Image:
     """The tile's part of the picture at its size in the mosaic; grey outside of the picture."""
     height, width = image.shape[:2]
     part = np.full((tile.side, tile.side, 3), PAD, np.uint8)
@@ -143,7 +151,7 @@ def _enlarged(image: Image, tile: _Tile) -> Image:
     return np.asarray(cv2.resize(part, (tile.size, tile.size), interpolation=how), np.uint8)
 
 
-def _fit(head: Box, person: Box) -> float:
+def belongs(head: Box, person: Box) -> float:
     """Share of a head's box that lies where this person's head belongs, 0..1."""
     if head.height < person.height / HEADS_PER_BODY / 2:
         return 0.0
@@ -163,8 +171,8 @@ def _choose(track_id: int, found: Iterable[_Found], bodies: dict[int, Box]) -> H
     others = [body for key, body in bodies.items() if key != track_id]
     own = []
     for each in found:
-        fit = _fit(each.box, person)
-        if fit >= MIN_FIT and all(_fit(each.box, other) < CLEARLY * fit for other in others):
+        fit = belongs(each.box, person)
+        if fit >= MIN_FIT and not any(_claims(other, each.box, person) for other in others):
             own.append((fit * each.score, each))
     if not own:
         return None
@@ -172,6 +180,19 @@ def _choose(track_id: int, found: Iterable[_Found], bodies: dict[int, Box]) -> H
     if any(w >= CLEARLY * weight and each.has_helmet != best.has_helmet for w, each in own):
         return None
     return HeadSighting(track_id, best.box, best.has_helmet, best.score)
+
+
+def _claims(other: Box, head: Box, person: Box) -> bool:
+    """Whether a head that fits a person may as well be the other's."""
+    if belongs(head, other) < CLEARLY * belongs(head, person):
+        return False
+    return _off(head, other) < _off(head, person) + NEARER_HEADS
+
+
+def _off(head: Box, person: Box) -> float:
+    """How far a head is from where it is when its person stands upright, in heads."""
+    x, y = head.centre[0] - person.centre[0], head.y1 - person.y1
+    return hypot(x, y) / max(head.height, 1e-6)
 
 
 def open_head_finder(settings: HeadSettings, paths: Sequence[Path]) -> MosaicHeadFinder:

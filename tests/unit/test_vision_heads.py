@@ -113,6 +113,12 @@ def test_a_head_that_may_be_two_persons_is_nobodys() -> None:
     assert finder().find(frame(0.0, [(head_of(one), "head")]), [one, other]) == ()
 
 
+def test_a_head_goes_to_whom_it_is_clearly_nearer() -> None:
+    one, other = standing(1, 300), standing(2, 318)  # almost a head apart
+    picture = frame(0.0, [(head_of(one), "helmet")])
+    assert by_track(finder().find(picture, [one, other])) == {1: True}
+
+
 def test_a_helmet_in_the_hand_is_not_on_the_head() -> None:
     track = standing(1, 300)
     in_hand = Box(290, 130, 312, 152)

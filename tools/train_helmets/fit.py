@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from train_helmets.loss import Loss, Truth
 from train_helmets.network import YoloxNano
 from train_helmets.photos import Mixer, Photo
+from train_helmets.tiles import Tiler
 
 Note = Callable[[int, float, YoloxNano], None]
 """Told of epoch, mean loss and averaged network."""
@@ -32,6 +33,8 @@ class Plan:
     """Highest learning rate; it rises for one epoch and then falls along a cosine."""
     mosaic: float = 0.6
     """Share of mosaics; none in the last fifth of the epochs."""
+    tiles: float = 0.0
+    """Share of pictures of upper bodies side by side, as the product looks at them."""
     seed: int = 0
 
 
@@ -62,11 +65,11 @@ def fit(net: YoloxNano, photos: Sequence[Photo], plan: Plan, note: Note) -> Yolo
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda step: _rate(step, steps, plan.epochs)
     )
-    mixer = Mixer(photos, plan.size, rng)
+    mixer, tiler = Mixer(photos, plan.size, rng), Tiler(photos, plan.size, rng)
     for epoch in range(plan.epochs):
         losses = []
         mosaic = plan.mosaic if epoch < 0.8 * plan.epochs else 0.0
-        for images, truths in _batches(mixer, plan.batch, mosaic):
+        for images, truths in _batches(mixer, tiler, replace(plan, mosaic=mosaic)):
             with torch.autocast("cpu", torch.bfloat16):
                 logits = net(images)
             loss = loss_of(logits.float(), truths)
@@ -81,10 +84,15 @@ def fit(net: YoloxNano, photos: Sequence[Photo], plan: Plan, note: Note) -> Yolo
     return average.net
 
 
-def _batches(mixer: Mixer, batch: int, mosaic: float) -> Iterator[tuple[Tensor, list[Truth]]]:
+def _batches(mixer: Mixer, tiler: Tiler, plan: Plan) -> Iterator[tuple[Tensor, list[Truth]]]:
     order = mixer.rng.permutation(len(mixer.photos))
-    for start in range(0, len(order), batch):
-        samples = [mixer.sample(mixer.photos[i], mosaic) for i in order[start : start + batch]]
+    for start in range(0, len(order), plan.batch):
+        samples = [
+            tiler.sample()
+            if plan.tiles and mixer.rng.random() < plan.tiles
+            else mixer.sample(mixer.photos[i], plan.mosaic)
+            for i in order[start : start + plan.batch]
+        ]
         images = torch.from_numpy(np.stack([image for image, _, _ in samples]))
         yield (
             images.permute(0, 3, 1, 2).float().contiguous(memory_format=torch.channels_last),
@@ -103,6 +111,15 @@ def _rate(step: int, steps: int, epochs: int) -> float:
     if step < steps:
         return (step + 1) / steps
     return 0.02 + 0.98 * (1 + math.cos(math.pi * step / (steps * epochs))) / 2
+
+
+@torch.no_grad()
+def halfway(one: YoloxNano, other: YoloxNano) -> YoloxNano:
+    """The network with the mean of both weights, for what both are good at (arXiv:2109.01903)."""
+    net = copy.deepcopy(one)
+    for mine, theirs in zip(net.parameters(), other.parameters(), strict=True):
+        mine.lerp_(theirs, 0.5)
+    return net
 
 
 def export(net: YoloxNano, size: int, path: Path) -> None:

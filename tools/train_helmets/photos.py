@@ -17,6 +17,8 @@ Boxes = NDArray[np.float32]
 CLASSES = ("head", "helmet")
 HARDHAT: Mapping[int, int] = {0: 1, 1: 0, 2: 0}
 """hard_hat is a helmet, no_hard_hat (caps, hats) and no_head_wear are bare heads."""
+PERSON = 3
+"""Among the classes of HARDHAT; the other set has no boxes of persons."""
 HELMET_K3: Mapping[int, int] = {0: 0, 1: 1}
 PAD = 114
 
@@ -31,6 +33,8 @@ class Photo:
     """(M, 4) xyxy, 0..1."""
     classes: NDArray[np.int64]
     """(M,) indices into CLASSES; -1: to be ignored."""
+    persons: Boxes
+    """(K, 4) xyxy, 0..1; not all who are to be seen."""
 
 
 def read_photos(folder: Path, classes: Mapping[int, int]) -> list[Photo]:
@@ -45,18 +49,26 @@ def _read(path: Path, names: Mapping[int, int]) -> Photo:
     text = (path.parent.parent / "boxes" / f"{path.stem}.txt").read_text(encoding="utf-8")
     rows = [row.split() for row in text.splitlines() if row.strip()]
     known = [row for row in rows if int(row[0]) in names]
-    centre = np.array([row[1:5] for row in known], np.float32).reshape(-1, 4)
-    half = centre[:, 2:] / 2
-    boxes = np.concatenate([centre[:, :2] - half, centre[:, :2] + half], 1).clip(0, 1)
     classes = np.array([names[int(row[0])] for row in known], np.int64)
-    return Photo(path, np.asarray(image, np.uint8), boxes.astype(np.float32), classes)
+    persons = _boxes([row for row in rows if int(row[0]) == PERSON])
+    return Photo(path, np.asarray(image, np.uint8), _boxes(known), classes, persons)
+
+
+def _boxes(rows: Sequence[Sequence[str]]) -> Boxes:
+    """(M, 4) xyxy of rows of class, centre and extent."""
+    centre = np.array([row[1:5] for row in rows], np.float32).reshape(-1, 4)
+    half = centre[:, 2:] / 2
+    edges = np.concatenate([centre[:, :2] - half, centre[:, :2] + half], 1)
+    return edges.clip(0, 1).astype(np.float32)
 
 
 def turn_over(photo: Photo) -> Photo:
     """The same photo upside down."""
-    boxes = photo.boxes.copy()
-    boxes[:, [1, 3]] = 1 - boxes[:, [3, 1]]
-    return Photo(photo.path, np.ascontiguousarray(photo.image[::-1]), boxes, photo.classes)
+    boxes, persons = photo.boxes.copy(), photo.persons.copy()
+    for each in (boxes, persons):
+        each[:, [1, 3]] = 1 - each[:, [3, 1]]
+    image = np.ascontiguousarray(photo.image[::-1])
+    return Photo(photo.path, image, boxes, photo.classes, persons)
 
 
 def fingerprint(image: Image) -> NDArray[np.bool_]:
@@ -107,7 +119,7 @@ class Mixer:
             placed, kept = self._place(source, cell, canvas)
             boxes.append(placed)
             classes.append(source.classes[kept])
-        image = _recolour(canvas, rng)
+        image = recolour(canvas, rng)
         return image, np.concatenate(boxes).astype(np.float32), np.concatenate(classes)
 
     def _place(self, photo: Photo, cell: tuple[int, int, int, int], canvas: Image) -> Placed:
@@ -143,7 +155,7 @@ def _area(boxes: NDArray[Any]) -> NDArray[Any]:
     return np.asarray((boxes[:, 2:] - boxes[:, :2]).prod(1))
 
 
-def _recolour(image: Image, rng: np.random.Generator) -> Image:
+def recolour(image: Image, rng: np.random.Generator) -> Image:
     """Other light, other colours, sometimes none, sometimes out of focus or badly compressed."""
     levels = np.arange(256, dtype=np.float32)
     hue = (levels + rng.uniform(-8, 8)) % 180

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from edge_agent.geometry import iou_matrix
 from edge_agent.types import ArrayPicture, Detections, Frame
 from edge_agent.vision.detector import OnnxDetector
-from train_helmets.photos import Image, Photo, turn_over
+from train_helmets.photos import Boxes, Image, Photo, turn_over
 
 SAME_IOU = 0.3
 SURE = 0.5
@@ -63,9 +63,9 @@ def forgive(detector: OnnxDetector, photo: Photo) -> Photo:
     )
 
 
-def pixels(photo: Photo) -> NDArray[np.float32]:
-    """(M, 4) the labels in px of the photo."""
-    return (photo.boxes * _extent(photo)).astype(np.float32)
+def pixels(photo: Photo, boxes: Boxes | None = None) -> Boxes:
+    """(M, 4) the labels, or other boxes, in px of the photo."""
+    return ((photo.boxes if boxes is None else boxes) * _extent(photo)).astype(np.float32)
 
 
 def _extent(photo: Photo) -> NDArray[np.float32]:
