@@ -5,30 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from edge_agent.analyzers.access_granted import AccessGranted
-from edge_agent.analyzers.bay import BayStay
-from edge_agent.analyzers.bay_availability import BayAvailability
-from edge_agent.analyzers.bay_ev import EvBay
-from edge_agent.analyzers.bay_outside import OutsideBay
-from edge_agent.analyzers.camera_health import CameraHealth
-from edge_agent.analyzers.congestion import Congestion
-from edge_agent.analyzers.crash import Crash
-from edge_agent.analyzers.crowd import Crowd
-from edge_agent.analyzers.debris import Debris
-from edge_agent.analyzers.emergency import EmergencyVehicle
-from edge_agent.analyzers.helmet import Helmet
-from edge_agent.analyzers.illegal_parking import IllegalParking
-from edge_agent.analyzers.jaywalking import Jaywalking
-from edge_agent.analyzers.lane_flow import LaneFlow
-from edge_agent.analyzers.line_crossing import LineCrossing
-from edge_agent.analyzers.loitering import Loitering, Trespass
-from edge_agent.analyzers.pedestrian import Cyclist, Pedestrian
-from edge_agent.analyzers.plate_read import PlateReading
-from edge_agent.analyzers.red_light import RedLight
-from edge_agent.analyzers.smoke_fire import SmokeFire
-from edge_agent.analyzers.stopped_vehicle import StoppedVehicle
+from edge_agent.analyzers.bays.availability import BayAvailability
+from edge_agent.analyzers.bays.ev import EvBay
+from edge_agent.analyzers.bays.outside import OutsideBay
+from edge_agent.analyzers.bays.stays import BayStay
+from edge_agent.analyzers.camera.health import CameraHealth
+from edge_agent.analyzers.crash.crash import Crash
+from edge_agent.analyzers.debris.debris import Debris
+from edge_agent.analyzers.people.crowd import Crowd
+from edge_agent.analyzers.people.helmet import Helmet
+from edge_agent.analyzers.people.jaywalking import Jaywalking
+from edge_agent.analyzers.people.loitering import Loitering, Trespass
+from edge_agent.analyzers.people.pedestrian import Cyclist, Pedestrian
+from edge_agent.analyzers.plates.access import AccessGranted
+from edge_agent.analyzers.plates.reading import PlateReading
+from edge_agent.analyzers.smoke.smoke_fire import SmokeFire
+from edge_agent.analyzers.standing.illegal_parking import IllegalParking
+from edge_agent.analyzers.standing.stopped_vehicle import StoppedVehicle
+from edge_agent.analyzers.traffic.congestion import Congestion
+from edge_agent.analyzers.traffic.emergency import EmergencyVehicle
+from edge_agent.analyzers.traffic.lane_flow import LaneFlow
+from edge_agent.analyzers.traffic.line_crossing import LineCrossing
+from edge_agent.analyzers.traffic.red_light import RedLight
+from edge_agent.analyzers.traffic.wrong_way import WrongWay
 from edge_agent.analyzers.view import View
-from edge_agent.analyzers.wrong_way import WrongWay
 from edge_agent.config import Rule, Settings
 from edge_agent.ports import Analyzer
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.analyzers.camera_health import CameraHealth
+from edge_agent.analyzers.camera.health import CameraHealth
 from edge_agent.types import Detections, Frame, ModelInfo
 from evaluate.everything import views
 from evaluate.pictures import CHANGES, ON_S, Recorded, play, record

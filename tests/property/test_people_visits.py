@@ -11,9 +11,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_agent.analyzers.loitering import Loitering, Trespass
-from edge_agent.analyzers.pedestrian import Pedestrian
-from edge_agent.analyzers.presence import PresenceRule
+from edge_agent.analyzers.people.loitering import Loitering, Trespass
+from edge_agent.analyzers.people.pedestrian import Pedestrian
+from edge_agent.analyzers.people.presence import PresenceRule
 from edge_agent.analyzers.view import View
 from edge_agent.geometry import Polygon
 from edge_agent.types import ArrayPicture, Box, Detections, Event, Frame, Scene, Track

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
-from edge_agent.analyzers.bay import BayStay
-from edge_agent.analyzers.bay_availability import BayAvailability
-from edge_agent.analyzers.bay_ev import EvBay, is_electric
-from edge_agent.analyzers.bay_outside import OutsideBay
-from edge_agent.analyzers.bay_tariff import Tariff
+from edge_agent.analyzers.bays.availability import BayAvailability
+from edge_agent.analyzers.bays.ev import EvBay, is_electric
+from edge_agent.analyzers.bays.outside import OutsideBay
+from edge_agent.analyzers.bays.stays import BayStay
+from edge_agent.analyzers.bays.tariff import Tariff
 from edge_agent.analyzers.view import View
 from edge_agent.bays import BayLook, BayVehicle
 from edge_agent.config import BaySettings, PlateSettings

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from edge_agent.analyzers.bay_forecast import OccupancyForecast
+from edge_agent.analyzers.bays.forecast import OccupancyForecast
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 BAYS = 40

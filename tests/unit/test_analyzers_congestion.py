@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from edge_agent.analyzers.congestion import Congestion
-from edge_agent.analyzers.lane import Lane, Paces, distinct, queue_of
+from edge_agent.analyzers.traffic.congestion import Congestion
+from edge_agent.analyzers.traffic.lane import Lane, Paces, distinct, queue_of
 from edge_agent.analyzers.view import View
 from edge_agent.geometry import Ground, Polygon
 from edge_agent.types import ArrayPicture, Box, Detections, Event, Frame, Scene, Track

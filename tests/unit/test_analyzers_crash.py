@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from edge_agent.analyzers.crash import Crash
+from edge_agent.analyzers.crash.crash import Crash
 from edge_agent.analyzers.view import View
 from edge_agent.geometry import Polygon
 from edge_agent.types import ArrayPicture, Box, Detections, Event, Frame, Scene, Track

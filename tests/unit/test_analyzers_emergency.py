@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_agent.analyzers.emergency import EmergencyVehicle
+from edge_agent.analyzers.traffic.emergency import EmergencyVehicle
 from edge_agent.analyzers.view import View
 from edge_agent.types import ArrayPicture, Box, Detections, Event, Frame, Scene, Track
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from edge_agent.analyzers.helmet import Helmet
+from edge_agent.analyzers.people.helmet import Helmet
 from edge_agent.analyzers.view import View
 from edge_agent.app import load
 from edge_agent.config import SiteInfo

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from edge_agent.analyzers.lane import Lane
-from edge_agent.analyzers.lane_flow import LaneFlow, across
-from edge_agent.analyzers.line_crossing import LineCrossing
+from edge_agent.analyzers.traffic.lane import Lane
+from edge_agent.analyzers.traffic.lane_flow import LaneFlow, across
+from edge_agent.analyzers.traffic.line_crossing import LineCrossing
 from edge_agent.analyzers.view import View
 from edge_agent.config.models import Line
 from edge_agent.geometry import Ground, Polygon

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.analyzers.line_crossing import LineCrossing
+from edge_agent.analyzers.traffic.line_crossing import LineCrossing
 from edge_agent.analyzers.view import View
 from edge_agent.config.models import Line
 from edge_agent.types import ArrayPicture, Box, Detections, Frame, Scene, Track

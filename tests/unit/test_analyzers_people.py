@@ -11,11 +11,11 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from edge_agent.analyzers.crowd import Crowd
-from edge_agent.analyzers.jaywalking import Jaywalking
-from edge_agent.analyzers.loitering import Loitering, Trespass
-from edge_agent.analyzers.pedestrian import Cyclist, Pedestrian
-from edge_agent.analyzers.presence import PresenceRule
+from edge_agent.analyzers.people.crowd import Crowd
+from edge_agent.analyzers.people.jaywalking import Jaywalking
+from edge_agent.analyzers.people.loitering import Loitering, Trespass
+from edge_agent.analyzers.people.pedestrian import Cyclist, Pedestrian
+from edge_agent.analyzers.people.presence import PresenceRule
 from edge_agent.analyzers.view import View
 from edge_agent.geometry import Ground, Polygon
 from edge_agent.ports import Analyzer

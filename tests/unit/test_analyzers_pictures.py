@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from numpy.typing import NDArray
 
-from edge_agent.analyzers.camera_health import CameraHealth
-from edge_agent.analyzers.debris import Debris
-from edge_agent.analyzers.latch import Latch
-from edge_agent.analyzers.smoke_fire import SmokeFire
+from edge_agent.analyzers.camera.health import CameraHealth
+from edge_agent.analyzers.camera.latch import Latch
+from edge_agent.analyzers.debris.debris import Debris
+from edge_agent.analyzers.smoke.smoke_fire import SmokeFire
 from edge_agent.analyzers.view import View
 from edge_agent.geometry import Polygon
 from edge_agent.types import ArrayPicture, Box, Detections, Event, Frame, Scene, Track

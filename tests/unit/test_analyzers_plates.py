@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from edge_agent.analyzers.access_granted import AccessGranted
-from edge_agent.analyzers.illegal_parking import IllegalParking
-from edge_agent.analyzers.plate_read import PlateReading
+from edge_agent.analyzers.plates.access import AccessGranted
+from edge_agent.analyzers.plates.reading import PlateReading
+from edge_agent.analyzers.standing.illegal_parking import IllegalParking
 from edge_agent.analyzers.view import View
 from edge_agent.config import Camera, PlateSettings, SiteInfo
 from edge_agent.geometry import Polygon

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from edge_agent.analyzers.red_light import RedLight
+from edge_agent.analyzers.traffic.red_light import RedLight
 from edge_agent.analyzers.view import View
 from edge_agent.config.models import Line
 from edge_agent.signals.recorded import Edge, RecordedSignals

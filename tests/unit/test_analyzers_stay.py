@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from edge_agent.analyzers.illegal_parking import IllegalParking
 from edge_agent.analyzers.schedule import Hours, is_active
-from edge_agent.analyzers.stopped_vehicle import StoppedVehicle
+from edge_agent.analyzers.standing.illegal_parking import IllegalParking
+from edge_agent.analyzers.standing.stopped_vehicle import StoppedVehicle
 from edge_agent.analyzers.view import View
 from edge_agent.geometry import Polygon
 from edge_agent.ports import Analyzer

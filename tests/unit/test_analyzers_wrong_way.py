@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
+from edge_agent.analyzers.traffic.wrong_way import WrongWay
 from edge_agent.analyzers.view import View
-from edge_agent.analyzers.wrong_way import WrongWay
 from edge_agent.geometry import Ground, Polygon
 from edge_agent.types import ArrayPicture, Box, Detections, Event, Frame, Scene, Track
 

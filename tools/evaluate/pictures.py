@@ -17,9 +17,9 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from edge_agent.analyzers.camera_health import CameraHealth
-from edge_agent.analyzers.debris import Debris
-from edge_agent.analyzers.smoke_fire import SmokeFire
+from edge_agent.analyzers.camera.health import CameraHealth
+from edge_agent.analyzers.debris.debris import Debris
+from edge_agent.analyzers.smoke.smoke_fire import SmokeFire
 from edge_agent.analyzers.view import View
 from edge_agent.config.models import TrackerSettings
 from edge_agent.geometry import Polygon

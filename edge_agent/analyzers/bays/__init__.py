@@ -1,0 +1,1 @@
+"""Parking bays: who stands in them, for how long, at what price."""

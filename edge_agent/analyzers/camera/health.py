@@ -1,0 +1,82 @@
+"""Whether a camera's picture can be relied on, and since when not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from edge_agent import config
+from edge_agent.analyzers.camera.latch import Latch
+from edge_agent.analyzers.camera.stillness import Stillness
+from edge_agent.analyzers.camera.view_check import ViewCheck
+from edge_agent.analyzers.view import Happening, View, rule_name
+from edge_agent.types import Event, Phase, Scene
+
+SAMPLE_S = 1.0
+"""Pause between two looks; whatever is reported lasts for seconds."""
+
+
+class CameraHealth:
+    """`camera.health`: begin and end of whatever makes the picture unreliable.
+
+    Emits `camera.covered`, `camera.blurred`, `camera.moved`, `camera.frozen`, `camera.dark` and
+    `camera.overexposed`; the pipeline doubts every other event from begin to end. The view is
+    learned during the first seconds and followed while all is well. A view that has moved stays
+    moved until it is back, or until the rule is made anew because the site file has changed.
+    """
+
+    kind = "camera.health"
+
+    class Settings(config.Settings):
+        """What the site file says beside `kind`."""
+
+        after_s: Annotated[float, Field(ge=1, le=3600)] = 5.0
+        """How long something must be wrong to begin, and right to end."""
+        frozen_after_s: Annotated[float, Field(ge=5, le=3600)] = 10.0
+        """How long the picture must stand; it ends as soon as the picture goes on."""
+        tolerance: Annotated[float, Field(ge=0.01, le=0.5)] = 0.02
+        """Share of the picture's width by which the view may move."""
+
+    def __init__(self, settings: Settings, view: View) -> None:
+        self._name = rule_name(self.kind, "view", settings)
+        kinds = ("covered", "blurred", "moved", "dark", "overexposed")
+        self._latches = {kind: Latch(settings.after_s) for kind in kinds}
+        self._still = Stillness(settings.frozen_after_s)
+        self._check = ViewCheck(settings.tolerance)
+        self._sampled_s: float | None = None
+
+    def update(self, scene: Scene) -> Iterable[Event]:
+        t_s = scene.frame.t_s
+        since_s = SAMPLE_S if self._sampled_s is None else t_s - self._sampled_s
+        if since_s < SAMPLE_S:
+            return
+        self._sampled_s = t_s
+        step_s = min(since_s, 2 * SAMPLE_S)  # a gap in the stream proves nothing
+        grey = scene.frame.small_grey
+        if self._still.update(grey, t_s):
+            yield self._event(scene, "frozen", (self._still.is_on, self._still.begun_s), {})
+        is_settled = all(latch.level_s == 0.0 for latch in self._latches.values())
+        findings = self._check.judge(grey, t_s, step_s, is_settled=is_settled)
+        for kind, finding in findings.items():
+            latch = self._latches[kind]
+            if latch.update(finding.holds, t_s, step_s):
+                yield self._event(scene, kind, (latch.is_on, latch.since_s), finding.facts)
+
+    def finish(self, scene: Scene) -> Iterable[Event]:
+        open_since = {kind: latch.since_s for kind, latch in self._latches.items() if latch.is_on}
+        if self._still.is_on:
+            open_since["frozen"] = self._still.begun_s
+        for kind, since_s in open_since.items():
+            yield self._event(scene, kind, (False, since_s), {"end_reason": "recording_ended"})
+
+    def _event(
+        self, scene: Scene, kind: str, state: tuple[bool, float], facts: Mapping[str, Any]
+    ) -> Event:
+        is_on, since_s = state
+        lasted_s = round(scene.frame.t_s - since_s, 3)
+        subject = f"{self._name}/{kind}/{since_s:.3f}"
+        happening = Happening(f"camera.{kind}", subject, since_s)
+        phase: Phase = "begin" if is_on else "end"
+        return happening.event(scene, phase, None, {"lasted_s": lasted_s, **facts})

@@ -1,0 +1,1 @@
+"""Collisions, told from the motion of outlines."""

@@ -1,0 +1,326 @@
+"""Did two vehicles collide? Mechanics of outlines in the picture, in own sizes and seconds.
+
+The unit is the size of the vehicle (root of its box's area: 1.6 m for a car from the front, 2.6 m
+from the side), so that no calibration is needed. A collision is a *contact*, outlines that meet
+with a closing speed, with an *impulse*, a change of velocity sooner than brakes or steering can
+bring about, after which the two do not go on through each other. Traffic that merely crosses in
+the picture keeps its velocities; a queue has lost its closing speed before outlines meet.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+
+from edge_agent.analyzers.crash.trails import Edges, Sight, Trail, around, size_of
+from edge_agent.geometry import iou
+from edge_agent.types import Box
+
+WINDOW_S = 0.5
+"""Velocities are measured over so long before and after; so much later it shows what happened."""
+FEWEST = 3
+LONGEST_S = 0.7
+"""Or over so many sights, if they are not spread over longer."""
+LEAST_S = 0.15
+"""Shorter sights tell no velocity ..."""
+KNOWN_S = 0.1
+"""... while the other vehicle need not be known as well."""
+BORDER = 0.01
+"""Edges nearer than this share of the picture to its border are cut off."""
+SEEN = 0.6
+"""A vehicle must be seen in that share of the pictures; what flickers is mistaken for another."""
+STEADY = 0.15
+LEAP = 0.6
+SLACK = 0.1
+"""Sights may stray by so much of the way, and no step may be so much of it; and by so much of the
+size: else one vehicle was taken for another, or a part for the whole."""
+MEETS_S = 0.2
+"""Outlines touch, or would within this time."""
+MEETINGS_S = (-MEETS_S / 2, 0.0, MEETS_S / 2, MEETS_S)
+TOUCH = 0.15
+"""Outlines no farther apart than this, in sizes of the smaller, touch."""
+LEVEL = 1.0
+"""Vehicles whose feet differ by more than this, in sizes of the smaller, stand apart in depth."""
+SAME = 0.6
+"""IoU from which an outline afterwards shows a vehicle that went on as before."""
+
+Vector = tuple[float, float]
+
+Size = tuple[int, int]
+"""Of the picture: width, height in px."""
+
+Cut = tuple[bool, bool, bool, bool]
+"""Which edges lie on the border of the picture."""
+
+UNCUT: Cut = (False, False, False, False)
+
+
+@dataclass(frozen=True, slots=True)
+class Motion:
+    """How a vehicle moved over a window."""
+
+    edges: Edges
+    """Velocity of each edge, px/s."""
+    size_px: float
+    cut: Cut
+    is_steady: bool
+    """One vehicle was followed without a leap."""
+    aspect: float
+    """Width by height."""
+
+    @property
+    def velocity(self) -> Vector:
+        """px/s, by the edges that are not cut off."""
+        return common(self.edges, self.cut)
+
+    @property
+    def speed(self) -> float:
+        """Own sizes/s."""
+        return math.hypot(*self.velocity) / self.size_px
+
+    @property
+    def stir(self) -> float:
+        """Own sizes/s of the edge that moves most."""
+        return max(abs(edge) for edge in self.edges) / self.size_px
+
+    def place(self, box: Edges, dt_s: float) -> Edges:
+        """Where a box will be that goes on like this."""
+        x1, y1, x2, y2 = (b + v * dt_s for b, v in zip(box, self.edges, strict=True))
+        return x1, y1, x2, y2
+
+
+@dataclass(frozen=True, slots=True)
+class Impulse:
+    """A change of velocity of one vehicle at one time."""
+
+    trail: Trail
+    t_s: float
+    change: float
+    """Own sizes/s."""
+    before: Motion
+    after: Motion
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """The other one that it met."""
+
+    other: Trail
+    closing: float
+    """Mean sizes/s along the line between the two, before."""
+    relative_before: float
+    relative_after: float
+    """Mean sizes/s, whatever the direction."""
+
+
+def common(d: Edges, cut: Cut) -> Vector:
+    """What opposite edges have in common; an edge that is cut off goes with the other one.
+
+    An edge that another vehicle hides, or that takes it in, moves alone and counts for nothing.
+    """
+    return _both(d[0], d[2], cut[0], cut[2]), _both(d[1], d[3], cut[1], cut[3])
+
+
+def _both(low: float, high: float, is_low_cut: bool, is_high_cut: bool) -> float:
+    if is_low_cut and is_high_cut:
+        return 0.0
+    a, b = high if is_low_cut else low, low if is_high_cut else high
+    return math.copysign(min(abs(a), abs(b)), a) if a * b > 0 else 0.0
+
+
+def motion(sights: Sequence[Sight], least_s: float, picture: Size) -> Motion | None:
+    """How it moved over these sights; None where they are too few or over a shorter time.
+
+    Sights at the border are left out if the others are enough.
+    """
+    cuts = [_cut(s.box, picture) for s in sights]
+    whole = [s for s, cut in zip(sights, cuts, strict=True) if not any(cut)]
+    if len(whole) >= FEWEST and _lasts(whole, least_s):
+        sights, cuts = whole, [UNCUT]
+    if len(sights) < 2 or not _lasts(sights, least_s):
+        return None
+    line = _fit(sights)
+    size_px = median(size_of(s.box) for s in sights)
+    cut = _any(cuts)
+    width = median(s.box[2] - s.box[0] for s in sights)
+    height = median(s.box[3] - s.box[1] for s in sights)
+    is_steady = _is_steady(sights, line, size_px)
+    return Motion(line, size_px, cut, is_steady, max(width, 1e-3) / max(height, 1e-3))
+
+
+def _any(cuts: Sequence[Cut]) -> Cut:
+    left, top, right, bottom = (any(edges) for edges in zip(*cuts, strict=True))
+    return left, top, right, bottom
+
+
+def _fit(sights: Sequence[Sight]) -> Edges:
+    """Velocity of every edge by least squares, px/s."""
+    mean_s = sum(s.t_s for s in sights) / len(sights)
+    weights = [s.t_s - mean_s for s in sights]
+    norm = sum(w * w for w in weights)
+    x1, y1, x2, y2 = (
+        sum(w * s.box[k] for w, s in zip(weights, sights, strict=True)) / norm for k in range(4)
+    )
+    return x1, y1, x2, y2
+
+
+def _is_steady(sights: Sequence[Sight], line: Edges, size_px: float) -> bool:
+    """True for one vehicle that is seen most of the time and goes its way without a leap."""
+    if len(sights) < max(FEWEST, SEEN * (sights[-1].step - sights[0].step + 1)):
+        return False
+    path = [centre(s.box) for s in sights]
+    vx, vy = centre(line)
+    way = math.hypot(vx, vy) * (sights[-1].t_s - sights[0].t_s) / size_px
+    leap = max(math.dist(a, b) for a, b in pairwise(path)) / size_px
+    strays = [(x - vx * s.t_s, y - vy * s.t_s) for (x, y), s in zip(path, sights, strict=True)]
+    mx, my = (sum(axis) / len(strays) for axis in zip(*strays, strict=True))
+    scatter = math.sqrt(sum((x - mx) ** 2 + (y - my) ** 2 for x, y in strays) / len(strays))
+    return leap <= SLACK + LEAP * way and scatter / size_px <= SLACK + STEADY * way
+
+
+def _lasts(sights: Sequence[Sight], least_s: float) -> bool:
+    return sights[-1].t_s - sights[0].t_s >= least_s - 1e-6
+
+
+def centre(box: Edges) -> Vector:
+    """Of a box, or the velocity of the centre of moving edges."""
+    return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+
+
+def _cut(box: Edges, picture: Size) -> Cut:
+    x, y = BORDER * picture[0], BORDER * picture[1]
+    return box[0] < x, box[1] < y, box[2] > picture[0] - x, box[3] > picture[1] - y
+
+
+def impulse(trail: Trail, least: float, picture: Size) -> Impulse | None:
+    """The change of its velocity `WINDOW_S` ago; None where it cannot be told or is clearly less.
+
+    `least` is in own sizes/s.
+    """
+    when = _moment(trail)
+    if when is None:
+        return None
+    moment, earlier, later = when
+    if not _lasts(earlier, LEAST_S) or _bend(earlier[0], moment, later[-1]) < least / 2:
+        return None
+    before, after = motion(earlier, LEAST_S, picture), motion(later, LEAST_S, picture)
+    if before is None or after is None:
+        return None
+    return Impulse(trail, moment.t_s, _change(before, after), before, after)
+
+
+def _bend(first: Sight, moment: Sight, last: Sight) -> float:
+    """Roughly the change of velocity, own sizes/s: cheap, and too little for most vehicles."""
+    before_s, after_s = moment.t_s - first.t_s, last.t_s - moment.t_s
+    x1, y1, x2, y2 = (
+        (c - b) / after_s - (b - a) / before_s
+        for a, b, c in zip(first.box, moment.box, last.box, strict=True)
+    )
+    return math.hypot(*centre((x1, y1, x2, y2))) / size_of(moment.box)
+
+
+def _moment(trail: Trail) -> tuple[Sight, list[Sight], list[Sight]] | None:
+    """The last sight with enough after it, the sights up to it and those after it."""
+    sights = trail.sights
+    for i in range(len(sights) - 1 - FEWEST, -1, -1):
+        moment = sights[i]
+        if moment.is_own and trail.last_s - moment.t_s >= WINDOW_S - 1e-6:
+            later = [sights[k] for k in range(i + 1, len(sights))]
+            return moment, before(trail, moment.t_s), later
+    return None
+
+
+def before(trail: Trail, t_s: float) -> list[Sight]:
+    """Its latest sights until then in which it was seen alone."""
+    alone = [s for s in trail.sights if s.is_own and t_s - LONGEST_S <= s.t_s <= t_s + 1e-6]
+    recent = sum(s.t_s >= t_s - WINDOW_S - 1e-6 for s in alone)
+    return alone[-max(FEWEST, recent) :]
+
+
+def after(trail: Trail, t_s: float) -> list[Sight]:
+    """Its sights since then."""
+    return [s for s in trail.sights if s.t_s > t_s + 1e-6]
+
+
+def _change(before: Motion, after: Motion) -> float:
+    """Own sizes/s; what perspective explains is no change.
+
+    Speeds in sizes grow with the size of what comes straight on, and not of what passes.
+    """
+    cut = _any([before.cut, after.cut])
+    unit = (before.size_px, after.size_px)
+    if any(cut):  # what comes into the picture only seems to grow
+        unit = (max(unit), max(unit))
+    changes = []
+    for growth in (1.0, unit[1] / unit[0]):
+        x1, y1, x2, y2 = (
+            new / unit[1] - old / unit[0] * growth
+            for old, new in zip(before.edges, after.edges, strict=True)
+        )
+        changes.append(math.hypot(*common((x1, y1, x2, y2), cut)))
+    return min(changes)
+
+
+def contact(found: Impulse, other: Trail, picture: Size) -> Contact | None:
+    """How it met the other one at that time, or None if it did not."""
+    sights = before(other, found.t_s)
+    theirs = motion(sights, KNOWN_S, picture)
+    if theirs is None or _are_joined(found, other):
+        return None
+    mine = before(found.trail, found.t_s)[-1].box
+    place = theirs.place(sights[-1].box, found.t_s - sights[-1].t_s)
+    meetings = ((found.before.place(mine, dt), theirs.place(place, dt)) for dt in MEETINGS_S)
+    if not any(touch(a, b) for a, b in meetings):
+        return None
+    unit = (size_of(mine), size_of(place))
+    if abs(mine[3] - place[3]) > LEVEL * min(unit):
+        return None
+    later = motion(after(other, found.t_s), LEAST_S, picture)
+    mean = math.sqrt(unit[0] * unit[1])
+    relative = _minus(centre(found.before.edges), centre(theirs.edges))
+    parting = _minus(found.after.velocity, later.velocity if later else (0.0, 0.0))
+    way = _minus(centre(place), centre(mine))
+    closing = (relative[0] * way[0] + relative[1] * way[1]) / max(math.hypot(*way), 1e-6)
+    return Contact(other, closing / mean, math.hypot(*relative) / mean, math.hypot(*parting) / mean)
+
+
+def _are_joined(found: Impulse, other: Trail) -> bool:
+    """True when both were in one outline already: then one is passing the other."""
+    return any(other.id in s.company for s in before(found.trail, found.t_s))
+
+
+def _minus(a: Vector, b: Vector) -> Vector:
+    return a[0] - b[0], a[1] - b[1]
+
+
+def is_undisturbed(found: Impulse, others: Sequence[Trail], picture: Size) -> bool:
+    """True when vehicles that go on as they went explain what is seen afterwards.
+
+    Then the outline shows this one where it would be anyway, or another one that it was taken
+    for, or both of them, passing each other.
+    """
+    now_s = found.trail.last_s
+    box = Box(*found.trail.box)
+    own = found.before.place(before(found.trail, found.t_s)[-1].box, now_s - found.t_s)
+    if iou(Box(*own), box) >= SAME:
+        return True
+    for other in others:
+        sights = before(other, found.t_s)
+        theirs = motion(sights, KNOWN_S, picture)
+        if theirs is None:
+            continue
+        place = theirs.place(sights[-1].box, now_s - sights[-1].t_s)
+        if max(iou(Box(*place), box), iou(Box(*around(own, place)), box)) >= SAME:
+            return True
+    return False
+
+
+def touch(a: Edges, b: Edges) -> bool:
+    """True when two outlines meet or nearly do."""
+    slack = TOUCH * min(size_of(a), size_of(b))
+    across = max(a[0], b[0]) - min(a[2], b[2])
+    down = max(a[1], b[1]) - min(a[3], b[3])
+    return across <= slack and down <= slack

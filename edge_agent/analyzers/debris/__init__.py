@@ -1,0 +1,1 @@
+"""Things on the road that never drove there."""

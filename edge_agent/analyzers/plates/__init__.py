@@ -1,0 +1,1 @@
+"""Number plates over time, and what they open."""

@@ -1,0 +1,1 @@
+"""Smoke and fire, from the picture alone."""

@@ -1,0 +1,1 @@
+"""Vehicles that stand where they should not."""
