@@ -13,16 +13,16 @@ from edge_agent.cli.bench import table_of
 from edge_agent.clock import ManualClock, SystemClock
 
 SITE = """
-site: {name: test, timezone: UTC, responsible: "A. Example, 1"}
+site: {name: test, timezone: UTC}
 device: box
 cameras:
   gate:
     detector: {model: helmets}
-    zones: {all: [[0, 0], [1, 0], [1, 1], [0, 1]]}
+    heads: {model: helmets}
     lines: {middle: {a: [0.5, 0], b: [0.5, 1], to_right: out, to_left: in}}
     rules:
-      - {kind: safety.helmet, zone: all}
-      - {kind: flow.line_crossing, line: middle}
+      - {kind: camera.health}
+      - {kind: flow.line_crossing, line: middle, classes: [helmet]}
 """
 
 
@@ -37,7 +37,7 @@ def result(make_video: Callable[..., Path], tmp_path_factory: pytest.TempPathFac
 
 
 def test_rules_and_closer_looks_are_told_apart(result: Result) -> None:
-    assert set(result.rules_ms) == {"safety.helmet", "flow.line_crossing"}
+    assert set(result.rules_ms) == {"camera.health", "flow.line_crossing"}
     assert set(result.looks_ms) == {"heads"}
     infer_ms = result.stages_ms["infer"]
     assert result.rules_share == pytest.approx(sum(result.rules_ms.values()) / infer_ms)
