@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.config import PlateSettings
 from edge_agent.errors import ModelError
-from edge_agent.vision import search_path
+from edge_agent.vision import open_plate_reader, search_path
 from evaluate.plates import Ours, load, photos
 
 RIGHT = {
@@ -42,3 +43,10 @@ def test_plates_are_read(name: str, ours: Ours, shared: Path) -> None:
         pytest.skip(f"WEIGHTS ABSENT (tools/install_test_needs.sh fetches them): {error}")
     assert wide >= RIGHT[name][0]
     assert narrow >= RIGHT[name][1]
+
+
+def test_a_latin_reader_is_refused_for_chinese_plates(shared: Path) -> None:
+    paths = search_path(None, {"EDGE_AGENT_MODELS": str(shared / "models")})
+    settings = PlateSettings(regions=("cn",), chinese_recogniser="cct_xs_global")
+    with pytest.raises(ModelError, match="reads no Chinese plates"):
+        open_plate_reader(settings, paths)

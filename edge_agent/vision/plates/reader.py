@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from edge_agent.config.models import PlateSettings
+from edge_agent.errors import ModelError
 from edge_agent.types import Box, Frame, Image, ModelInfo, PlateRead, Track
 from edge_agent.vision.plates.finder import FoundPlate, PlateFinder, open_finder
 from edge_agent.vision.plates.grammar import Grammar, Verdict, judge, load_grammar
@@ -119,6 +120,10 @@ class OnnxPlateReader:
         return "no grammar" if verdict.region is None else None
 
 
+PROVINCE = "\u4eac"
+"""Beijing: whoever reads Chinese plates knows its sign."""
+
+
 def _widened(box: Box) -> Box:
     x, y = box.width * MARGIN, box.height * MARGIN
     return Box(box.x1 - x, box.y1 - y, box.x2 + x, box.y2 + y)
@@ -131,6 +136,11 @@ def open_plate_reader(settings: PlateSettings, paths: Sequence[Path]) -> OnnxPla
     if CHINESE in settings.regions:
         # Comes first: its series begin with a character that the other alphabet would just skip.
         chinese = open_recogniser(settings.chinese_recogniser, paths)
+        if not chinese.knows(PROVINCE):
+            raise ModelError(
+                f"model {settings.chinese_recogniser!r}: its alphabet has no {PROVINCE}, so it "
+                "reads no Chinese plates; name such a model as `chinese_recogniser`"
+            )
         recognisers.append((chinese, [load_grammar(CHINESE)]))
     if latin:
         recognisers.append((open_recogniser(settings.recogniser, paths), latin))

@@ -45,6 +45,10 @@ class Recogniser(Protocol):
 
     model: ModelInfo
 
+    def knows(self, character: str) -> bool:
+        """True if it could ever read that character."""
+        ...
+
     def glance(self, image: Image, plate: FoundPlate) -> Reading:
         """One reading, as cheap as possible."""
         ...
@@ -68,6 +72,9 @@ class SlotRecogniser:
         self._network = Network(card, weights)
         self.model = self._network.model
         self._alphabet = card.alphabet or ""
+
+    def knows(self, character: str) -> bool:
+        return character in self._alphabet
 
     def glance(self, image: Image, plate: FoundPlate) -> Reading:
         """What the best cropping shows."""
@@ -100,6 +107,9 @@ class LineRecogniser:
         self.model = self._network.model
         listed = self._network.session.metadata.get("character", "").split("\n")
         self._alphabet = ["", *(listed if card.alphabet == METADATA else card.alphabet or ""), " "]
+
+    def knows(self, character: str) -> bool:
+        return character in self._alphabet
 
     def glance(self, image: Image, plate: FoundPlate) -> Reading:
         """What the tightest cropping shows."""
