@@ -114,7 +114,13 @@ def cause(entry: Mapping[str, Any]) -> str:
 
 def _details(section: Any) -> Iterator[str]:  # noqa: ANN401
     """Whatever a section tells, as lists and tables."""
-    if isinstance(section, Mapping):
+    if isinstance(section, Mapping) and _is_grid(section):
+        keys = list(dict.fromkeys(key for each in section.values() for key in each))
+        rows = ((name, *(_cell(each.get(k)) for k in keys)) for name, each in section.items())
+        yield from _table(("", *keys), rows)
+    elif isinstance(section, Mapping) and all(isinstance(v, list) for v in section.values()):
+        yield from (f"- {name}: {_cell(value)}" for name, value in section.items())
+    elif isinstance(section, Mapping):
         plain = {k: v for k, v in section.items() if not isinstance(v, Mapping | list)}
         if plain:
             yield from _table(("what", "value"), ((k, _cell(v)) for k, v in plain.items()))
@@ -127,6 +133,17 @@ def _details(section: Any) -> Iterator[str]:  # noqa: ANN401
         yield from _table(keys, ([_cell(each.get(key)) for key in keys] for each in section))
     else:
         yield from (f"- {_cell(each)}" for each in section)
+
+
+def _is_grid(section: Mapping[str, Any]) -> bool:
+    """True for rows that have the same few plain columns."""
+    rows = list(section.values())
+    if len(rows) < 2 or not all(isinstance(row, Mapping) and row for row in rows):
+        return False
+    cells = [cell for row in rows for cell in row.values()]
+    is_plain = all(not isinstance(cell, Mapping) for cell in cells)
+    is_flat = all(not isinstance(c, list) or all(isinstance(i, str) for i in c) for c in cells)
+    return is_plain and is_flat and len({key for row in rows for key in row}) <= 10
 
 
 def _table(heads: Sequence[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:

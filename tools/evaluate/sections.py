@@ -67,13 +67,17 @@ def _bays(told: Mapping[str, Any]) -> Iterator[Figure]:
 
 
 def _pictures(told: Mapping[str, Any]) -> Iterator[Figure]:
+    harmless = {name for name, (expected, _) in pictures.CHANGES.items() if expected is None}
     for kind in ("camera.health", "incident.debris", "incident.smoke_fire"):
-        tallies = told[kind].values()
+        tallies = [each for name, each in told[kind].items() if name not in harmless]
         tried = sum(each["of"] for each in tallies)
         found = sum(each["found"] for each in tallies)
         yield Figure(f"pictures.{kind}.found", found / max(tried, 1), "higher", tried, slack=0.02)
-    false = told["false alarms on undisturbed clips"]
-    yield Figure("pictures.false", len(false), "lower", told["clips"])
+    calm = [each for name, each in told["camera.health"].items() if name in harmless]
+    false = sum(each["found"] + len(each["other"]) for each in calm)
+    yield Figure("pictures.camera.health.false", false, "lower", sum(e["of"] for e in calm))
+    false = len(told["false alarms on undisturbed clips"])
+    yield Figure("pictures.undisturbed.false", false, "lower", told["clips"])
 
 
 def _crash_clips(shared: Path) -> dict[str, Any]:
