@@ -69,6 +69,8 @@ def _play(scene: Scene, name: str, folder: Path, pictures: Path) -> dict[str, An
         if process.exitcode != 0:
             raise click.ClickException(f"scene {name}: could not be filmed; see above")
     config.write_text(yaml.safe_dump(scene.site(name), sort_keys=False), encoding="utf-8")
+    for file, text in scene.files.items():
+        (folder / file).write_text(text, encoding="utf-8")
     if scene.signals:
         lines = "".join(json.dumps(edge) + "\n" for edge in scene.signals)
         (folder / "scene.signals.jsonl").write_text(lines, encoding="utf-8")

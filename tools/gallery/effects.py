@@ -75,11 +75,11 @@ def _flames(
     dice = np.random.default_rng(round(t_s * 1000))
     glow = np.zeros(picture.shape[:2], np.float32)
     size = min(1.0, age / 3)
-    for _ in range(26):
-        x = spot[0] + dice.normal(0, 11 * size)
-        tall = abs(dice.normal(0, 22 * size)) + 3
+    for _ in range(60):
+        x = spot[0] + dice.normal(0, 20 * size)
+        tall = abs(dice.normal(0, 50 * size)) + 3
         centre = (round(x), round(spot[1] - tall / 2))
-        axes = (max(2, round(6 * size * dice.random() + 3)), max(2, round(tall / 2)))
+        axes = (max(2, round(9 * size * dice.random() + 4)), max(2, round(tall / 2)))
         cv2.ellipse(glow, centre, axes, 0, 0, 360, float(0.5 + 0.5 * dice.random()), -1)
     glow = np.clip(cv2.GaussianBlur(glow, (0, 0), 2.2), 0, 1)
     colour = np.stack([np.full_like(glow, 255), 110 + 130 * glow, 20 + 90 * glow**3], axis=2)

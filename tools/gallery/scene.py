@@ -51,6 +51,8 @@ class Scene:
     """More of the camera's part of the site file."""
     site_keys: Mapping[str, Any] = field(default_factory=dict)
     signals: Sequence[Mapping[str, Any]] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Name -> text of what lies beside the site file."""
     effect: effects.Effect = effects.none
     film: Path | None = None
     """A clip that is there already and takes the place of the actors."""

@@ -109,6 +109,63 @@ SCENES: Mapping[str, Scene] = {
         lines={"middle": MIDDLE},
         camera={"plates": {"regions": ["eu"]}},
     ),
+    "gate": Scene(
+        seconds=24.0,
+        film=CLIP,
+        shows=(
+            Shown("incident.stopped_vehicle", "Stopped vehicle",
+                  "stands on a carriageway, until the place is cleared."),
+            Shown("access.granted", "Access",
+                  "a plate of an allow list is agreed on: a gate's contact closes.", phase="end"),
+        ),
+        rules=(
+            {"kind": "incident.stopped_vehicle", "zone": "kerb", "dwell_s": 8},
+            {"kind": "access.granted", "zone": "carriageway", "lists": ["staff"],
+             "output": "barrier"},
+        ),
+        zones={"carriageway": CARRIAGEWAY, "kerb": KERB},
+        camera={"plates": {"regions": ["eu"]}},
+        site_keys={
+            "plate_lists": {"staff": {"file": "staff.csv", "meaning": "allow"}},
+            "outputs": {"barrier": {}},
+        },
+        files={"staff.csv": "plate,note\nEA 417 KV,night shift\n"},
+    ),
+    "car-park": Scene(
+        seconds=65.0,
+        film=CLIP,
+        shows=(
+            Shown("parking.bay", "Parking bay",
+                  "a stay with its plate, and what is to be paid for it.", phase="end", at_s=40.0),
+            Shown("parking.availability", "Availability", "free bays, turnover and a forecast.",
+                  phase="update", which=1),
+            Shown("parking.ev_bay", "Bay for electric vehicles",
+                  "a vehicle stands in it that is on no list of those that may."),
+        ),
+        rules=(
+            {"kind": "parking.bay", "tariff": {"per_hour": 240, "currency": "EUR"}},
+            {"kind": "parking.availability"},
+            {"kind": "parking.ev_bay", "dwell_s": 8, "lists": ["electric"],
+             "are_lists_complete": True},
+        ),
+        zones={"bay": ((-2.45, 10.4), (-0.1, 10.4), (-0.1, 15.9), (-2.45, 15.9)), "lot": KERB},
+        camera={
+            "plates": {"regions": ["eu"]},
+            "bays": {"zones": ["bay"], "lot": "lot", "ev": ["bay"], "every_s": 1},
+        },
+        site_keys={"plate_lists": {"electric": {"file": "electric.csv", "meaning": "permit"}}},
+        files={"electric.csv": "plate\nEA 900 E\n"},
+    ),
+    "outside": Scene(
+        seconds=40.0,
+        film=CLIP,
+        shows=(
+            Shown("parking.outside_bay", "Outside of all bays", "stands where there is no bay."),
+        ),
+        rules=({"kind": "parking.outside_bay", "dwell_s": 10},),
+        zones={"bay": ((-2.45, 17.4), (-0.1, 17.4), (-0.1, 22.4), (-2.45, 22.4)), "lot": KERB},
+        camera={"bays": {"zones": ["bay"], "lot": "lot", "every_s": 1}},
+    ),
     "wrong-way": Scene(
         seconds=13.0,
         actors=(
@@ -203,7 +260,7 @@ SCENES: Mapping[str, Scene] = {
             Shown("incident.congestion", "Congestion and queue length",
                   "vehicles stand in a lane; the queue is measured in metres."),
             Shown("incident.red_light", "Red light",
-                  "crosses the stop line while its signal is red.", phase="end"),
+                  "crosses the stop line while its signal is red."),
         ),
         rules=(
             {"kind": "incident.congestion", "zone": "lane_up", "hold_s": 5},
@@ -245,8 +302,8 @@ SCENES: Mapping[str, Scene] = {
     ),
     "fire": Scene(
         seconds=30.0,
-        actors=(stands("burning", (-4.3, 22.0), GREY, VAN),),
-        effect=effects.smoke((-4.3, 23.5, 1.0), 12.0, with_fire=True),
+        film=CLIP,
+        effect=effects.smoke((1.1, 18.5, 0.15), 10.0, with_fire=True),
         shows=(
             Shown("incident.smoke_fire", "Smoke and fire", "advisory; the event says what it saw."),
         ),
