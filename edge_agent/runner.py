@@ -125,18 +125,18 @@ def _commit(pending: Pending, sink: Sink) -> None:
     lane, frame = pending.tick.lane, pending.tick.frame
     if lane.is_over:
         return
-    seen = None
+    outcome = None
     try:
         seen = pending.detections()
+        if frame is not None:
+            signals = lane.signals.at(frame.t_s) if lane.signals else NO_SIGNALS
+            outcome = lane.pipeline.step(frame, seen, signals)
     except ModelError as error:
         log.error("camera stopped", extra={"camera": lane.source.camera, "why": str(error)})
-        lane.damage, frame = error, None
-    if frame is None:
+        lane.damage = error
+    if outcome is None:
         lane.is_over = True
         outcome = lane.pipeline.finish()
-    else:
-        signals = lane.signals.at(frame.t_s) if lane.signals else NO_SIGNALS
-        outcome = lane.pipeline.step(frame, seen, signals)
     for event in outcome.events:
         sink.event(event)
     for case in outcome.cases:

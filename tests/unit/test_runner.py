@@ -17,6 +17,7 @@ from edge_agent.types import (
     Detections,
     Event,
     Frame,
+    HeadSighting,
     Media,
     ModelInfo,
     Scene,
@@ -186,6 +187,22 @@ def test_a_model_that_fails_stops_its_own_camera_only() -> None:
     assert len([e for e in one if e[:2] == ("a", "begin")]) == 5
     assert ("a", "end", 0.4) in one and len([e for e in one if e[0] == "b"]) == 21
     assert "refused" in str(failing.damage) and sound.damage is None
+
+
+def test_a_closer_look_that_fails_costs_its_own_camera_only() -> None:
+    class Blinded:
+        models: tuple[ModelInfo, ...] = ()
+
+        def find(self, frame: Frame, tracks: Iterable[Track]) -> tuple[HeadSighting, ...]:
+            if frame.seq == 5:
+                raise ModelError("the head model refused its input")
+            return ()
+
+    failing, sound = lane(Footage("a", 20, 0.1)), lane(Footage("b", 20, 0.1))
+    failing.pipeline.heads = Blinded()
+    one = told([failing, sound], 1)
+    assert ("a", "end", 0.4) in one and len([e for e in one if e[0] == "b"]) == 21
+    assert "head model" in str(failing.damage) and sound.damage is None
 
 
 def test_a_clip_that_cannot_be_cut_costs_no_case() -> None:
