@@ -45,7 +45,8 @@ def bench(  # noqa: PLR0913  (click hands over one per option)
     edge-agent bench --config edge_agent/demo/everything.yaml
 
     The limit counts bare decoding and bare inference on all cores, measured in the same run on
-    the same frames; the rest is our own doing. Every frame is inferred: the motion gate is off.
+    the same frames; the rest is our own doing. Every frame is inferred, whatever the
+    motion gate says.
 
     Stages, rules and closer looks are timed on one thread by the time for which it had a core, so
     that other programs on the machine hardly matter. Closer looks (plates, heads, bays) are further
