@@ -191,7 +191,7 @@ class PlateSettings(Settings):
     """Which number plates are read, how often, and through which models."""
 
     regions: Annotated[tuple[Region, ...], Field(min_length=1)]
-    min_width_px: Annotated[int, Field(ge=20, le=1000)] = 60
+    min_width_px: Annotated[int, Field(ge=20, le=1000)] = 75
     """A narrower plate counts as unread, `plate too narrow`: of those between 60 and 90 px nine in
     ten were read right, and whatever looked sound was, but for one; below there are few to tell."""
     max_reads_per_s: Annotated[float, Field(gt=0, le=100)] = 2.0

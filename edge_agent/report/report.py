@@ -125,7 +125,7 @@ class _Told:
 
 def _camera(recording: Recording, told: _Told, links: Mapping[str, tuple[str, str]]) -> CameraView:
     ours = [each for each in told.happenings if each.places["camera"] == recording.camera]
-    crossings = [each for each in ours if "line" in each.places]
+    crossings = [each for each in ours if each.type == "flow.line_crossing"]
     duration_s = recording.duration_s or 0.0
     return CameraView(
         recording=recording,

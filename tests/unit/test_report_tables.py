@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -105,3 +106,16 @@ def test_tables_stand_on_the_page() -> None:
         ReportData("demo", "x", [Recording("north", "x.mp4", None, "now", 60.0)], events)
     )
     assert "<h3>Lanes, minute by minute</h3>" in page and "<td>&lt;up&gt;</td>" in page
+
+
+def test_only_line_crossings_are_counted() -> None:
+    told = (
+        envelope("flow.line_crossing", "l", 3.5, line="entry", direction="in", phase="end"),
+        envelope("flow.lane", "m", 60.0, line="entry", direction="in", phase="end", **MINUTE),
+        envelope("incident.red_light", "r", 3.6, line="entry", direction="in", phase="begin"),
+    )
+    recording = Recording("north", "x.mp4", None, "now", 60.0)
+    page = render_report(ReportData("demo", "x", [recording], told))
+    counts = page[page.index("Counts") :]
+    cells = re.findall(r"<td[^>]*>(?:<b>|<strong>)?([^<]*)", counts)
+    assert cells == ["entry", "in", "1", "1"]
