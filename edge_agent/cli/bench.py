@@ -45,8 +45,7 @@ def bench(  # noqa: PLR0913  (click hands over one per option)
     edge-agent bench --config edge_agent/demo/everything.yaml
 
     The limit counts bare decoding and bare inference on all cores, measured in the same run on
-    the same frames; the rest is our own doing. Every frame is inferred, whatever the
-    motion gate says.
+    the same frames; the rest is our own doing. Every frame is inferred, whatever the gate says.
 
     Stages, rules and closer looks are timed on one thread by the time for which it had a core, so
     that other programs on the machine hardly matter. Closer looks (plates, heads, bays) are further
