@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Protocol
 
-from edge_agent.bays import BayLook
 from edge_agent.types import (
+    BayLook,
     Box,
     Case,
     Detections,

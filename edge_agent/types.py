@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +19,6 @@ from edge_agent.picture import ArrayPicture as ArrayPicture
 from edge_agent.picture import Image as Image
 from edge_agent.picture import Picture as Picture
 from edge_agent.picture import Window as Window
-
-if TYPE_CHECKING:
-    from edge_agent.bays import BayLook
 
 Phase = Literal["suspect", "dismissed", "begin", "update", "end"]
 """`suspect` and `dismissed` never leave the box: they let a case collect the arrival early."""
@@ -220,6 +217,26 @@ class HeadSighting:
     """The head, helmet included."""
     has_helmet: bool
     score: float
+
+
+@dataclass(frozen=True, slots=True)
+class BayVehicle:
+    """A vehicle in or near the bays of a car park."""
+
+    box: Box
+    score: float
+    bay: str | None
+    """The bay that it stands in; None for one that stands or drives outside of all."""
+
+
+@dataclass(frozen=True, slots=True)
+class BayLook:
+    """What one look over all bays of a camera showed."""
+
+    since_s: float
+    """Media time of the oldest picture that it rests on."""
+    vehicles: tuple[BayVehicle, ...] = ()
+    """At most one per bay; a bay without one was seen free."""
 
 
 Signals = Mapping[str, str]

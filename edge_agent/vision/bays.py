@@ -9,12 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_agent.bays import BayLook, BayVehicle
 from edge_agent.config.models import BaySettings
 from edge_agent.errors import ModelError
 from edge_agent.geometry import Polygon, overlap
 from edge_agent.ports import Detector
-from edge_agent.types import VEHICLES, ArrayPicture, Box, Frame, ModelInfo
+from edge_agent.types import VEHICLES, ArrayPicture, BayLook, BayVehicle, Box, Frame, ModelInfo
 from edge_agent.vision.bay_places import Sighting, assign, distinct
 from edge_agent.vision.bay_windows import Scale, Window, cover
 from edge_agent.vision.detector import Size, open_onnx

@@ -20,13 +20,14 @@ from edge_agent.analyzers.bays.outside import OutsideBay
 from edge_agent.analyzers.bays.stays import BayStay
 from edge_agent.analyzers.bays.tariff import Tariff
 from edge_agent.analyzers.view import View
-from edge_agent.bays import BayLook, BayVehicle
 from edge_agent.config import BaySettings, PlateSettings
 from edge_agent.geometry import Polygon
 from edge_agent.identity import CameraOrigin, Origin
 from edge_agent.ports import Analyzer
 from edge_agent.types import (
     ArrayPicture,
+    BayLook,
+    BayVehicle,
     Box,
     Detections,
     Event,

@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "edge_agent"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = [
-    {"errors", "picture", "types", "geometry", "clock", "identity", "text", "plates", "bays"},
+    {"errors", "picture", "types", "geometry", "clock", "identity", "text", "plates"},
     {"config", "ports"},
     {"sources", "vision", "tracking", "analyzers", "evidence", "uplink", "signals", "drawing"},
     {"pipeline", "journal", "folder", "score", "report"},

@@ -11,10 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.bays import BayLook
 from edge_agent.config.models import BaySettings
 from edge_agent.geometry import Polygon
-from edge_agent.types import ArrayPicture, Box, Detections, Frame, ModelInfo
+from edge_agent.types import ArrayPicture, BayLook, Box, Detections, Frame, ModelInfo
 from edge_agent.vision.bay_places import Sighting, assign, distinct
 from edge_agent.vision.bay_windows import Scale, Window, cover
 from edge_agent.vision.bays import WindowedBayWatcher

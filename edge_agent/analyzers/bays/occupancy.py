@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from edge_agent.bays import BayLook, BayVehicle
+from edge_agent.types import BayLook, BayVehicle
 
 PAUSE = 2.0
 """Looks further apart than this many times what confirmation takes decide alone, as stills do."""

@@ -13,10 +13,9 @@ from pydantic import Field
 from edge_agent import config
 from edge_agent.analyzers.bays.sessions import bay_settings, bays_missing, track_of
 from edge_agent.analyzers.view import Happening, View, rule_name
-from edge_agent.bays import BayLook
 from edge_agent.config import Camera, SiteInfo
 from edge_agent.geometry import Polygon, iou
-from edge_agent.types import Box, Event, Phase, Scene
+from edge_agent.types import BayLook, Box, Event, Phase, Scene
 
 MIN_SCORE = 0.35
 """Nobody is accused on a weak sighting."""
