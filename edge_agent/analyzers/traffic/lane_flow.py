@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from math import hypot
 from typing import Any, Literal
 
@@ -29,7 +29,6 @@ from edge_agent.config.models import Line
 from edge_agent.geometry import segments_cross
 from edge_agent.types import Box, Event, Scene, Track
 
-MINUTE = timedelta(minutes=1)
 MINUTE_S = 60.0
 UNSEEN_S = 2.0
 """Between pictures farther apart than this the lane was not watched."""
