@@ -1,4 +1,4 @@
-"""The rules: one file per family, registered here by hand."""
+"""The rules: a folder per family, registered here by hand."""
 
 from __future__ import annotations
 
