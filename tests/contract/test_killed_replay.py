@@ -94,6 +94,17 @@ def start(
     )
 
 
+def written(out: Path, before_ns: int) -> int:
+    """Bytes of `events.jsonl` since the run under way began it anew; `before_ns`: changed then."""
+    return (out / "events.jsonl").stat().st_size if changed_ns(out) != before_ns else 0
+
+
+def changed_ns(out: Path) -> int:
+    """When `events.jsonl` was last written; 0: never."""
+    path = out / "events.jsonl"
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
 def told(out: Path) -> dict[str, set[str]]:
     """Id -> sequence of every line in events.jsonl, after checking that no number is missing."""
     lines = [json.loads(line) for line in (out / "events.jsonl").read_text().splitlines()]
@@ -110,17 +121,21 @@ def test_the_agent_killed_at_twenty_random_moments(
 ) -> None:
     broker, chance, clock = mosquitto(), random.Random(20260513), SystemClock()
     config, out = site(broker.port), tmp_path / "out"
-    began_s = clock.monotonic()
     undisturbed = start(config, tmp_path / "again", environment)
     undisturbed.communicate(timeout=2 * PATIENCE_S)
-    whole_s = clock.monotonic() - began_s
+    whole = (tmp_path / "again/events.jsonl").stat().st_size
     with Consumer(broker.port) as consumer:
         for _ in range(20):
+            before_ns = changed_ns(out)
             agent = start(config, out, environment)
-            # Well before it would be done, however fast the machine is.
-            clock.sleep(chance.uniform(0.1, 0.7) * whole_s)
+            # By what it has done rather than by the time, so that it is never done already.
+            share = chance.uniform(0.0, 0.8)
+            while agent.poll() is None and written(out, before_ns) < share * whole:
+                clock.sleep(0.002)
+            clock.sleep(chance.uniform(0.0, 0.02))
             agent.send_signal(signal.SIGKILL)
             agent.communicate()
+            assert agent.returncode == -signal.SIGKILL, "it was done before it was killed"
         agent = start(config, out, environment)
         _, errors = agent.communicate(timeout=2 * PATIENCE_S)
         assert agent.returncode == 0, errors.decode()
