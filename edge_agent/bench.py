@@ -24,7 +24,7 @@ from typing import Any
 
 import av
 
-from edge_agent.app import Detectors, make_pipeline
+from edge_agent.assembly import Detectors, make_pipeline
 from edge_agent.clock import Clock
 from edge_agent.config import Site
 from edge_agent.errors import UsageError
@@ -322,7 +322,7 @@ def _start_up(plan: Plan, clock: Clock) -> float:
     """Seconds from nothing to a model that is ready, in a fresh interpreter."""
     model = next(iter(plan.site.cameras.values())).detector.model
     code = (
-        "import sys; from pathlib import Path; from edge_agent.app import Detectors;"
+        "import sys; from pathlib import Path; from edge_agent.assembly import Detectors;"
         "from edge_agent.config import DetectorSettings;"
         "Detectors([Path(p) for p in sys.argv[2:]]).get(DetectorSettings(model=sys.argv[1]))"
     )

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from edge_agent import app
+from edge_agent.assembly import model_paths
 from edge_agent.bench import Plan, Result, run_bench
 from edge_agent.cli.words import FILE, tables
 from edge_agent.clock import SystemClock
@@ -57,7 +58,7 @@ def bench(  # noqa: PLR0913  (click hands over one per option)
     console = Console(stderr=True)
     with console.status("preparing") as status:
         plan = Plan(
-            site, video or CLIP, app.model_paths(site), workers or app.cores(), frames, rounds
+            site, video or CLIP, model_paths(site), workers or app.cores(), frames, rounds
         )
         result = run_bench(plan, SystemClock(), status.update)
     if as_json:

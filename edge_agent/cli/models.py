@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
-from edge_agent.app import model_paths
+from edge_agent.assembly import model_paths
 from edge_agent.cli.words import FILE, program, tables
 from edge_agent.clock import SystemClock
 from edge_agent.errors import ModelError, UsageError

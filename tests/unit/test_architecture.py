@@ -15,7 +15,7 @@ LAYERS = [
     {"sources", "vision", "tracking", "analyzers", "evidence", "uplink", "signals", "drawing"},
     {"pipeline", "journal", "folder", "score", "report"},
     {"runner"},
-    {"app", "bench", "results"},
+    {"assembly", "app", "bench", "results"},
     {"demo"},
     {"cli"},
     {"__main__"},

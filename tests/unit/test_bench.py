@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from edge_agent import app
+from edge_agent.assembly import model_paths
 from edge_agent.bench import Plan, Result, Stopwatch, Timed, run_bench
 from edge_agent.cli.bench import table_of
 from edge_agent.clock import ManualClock, SystemClock
@@ -32,7 +33,7 @@ def result(make_video: Callable[..., Path], tmp_path_factory: pytest.TempPathFac
     (folder / "site.yaml").write_text(SITE)
     site = app.load(folder / "site.yaml")
     video = make_video(folder / "a.mp4", 12)
-    plan = Plan(site, video, app.model_paths(site), workers=1, frames=10, rounds=1)
+    plan = Plan(site, video, model_paths(site), workers=1, frames=10, rounds=1)
     return run_bench(plan, SystemClock(), lambda step: None)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from edge_agent.analyzers.bays.availability import BayAvailability
-from edge_agent.app import make_pipeline
+from edge_agent.assembly import make_pipeline
 from edge_agent.config import Camera, Rule, Site
 from edge_agent.sources import open_recording
 from edge_agent.types import Detections, Event, Frame

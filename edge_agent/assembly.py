@@ -1,0 +1,122 @@
+"""Puts one camera's components together: which concrete class stands behind which port."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from edge_agent.analyzers import DOCUMENTED, NEED_HEADS, make_analyzer
+from edge_agent.analyzers.view import View, expand_classes
+from edge_agent.config import Camera, DetectorSettings, HeadSettings, Rule, Site
+from edge_agent.config.lists import open_book
+from edge_agent.config.wording import suggestion
+from edge_agent.errors import ConfigError, ModelError
+from edge_agent.evidence import CaseCollector
+from edge_agent.pipeline import Pipeline, RuleSlot
+from edge_agent.ports import Analyzer, BayWatcher, Detector, HeadFinder
+from edge_agent.tracking import Tracker
+from edge_agent.vision import (
+    STREET,
+    open_bay_watcher,
+    open_detector,
+    open_gate,
+    open_head_finder,
+    open_plate_reader,
+    search_path,
+)
+
+
+def model_paths(site: Site | None = None) -> list[Path]:
+    """Where model cards and weights are looked for, best first."""
+    return search_path(site.models_dir if site else None, os.environ)
+
+
+class Detectors:
+    """One loaded model for all cameras that use it; the ordered ones are made per camera."""
+
+    def __init__(self, paths: list[Path]) -> None:
+        self._paths = paths
+        self._loaded: dict[tuple[str, float | None], Detector] = {}
+
+    def get(self, settings: DetectorSettings) -> Detector:
+        key = (settings.model, settings.min_score)
+        if key in self._loaded:
+            return self._loaded[key]
+        detector = open_detector(settings, self._paths)
+        if not detector.is_ordered:
+            self._loaded[key] = detector
+        return detector
+
+
+def make_pipeline(name: str, camera: Camera, site: Site, detector: Detector) -> Pipeline:
+    """The components of one camera, in their initial state."""
+    _check_classes(name, camera, detector)
+    view = View.of(name, camera, site.site, open_book(site))
+    settings = camera.detector
+    with _named(f"camera {name}: plates"):
+        plates = open_plate_reader(camera.plates, model_paths(site)) if camera.plates else None
+    with _named(f"camera {name}: heads"):
+        heads = _open_heads(camera, site)
+    with _named(f"camera {name}: bays"):
+        bays = _open_bays(camera, view, site)
+    return Pipeline(
+        detector=detector,
+        tracker=Tracker(camera.tracker, high_score=detector.min_score),
+        rules=[
+            RuleSlot(rule.kind, _maker(rule, view))
+            # What the picture is worth must be known before anything is decided on it.
+            for rule in sorted(camera.rules, key=lambda rule: rule.kind != "camera.health")
+        ],
+        collector=CaseCollector(site.evidence, kinds=DOCUMENTED, plates=plates),
+        gate=open_gate() if settings.gate and not detector.is_ordered else None,
+        plates=plates,
+        heads=heads,
+        bays=bays,
+        min_interval_s=1 / settings.max_fps if settings.max_fps else 0.0,
+    )
+
+
+@contextmanager
+def _named(where: str) -> Iterator[None]:
+    """Say which part of the site file asks for a model: its name may be nowhere in it."""
+    try:
+        yield
+    except ModelError as error:
+        raise ModelError(f"{where}: {error}") from error
+
+
+def _check_classes(name: str, camera: Camera, detector: Detector) -> None:
+    """Raise ConfigError for a rule that asks for what the camera's model can never report."""
+    known = sorted({*detector.names, *STREET})
+    for rule in camera.rules:
+        wanted = getattr(rule.settings, "classes", None)
+        for word in wanted or ():
+            if word not in known:
+                raise ConfigError(
+                    f"camera {name}: {rule.kind}: classes: no model knows `{word}`; "
+                    f"{suggestion(word, known)}"
+                )
+        if wanted and expand_classes(wanted).isdisjoint(detector.names):
+            raise ConfigError(
+                f"camera {name}: {rule.kind}: watches for {', '.join(wanted)}, but the model "
+                f"{detector.model.name} reports only {', '.join(detector.names)}; "
+                "name another one as `detector: {model: ...}`"
+            )
+
+
+def _open_bays(camera: Camera, view: View, site: Site) -> BayWatcher | None:
+    if camera.bays is None:
+        return None
+    return open_bay_watcher(camera.bays, camera.detector.model, view.zones, model_paths(site))
+
+
+def _open_heads(camera: Camera, site: Site) -> HeadFinder | None:
+    is_needed = any(rule.kind in NEED_HEADS for rule in camera.rules)
+    settings = camera.heads or (HeadSettings() if is_needed else None)
+    return open_head_finder(settings, model_paths(site)) if settings else None
+
+
+def _maker(rule: Rule, view: View) -> Callable[[], Analyzer]:
+    return lambda: make_analyzer(rule, view)
