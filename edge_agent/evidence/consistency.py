@@ -135,8 +135,9 @@ def _links(manifest: Manifest) -> Iterator[str]:
         yield "a file is listed twice"
     originals = {item.path for item in manifest.media}
     for item in manifest.derived:
-        if item.derived_from not in originals:
-            yield f"{item.path} derives from {item.derived_from}, which is not there"
+        for name in item.originals:
+            if name not in originals:
+                yield f"{item.path} derives from {name}, which is not there"
     if (manifest.chain.index == 0) != (manifest.chain.previous is None):
         yield "only the first bundle of a chain has none before it"
     if manifest.supersedes is not None and manifest.supersedes.index >= manifest.chain.index:

@@ -30,11 +30,14 @@ def _moment(text: str) -> str:
     return text
 
 
-Words = Annotated[str, AfterValidator(_printable)]
+Words = Annotated[str, AfterValidator(_printable), Field(json_schema_extra={"format": "printable"})]
 """Text that a terminal shows and does not obey."""
 Utc = Annotated[
     str,
-    Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$"),
+    Field(
+        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$",
+        json_schema_extra={"format": "date-time"},
+    ),
     AfterValidator(_moment),
 ]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -80,6 +83,18 @@ class CaseFacts(Part):
     """What the rule says of it."""
 
 
+class ClockFacts(Part):
+    """What is known of the clock that the pictures were timed by."""
+
+    ref: Words
+    """What it is synchronised to, e.g. `ntp`."""
+    synced: bool
+    max_error_ms: Annotated[float, Field(ge=0)] | None
+    """Null where nobody knows."""
+    stepped: bool
+    """It jumped while the case was open."""
+
+
 class SourceFacts(Part):
     """Where the pictures come from."""
 
@@ -89,6 +104,8 @@ class SourceFacts(Part):
     media_sha256: Sha256 | None
     start: Utc
     start_from: Words
+    clock: ClockFacts | None = None
+    """Absent in recordings: nobody knows by what clock they were made."""
 
 
 class ObjectFacts(Part):
@@ -114,6 +131,8 @@ class Encoding(Part):
     source: Literal["decoded frame"]
     format: Literal["jpeg"]
     quality: Annotated[int, Field(ge=1, le=100)]
+    bits: Count | None = None
+    """Per pixel, all colours together."""
 
 
 class ModelFacts(Part):
@@ -174,12 +193,25 @@ class ClipFile(FileFacts):
     role: Literal["clip"]
     begin_s: float
     end_s: float
+    frames: Count | None = None
+    """Absent, as the rates are, where the packets cannot be counted."""
+    fps: Annotated[float, Field(ge=0)] | None = None
+    """Pictures a second on average."""
+    min_fps: Annotated[float, Field(ge=0)] | None = None
+    """One over the longest time between two pictures, in s."""
 
 
 class DerivedFile(FileFacts):
     """A copy that was drawn on, composed or redacted; never the original."""
 
-    derived_from: FileName
+    derived_from: FileName | Annotated[list[FileName], Field(min_length=2)]
+    """A list where several were put together."""
+
+    @property
+    def originals(self) -> tuple[str, ...]:
+        """Every file that it was made from."""
+        named = self.derived_from
+        return (named,) if isinstance(named, str) else tuple(named)
 
 
 class DeviceFacts(Part):
