@@ -14,6 +14,8 @@ from rich.text import Text
 from edge_agent.cli.words import FILE, tables
 from edge_agent.errors import EvidenceError
 from edge_agent.evidence import EXIT_CODES, Report, extract, verify, verify_chain
+from edge_agent.evidence.page import verify_page
+from edge_agent.evidence.staging import make_folder, write_whole
 from edge_agent.score import load_events, load_truth, score_events
 from edge_agent.text import printable
 
@@ -91,6 +93,20 @@ def show(file: Path, root: Path | None, folder: Path | None, as_json: bool) -> N
         for path in extract(file, folder):
             click.echo(f"unpacked  {path}", err=as_json)
     raise click.exceptions.Exit(report.exit_code)
+
+
+@evidence.command("page")
+@click.option("--out", type=FILE, default=Path("verify.html"), show_default=True)
+def page(out: Path) -> None:
+    """Write the page with which anybody checks bundles in a browser, offline.
+
+    \b
+    edge-agent evidence page
+    edge-agent evidence page --out handover/verify.html
+    """
+    make_folder(out.parent)
+    write_whole(out, verify_page().encode())
+    click.echo(f"written  {out}: open it in a browser and choose .evb files")
 
 
 def _pem(path: Path) -> bytes:

@@ -1,0 +1,180 @@
+// Verification of one bundle, in the order and with the words of `edge-agent evidence verify`.
+"use strict";
+
+const [MANIFEST, SEAL, CERTIFICATES] = ["manifest.json", "manifest.dsse", "chain.pem"];
+
+/**
+ * Check the bytes of a bundle; `roots` are parsed certificates to trust, or null.
+ * Returns {verdict, code, findings: [{code, file, text}], manifest, manifestSha256, isPinned,
+ * files: name -> bytes}; never throws for what the bundle contains.
+ */
+async function verifyBundle(bytes, roots = null) {
+  let members;
+  try {
+    members = unpack(bytes);
+  } catch (error) {
+    if (!(error instanceof ContainerError)) throw error;
+    const code = error.isBundle ? "container" : "unreadable";
+    return report([{ code, file: error.member, text: error.message }], {});
+  }
+  const inspection = new Inspection(bytes, members, roots);
+  await inspection.run();
+  const { findings, manifest, text, isPinned } = inspection;
+  const files = Object.fromEntries(members.map((member) => [member.name, member.data]));
+  const manifestSha256 = manifest ? hex(await sha256(text)) : null;
+  return report(findings, { manifest, manifestSha256, isPinned, files });
+}
+
+function report(findings, about) {
+  const { manifest = null, manifestSha256 = null, isPinned = false, files = {} } = about;
+  const verdict = findings.length ? "invalid" : isPinned ? "valid" : "intact";
+  const code = findings.length ? EXIT_CODES[findings[0].code] : 0;
+  return { verdict, code, findings, manifest, manifestSha256, isPinned, files };
+}
+
+class Inspection {
+  constructor(bytes, members, roots) {
+    Object.assign(this, { bytes, members, roots, findings: [], manifest: null, isPinned: false });
+    this.byName = new Map(members.map((member) => [member.name, member]));
+  }
+
+  read(name) {
+    return this.byName.get(name)?.data ?? new Uint8Array();
+  }
+
+  say(code, file, text) {
+    this.findings.push({ code, file, text });
+  }
+
+  async run() {
+    for (const member of this.members) {
+      if (member.data === null) {
+        this.say("container", member.name, "is compressed: the bundle was repacked");
+      }
+    }
+    await this.checkSeal();
+    if (this.manifest === null) return;
+    await this.checkFiles();
+    for (const text of await contradictions(this.manifest)) {
+      this.say("inconsistent", MANIFEST, text);
+    }
+    this.checkForm();
+  }
+
+  /** Certificate, signature, and that the manifest is the one that was signed. */
+  async checkSeal() {
+    const absent = [MANIFEST, SEAL, CERTIFICATES].filter((name) => !this.byName.has(name));
+    absent.forEach((name) => this.say("missing", name, "is missing"));
+    const written = this.read(MANIFEST);
+    let [envelope, chain, flaw] = [null, null, null];
+    if (!absent.includes(SEAL)) {
+      try {
+        envelope = parseEnvelope(this.read(SEAL));
+      } catch (error) {
+        flaw = error.message;
+      }
+    }
+    if (!absent.includes(CERTIFICATES)) {
+      try {
+        chain = await readChain(this.read(CERTIFICATES));
+      } catch (error) {
+        this.say("certificate", CERTIFICATES, error.message);
+      }
+    }
+    const texts = envelope === null ? [written] : [envelope.payload, written];
+    const signed = await signedText(envelope, texts, chain);
+    this.text = signed ?? texts[0];
+    const unreadable = this.parse();
+    if (chain !== null && this.manifest !== null) await this.checkCertificate(chain);
+    if (envelope !== null && chain !== null && signed !== envelope.payload) {
+      flaw = "the signature does not fit what it claims to sign";
+    }
+    if (flaw !== null) this.say("signature", SEAL, flaw);
+    if (unreadable !== null) this.say("inconsistent", MANIFEST, unreadable);
+    if (!absent.includes(MANIFEST) && !sameBytes(written, this.text)) {
+      this.say("altered", MANIFEST, "is not what was signed: it was altered");
+    }
+  }
+
+  parse() {
+    try {
+      const manifest = JSON.parse(textOf(this.text));
+      const flaw = violation(SCHEMA, manifest);
+      if (flaw !== null) return `is not a manifest of ${FORMAT}: ${flaw}`;
+      parseCanonical(this.text);
+      this.manifest = manifest;
+      return null;
+    } catch (error) {
+      if (error instanceof SyntaxError || error instanceof TypeError) {
+        return `is not a manifest of ${FORMAT}: the whole: ${error.message}`;
+      }
+      return error.message;
+    }
+  }
+
+  async checkCertificate(chain) {
+    const { device, source } = this.manifest;
+    const say = (text) => this.say("certificate", CERTIFICATES, text);
+    if (chain.fingerprint !== device.fingerprint) say("is not the one the manifest names");
+    if (chain.name !== device.id) say(`is for ${chain.name || "nobody"}, not for ${device.id}`);
+    const when = source.kind === "live" ? this.manifest.case.begin.utc : null;
+    (await chainFlaws(chain, when)).forEach(say);
+    if (this.roots === null) return;
+    this.isPinned = await leadsTo(chain, this.roots);
+    if (!this.isPinned) say("does not lead to the given root: made by somebody else");
+  }
+
+  /** Every listed file is there with its hash, and nothing else is. */
+  async checkFiles() {
+    const files = filesOf(this.manifest);
+    const listed = new Map(files.map((item) => [item.path, item]));
+    const owners = new Map([...files].reverse().map((item) => [item.sha256, item.path]));
+    const missing = [];
+    for (const [path, item] of listed) {
+      const member = this.byName.get(path);
+      if (member === undefined) {
+        missing.push(path);
+      } else if (member.data !== null) {
+        const found = hex(await sha256(member.data));
+        if (owners.has(found) && found !== item.sha256) {
+          this.say("altered", path, `holds the bytes of ${owners.get(found)}`);
+        } else if (found !== item.sha256 || member.data.length !== item.bytes) {
+          this.say("altered", path, "was altered: its hash is another");
+        }
+      }
+    }
+    for (const path of missing) {
+      if (path !== CERTIFICATES) this.say("missing", path, "is missing");
+    }
+    for (const { name } of this.members) {
+      if (!listed.has(name) && ![MANIFEST, SEAL].includes(name)) {
+        this.say("extra", name, "does not belong to the bundle: it was added");
+      }
+    }
+  }
+
+  /** Packing the files again gives the same container; last, as most changes end here as well. */
+  checkForm() {
+    const order = [MANIFEST, SEAL, ...filesOf(this.manifest).map((item) => item.path)];
+    const names = new Set(order.filter((name) => this.byName.has(name)));
+    this.members.forEach((member) => names.add(member.name));
+    const again = pack(Array.from(names, (name) => ({ name, data: this.read(name) })));
+    if (sameBytes(again, this.bytes)) return;
+    let at = 0;
+    while (at < again.length && at < this.bytes.length && again[at] === this.bytes[at]) at++;
+    const member = this.members.find(({ start, end }) => start <= at && at < end);
+    const where = member ? `the header of ${member.name}` : "the directory at its end";
+    const text = `is not in canonical form from byte ${at} on, in ${where}: changed or repacked`;
+    this.say("container", member?.name ?? "", text);
+  }
+}
+
+/** Of the payload and `manifest.json`, the one that the signature covers; null: neither. */
+async function signedText(envelope, texts, chain) {
+  if (envelope === null || chain === null || envelope.payloadType !== PAYLOAD_TYPE) return null;
+  if (envelope.keyId !== chain.fingerprint) return null;
+  for (const text of texts) {
+    if (await covers(chain, pae(PAYLOAD_TYPE, text), envelope.signature)) return text;
+  }
+  return null;
+}
