@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -13,11 +14,12 @@ from pydantic.json_schema import models_json_schema
 from edge_agent.config import document, lists
 from edge_agent.config.document import Document, Problem, dotted
 from edge_agent.config.models import Rule, Settings, Site
-from edge_agent.config.wording import plain_errors, suggestion
+from edge_agent.config.wording import NAME_PATTERN, plain_errors, suggestion
 from edge_agent.errors import ConfigError
 from edge_agent.types import JSON
 
 _MAX_LISTED: Final = 50
+_PROFILE: Final = ("evidence", "profile")
 _FILES: Final[tuple[document.Path, ...]] = (
     ("models_dir",),
     ("state_dir",),
@@ -27,8 +29,9 @@ _FILES: Final[tuple[document.Path, ...]] = (
     ("mqtt", "tls", "key"),
     ("privacy", "key_file"),
     ("plate_lists", "*", "file"),
+    _PROFILE,
 )
-"""Where file names stand; `*` is any key."""
+"""Where file names stand; `*` is any key. `evidence.profile` may name a profile as well."""
 _REFERENCES: Final = {
     **dict.fromkeys(("zone", "zones", "except_zones"), "zones"),
     **dict.fromkeys(("line", "lines"), "lines"),
@@ -38,20 +41,32 @@ _SITE_REFERENCES: Final = {"lists": "plate_lists", "output": "outputs"}
 """Fields of a rule that name something that the whole site shares."""
 
 
-def load_site(path: Path, rules: Mapping[str, type[Settings]]) -> Site:
+def load_site(
+    path: Path,
+    rules: Mapping[str, type[Settings]],
+    find_profile: Callable[[str], object] = lambda name: None,
+) -> Site:
     """Read and check a site file (YAML, UTF-8).
 
     `rules` maps each kind of rule to the model of its settings: in the file these stand beside
     `kind`. Relative paths start at the file's folder, `~` is the home folder.
     Raises ConfigError with every problem, one per line: `site.yaml:12: where: what; what to do`.
-    Once nothing is wrong with the file itself, the plate lists that it names are read as well.
+    Once nothing is wrong with the file itself, the plate lists and, by `find_profile`, the
+    evidence profile that it names are read as well.
     """
     found = document.parse(_text(path))
     check = _Check(found, path, rules)
     site = check.site()
     if site is None or check.problems:
         raise ConfigError(_listed(path, check.problems))
-    if complaints := lists.complaints(site, found, path):
+    complaints = lists.complaints(site, found, path)
+    if site.evidence.profile is not None:
+        try:
+            find_profile(site.evidence.profile)
+        except ConfigError as error:
+            where = f"{path}:{found.line(_PROFILE)}: {dotted(_PROFILE)}: "
+            complaints.append(("" if Path(site.evidence.profile).is_file() else where) + str(error))
+    if complaints:
         raise ConfigError("\n".join(complaints))
     return site
 
@@ -261,7 +276,8 @@ class _Check:
         value = data.get(str(key))
         if rest and isinstance(value, dict):
             return {**data, str(key): self._with_file(value, tuple(rest), full)}
-        if rest or not isinstance(value, str):
+        is_name = full == _PROFILE and re.fullmatch(NAME_PATTERN, str(value))
+        if rest or not isinstance(value, str) or is_name:
             return data
         try:
             return {**data, str(key): str(self._folder / Path(value).expanduser())}

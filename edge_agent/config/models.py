@@ -313,6 +313,8 @@ class Evidence(Settings):
     clip_after_s: Annotated[float, Field(ge=0, le=60)] = 5.0
     close_margin: Annotated[float, Field(ge=0, le=1)] = 0.12
     """Share of the vehicle's size added around the close-up."""
+    profile: Annotated[str, Field(min_length=1)] | None = None
+    """What a case has to show to be evidential: a shipped profile's name, or a file of your own."""
 
 
 class PlateListFile(Settings):
@@ -338,6 +340,15 @@ class Privacy(Settings):
     """`hashed`: outside of evidence, events carry a keyed hash in place of the text."""
     key_file: Path | None = None
     """What plates are hashed with: made by `edge-agent plates key`, readable by its owner only."""
+    redact: bool = True
+    """Make a copy of every evidence photo in which bystanders and other vehicles' plates are
+    pixelated; nothing else may be published."""
+    face_model: str | None = None
+    """Model card that looks for faces, e.g. `yunet`; without one, heads are where the camera's
+    detector sees persons."""
+    plate_model: str | None = None
+    """Model card that looks for plates, e.g. `hyperlpr3_320`; without one, most of every other
+    vehicle is covered."""
 
     @model_validator(mode="after")
     def _has_key(self) -> Privacy:

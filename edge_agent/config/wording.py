@@ -144,6 +144,15 @@ def _literal(detail: ErrorDetails, _model: type[BaseModel]) -> str:
     return f"{_shown(detail['input'])} is not one of {expected}"
 
 
+def _tag(detail: ErrorDetails, _model: type[BaseModel]) -> str:
+    context = detail["ctx"]
+    key = context["discriminator"].strip("'")
+    known = [tag.strip("' ") for tag in context.get("expected_tags", "").split(",")]
+    if "tag" not in context:
+        return f"is missing its `{key}:`"
+    return f"`{key}: {cut(context['tag'])}` is not known; {suggestion(context['tag'], known)}"
+
+
 def _size(detail: ErrorDetails, _model: type[BaseModel]) -> str:
     context = detail["ctx"]
     actual = context.get("actual_length", len(detail["input"]))
@@ -164,6 +173,8 @@ _SPECIAL: Final[dict[str, Callable[[ErrorDetails, type[BaseModel]], str]]] = {
     "assertion_error": _own_words,
     "literal_error": _literal,
     "enum": _literal,
+    "union_tag_invalid": _tag,
+    "union_tag_not_found": _tag,
     "too_short": _size,
     "too_long": _size,
     "finite_number": _infinite,
