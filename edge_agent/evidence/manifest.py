@@ -83,16 +83,24 @@ class CaseFacts(Part):
     """What the rule says of it."""
 
 
+class StepFacts(Part):
+    """A jump of the wall clock."""
+
+    before: Utc
+    """What it would have said without."""
+    after: Utc
+
+
 class ClockFacts(Part):
-    """What is known of the clock that the pictures were timed by."""
+    """What is known of the clock that the pictures were timed by, at its worst."""
 
     ref: Words
     """What it is synchronised to, e.g. `ntp`."""
     synced: bool
     max_error_ms: Annotated[float, Field(ge=0)] | None
     """Null where nobody knows."""
-    stepped: bool
-    """It jumped while the case was open."""
+    steps: list[StepFacts]
+    """While the case was open."""
 
 
 class SourceFacts(Part):

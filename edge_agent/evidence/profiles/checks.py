@@ -155,7 +155,7 @@ class Clock(Rule):
         clock = manifest.source.clock
         if clock is None:
             return self.decide(False, "nothing is known of the clock")
-        if not clock.synced or clock.stepped or clock.max_error_ms is None:
+        if not clock.synced or clock.steps or clock.max_error_ms is None:
             return self.decide(False, f"by {clock.ref}: not synchronised all the time")
         found = f"by {clock.ref}, at most {clock.max_error_ms / 1000:g} s off"
         return self.decide(clock.max_error_ms <= 1000 * self.max_error_s, found)
