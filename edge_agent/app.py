@@ -17,7 +17,7 @@ import platformdirs
 
 from edge_agent import __version__
 from edge_agent.analyzers import rule_settings
-from edge_agent.assembly import Detectors, make_pipeline, model_paths
+from edge_agent.assembly import Detectors, make_pipeline, make_redactor, model_paths
 from edge_agent.clock import SystemClock
 from edge_agent.config import Camera, Site, load_site
 from edge_agent.config.lists import hiding_key, list_hashes
@@ -25,11 +25,12 @@ from edge_agent.config.load import site_sha256
 from edge_agent.drawing import draw_zones
 from edge_agent.errors import UsageError
 from edge_agent.evidence import BundleWriter, DeviceKey
+from edge_agent.evidence.profiles import find_profile
 from edge_agent.folder import OutFolder
 from edge_agent.geometry import Polygon
 from edge_agent.identity import CameraOrigin, Origin, digest
 from edge_agent.journal import Journal
-from edge_agent.ports import Source
+from edge_agent.ports import Redactor, Source
 from edge_agent.results import ReplayResult
 from edge_agent.runner import Lane, replay
 from edge_agent.signals import MockOutputs, open_recorded
@@ -71,7 +72,7 @@ class Observer:
 
 def load(config: Path) -> Site:
     """The validated site file, every kind of rule known."""
-    return load_site(config, rule_settings())
+    return load_site(config, rule_settings(), find_profile)
 
 
 def state_dir(site: Site) -> Path:
@@ -118,12 +119,14 @@ def make_origin(site: Site, config: Path, lanes: Sequence[Lane]) -> Origin:
     info = site.site
     config_sha256 = site_sha256(config)
     about = info.model_dump(include={"name", "lat", "lon", "responsible", "safety_manager"})
+    profile = site.evidence.profile
     run = digest(
         # A broker corrected between two tries must not orphan what waits for it.
         site.model_dump_json(exclude={"mqtt"}),
         __version__,
         *(_played(lane) for lane in lanes),
         *list_hashes(site),
+        find_profile(profile).model_dump_json() if profile else None,
     )
     return Origin(
         site={key: value for key, value in about.items() if value is not None},
@@ -158,7 +161,7 @@ def run_replay(
     site = site or load(request.config)
     if request.publish:
         _check_broker(site, request.config)
-    lanes = open_lanes(site, request)
+    lanes, redactor = open_lanes(site, request), make_redactor(site)
     origin = make_origin(site, request.config, lanes)
     folder = OutFolder(request.out, origin.boot_id)
     key = DeviceKey.load_or_create(state_dir(site), site.device, SystemClock())
@@ -166,7 +169,7 @@ def run_replay(
         is_resumed = stack.enter_context(folder.claimed(request.overwrite))
         observer.on_lanes(lanes)
         outbox = stack.enter_context(_outbox(folder, request.publish))
-        bundles = BundleWriter(folder.evidence, key, origin, site.evidence, _zones(site))
+        bundles = _bundle_writer(site, folder.evidence, key, origin, redactor)
         journal = stack.enter_context(Journal(origin, outbox, bundles, folder.events))
         journal.outputs = MockOutputs(site.outputs)  # nothing real may move in a replay
         journal.plate_key = hiding_key(site)
@@ -188,6 +191,14 @@ def run_replay(
             undelivered=outbox.waiting if uplink else 0,
             complaint=complaint,
         )
+
+
+def _bundle_writer(
+    site: Site, folder: Path, key: DeviceKey, origin: Origin, redactor: Redactor | None
+) -> BundleWriter:
+    writer = BundleWriter(folder, key, origin, site.evidence, _zones(site))
+    writer.redactor = redactor
+    return writer
 
 
 def _outbox(folder: OutFolder, publish: bool) -> Outbox:
@@ -252,6 +263,7 @@ def check_site(
         drawn = [str(_draw(name, camera, pictures[name], out))] if name in pictures else []
         rules = [rule.kind for rule in camera.rules]
         cameras[name] = {"model": camera.detector.model, "rules": rules, "drawn": drawn}
+    make_redactor(site)
     return {"config": str(config), "cameras": cameras}
 
 

@@ -15,7 +15,7 @@ from edge_agent.config.wording import suggestion
 from edge_agent.errors import ConfigError, ModelError
 from edge_agent.evidence import CaseCollector
 from edge_agent.pipeline import Pipeline, RuleSlot
-from edge_agent.ports import Analyzer, BayWatcher, Detector, HeadFinder
+from edge_agent.ports import Analyzer, BayWatcher, Detector, HeadFinder, Redactor
 from edge_agent.tracking import Tracker
 from edge_agent.vision import (
     STREET,
@@ -24,6 +24,7 @@ from edge_agent.vision import (
     open_gate,
     open_head_finder,
     open_plate_reader,
+    open_redactor,
     search_path,
 )
 
@@ -76,6 +77,15 @@ def make_pipeline(name: str, camera: Camera, site: Site, detector: Detector) -> 
         bays=bays,
         min_interval_s=1 / settings.max_fps if settings.max_fps else 0.0,
     )
+
+
+def make_redactor(site: Site) -> Redactor | None:
+    """What makes the publishable copies of evidence photos, if the site wants any."""
+    privacy = site.privacy
+    if not privacy.redact:
+        return None
+    with _named("privacy"):
+        return open_redactor(privacy.face_model, privacy.plate_model, model_paths(site))
 
 
 @contextmanager

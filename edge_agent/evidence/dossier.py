@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from edge_agent.clock import STEPPED, ClockSpan
 from edge_agent.evidence.sight import Observer, Sight
 from edge_agent.geometry import iou
 from edge_agent.types import Box, Event, Frame, Role, Scene, Track
@@ -44,6 +45,8 @@ class Candidate:
     sight: Sight
     score: float
     track_id: int
+    beside: tuple[tuple[str, Box], ...] = ()
+    """Everything else in the picture."""
 
 
 @dataclass(slots=True)
@@ -69,6 +72,8 @@ class Dossier:
     """Photos that memory has no room for."""
     doubts: dict[str, None] = field(default_factory=dict)
     """Why it cannot be evidential, in the order in which that came up."""
+    clock: ClockSpan | None = None
+    """What the wall clock has done since it was opened; None in a recording."""
 
     def take(self, event: Event) -> None:
         """Take a phase of the happening into account."""
@@ -82,6 +87,15 @@ class Dossier:
                 self.best.pop("enter", None)
         elif event.phase == "end":
             self.end = event
+
+    def keep_time(self, scene: Scene) -> None:
+        """Take note of how right the clock is and of whether it was stepped."""
+        reading = scene.frame.clock
+        if reading is None:
+            return
+        if scene.clock_step is not None:
+            self.doubts[STEPPED] = None
+        self.clock = (self.clock or ClockSpan(reading.sync)).joined(reading.sync, scene.clock_step)
 
     def find(self, scene: Scene, observer: Observer) -> Track | None:
         """The vehicle, if this picture shows it: the rule's track, or else what took its place.
@@ -148,7 +162,8 @@ class Dossier:
             old = self.best.get(role)
             is_wanted = score > 0 and role not in self.shed
             if is_wanted and (old is None or score > old.score * BETTER):
-                self.best[role] = Candidate(scene.frame, sight, score, track.id)
+                beside = observer.beside(track)
+                self.best[role] = Candidate(scene.frame, sight, score, track.id, beside)
                 is_better = True
         is_quiet = scores.keys() == {"close"} and not self.is_moving
         pause_s = EVERY_S if not is_quiet else STILL_IMPROVING_S if is_better else STILL_S

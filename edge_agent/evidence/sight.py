@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from edge_agent.geometry import clamp, iou, overlap
-from edge_agent.types import Box, Image, Scene, Track
+from edge_agent.types import VEHICLES, Box, Image, Scene, Track
 
 GREY_WIDTH = 960
 """Pictures are measured at this width: motion blur of a few native pixels still shows there."""
@@ -78,6 +78,18 @@ class Observer:
             laplacian=float(cv2.Laplacian(part, cv2.CV_32F).var()),
             exposure=float(np.mean((part > BLACK) & (part < BLOWN))),
             facing=facing(track),
+        )
+
+    def beside(self, track: Track) -> tuple[tuple[str, Box], ...]:
+        """Class and box of what else is there: every detection, and tracks that it may hide."""
+        seen, own = self._scene.detections, (track.box, track.seen or track.box)
+        boxes = (Box(*(float(edge) for edge in box)) for box in seen.boxes)
+        found = [(seen.names[int(cls)], box) for cls, box in zip(seen.classes, boxes, strict=True)]
+        found += [(other.cls, other.box) for other in self._scene.tracks if other.id != track.id]
+        return tuple(
+            (cls, box)
+            for cls, box in found
+            if cls not in VEHICLES or all(iou(box, mine) < DUPLICATE_IOU for mine in own)
         )
 
     def _visible(self, track: Track, box: Box) -> float:

@@ -15,6 +15,7 @@ from edge_agent.vision.heads import MosaicHeadFinder, open_head_finder
 from edge_agent.vision.labels import STREET
 from edge_agent.vision.motion import MotionDetector
 from edge_agent.vision.plates import OnnxPlateReader, open_plate_reader
+from edge_agent.vision.redaction import PhotoRedactor, open_redactor
 
 __all__ = [
     "STREET",
@@ -23,12 +24,14 @@ __all__ = [
     "MotionGate",
     "OnnxDetector",
     "OnnxPlateReader",
+    "PhotoRedactor",
     "WindowedBayWatcher",
     "open_bay_watcher",
     "open_detector",
     "open_gate",
     "open_head_finder",
     "open_plate_reader",
+    "open_redactor",
     "search_path",
 ]
 

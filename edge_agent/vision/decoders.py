@@ -135,6 +135,26 @@ def ssd_boxes_scores(outputs: Sequence[Array], size: Size, floor: float) -> Raw:
     return raw.subset(raw.scores >= floor)
 
 
+def yunet(outputs: Sequence[Array], size: Size, floor: float) -> Raw:
+    """YuNet: cls, obj, bbox and kps, each for strides 8, 16, 32; score = sqrt(cls x obj).
+
+    Source: opencv_zoo, models/face_detection_yunet; the landmarks (kps) are not used.
+    """
+    if len(outputs) != 12:
+        raise ValueError(f"expected 12 outputs, got {len(outputs)}")
+    cls, obj, boxes = (
+        np.concatenate([o.reshape(-1, o.shape[-1]) for o in outputs[i : i + 3]]) for i in (0, 3, 6)
+    )
+    grid, stride = _anchors(size, (8, 16, 32), 0.0)
+    _expect_rows(boxes, len(grid), 4)
+    scores = np.sqrt(np.clip(cls[:, 0], 0, 1) * np.clip(obj[:, 0], 0, 1))
+    keep = np.flatnonzero(scores >= floor)
+    found, step = boxes[keep], stride[keep, None]
+    centre = (found[:, :2] + grid[keep]) * step
+    faces = np.zeros(len(keep), np.int64)
+    return Raw(_from_centre(centre, np.exp(found[:, 2:4]) * step), scores[keep], faces)
+
+
 DECODERS: Mapping[str, Decoder] = {
     "yolox": yolox,
     "nanodet": nanodet,
@@ -143,6 +163,7 @@ DECODERS: Mapping[str, Decoder] = {
     "yolov8": yolov8,
     "end2end": end2end,
     "ssd_boxes_scores": ssd_boxes_scores,
+    "yunet": yunet,
 }
 
 

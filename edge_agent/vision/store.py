@@ -52,6 +52,7 @@ FAMILY_INPUTS: Mapping[str, Input] = {
     "yolov8": _ULTRALYTICS,
     "end2end": _ULTRALYTICS,
     "ssd_boxes_scores": Input(colour="bgr", resize="stretch"),
+    "yunet": Input(colour="bgr", resize="letterbox_topleft", pad=0),
 }
 """What the published weights of each family want to see."""
 

@@ -74,6 +74,16 @@ def _ssd() -> list[NDArray[F]]:
     return [boxes, scores]
 
 
+def _yunet() -> list[NDArray[F]]:
+    cls, obj, boxes, kps = (
+        [np.zeros((1, n, width), F) for n in (64, 16, 4)] for width in (1, 1, 4, 10)
+    )
+    at = 4 * 8 + 2
+    cls[0][0, at], obj[0][0, at] = 0.8, 0.8
+    boxes[0][0, at] = CX / 8 - 2, CY / 8 - 4, np.log(W / 8), np.log(H / 8)
+    return [*cls, *obj, *boxes, *kps]
+
+
 OUTPUTS = {
     "yolox": _yolox,
     "yolov5": _yolov5,
@@ -82,7 +92,9 @@ OUTPUTS = {
     "nanodet": _nanodet,
     "fastestdet": _fastestdet,
     "ssd_boxes_scores": _ssd,
+    "yunet": _yunet,
 }
+ONE_CLASS = {"yunet"}
 
 
 @pytest.mark.parametrize("name", DECODERS)
@@ -90,7 +102,7 @@ def test_a_known_box_comes_back(name: str) -> None:
     raw = DECODERS[name](OUTPUTS[name](), SIZE, 0.3)
     assert raw.boxes.tolist() == [pytest.approx(BOX, abs=0.01)]
     assert raw.scores.tolist() == [pytest.approx(0.8, abs=1e-4)]
-    assert raw.classes.tolist() == [1]
+    assert raw.classes.tolist() == [0 if name in ONE_CLASS else 1]
 
 
 @pytest.mark.parametrize("name", DECODERS)

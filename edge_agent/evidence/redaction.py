@@ -1,0 +1,57 @@
+"""The copies of a case's photos that may be handed out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from edge_agent.evidence import manifest
+from edge_agent.geometry import clamp, overlap
+from edge_agent.ports import Redactor
+from edge_agent.privacy import Hidden
+from edge_agent.types import Box, Case, Frame, Image, Photo, Role
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Copy:
+    """One redacted photo, and what the manifest says of it beside its hash."""
+
+    path: str
+    image: Image
+    facts: dict[str, Any]
+
+
+def redacted_copies(case: Case, redactor: Redactor) -> dict[Role, Copy]:
+    """One copy per photo, showing as much of the picture as the photo does."""
+    models = [manifest.ModelFacts(name=m.name, sha256=m.sha256) for m in redactor.models]
+    copies: dict[Role, Copy] = {}
+    for photo in case.photos:
+        redacted = redactor.redact(photo, (case.plates or {}).get(photo.role))
+        hidden = [
+            manifest.HiddenPart(trait=each.trait, by=each.by, box=_shares(each, photo.frame))
+            for each in redacted.hidden
+            if photo.crop is None or overlap(each.box, photo.crop) > 0
+        ]
+        redaction = manifest.Redaction(method="pixelation", hidden=hidden, models=models)
+        facts = {"derived_from": f"media/{photo.role}.jpg", "redaction": redaction}
+        path = f"derived/{photo.role}-redacted.jpg"
+        copies[photo.role] = Copy(path, cut(redacted.image, photo), facts)
+    return copies
+
+
+def cut(image: Image, photo: Photo) -> Image:
+    """The part of the whole picture that the photo shows."""
+    if photo.crop is None:
+        return image
+    x1, y1, x2, y2 = (round(edge) for edge in _edges(photo.crop))
+    return image[y1:y2, x1:x2]
+
+
+def _shares(hidden: Hidden, frame: Frame) -> list[float]:
+    size = (frame.width, frame.height)
+    box = _edges(clamp(hidden.box, *size))
+    return [round(float(edge) / side, 6) for edge, side in zip(box, size * 2, strict=True)]
+
+
+def _edges(box: Box) -> tuple[float, float, float, float]:
+    return box.x1, box.y1, box.x2, box.y2
