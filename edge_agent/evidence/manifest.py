@@ -209,11 +209,31 @@ class ClipFile(FileFacts):
     """One over the longest time between two pictures, in s."""
 
 
+class HiddenPart(Part):
+    """One part of a picture in which a bystander could have been recognised."""
+
+    trait: Literal["face", "head", "plate"]
+    by: Words
+    """What said that it is there: a model's name, or `person box`, `vehicle box`."""
+    box: NormalisedBox
+
+
+class Redaction(Part):
+    """What was made irrecognisable in a copy."""
+
+    method: Literal["pixelation"]
+    hidden: list[HiddenPart]
+    models: list[ModelFacts]
+    """Which ones looked for faces and plates beside the camera's own detector."""
+
+
 class DerivedFile(FileFacts):
     """A copy that was drawn on, composed or redacted; never the original."""
 
     derived_from: FileName | Annotated[list[FileName], Field(min_length=2)]
     """A list where several were put together."""
+    redaction: Redaction | None = None
+    """Absent from a copy that shows what the original shows."""
 
     @property
     def originals(self) -> tuple[str, ...]:
@@ -251,6 +271,7 @@ class Privacy(Part):
     """What has been done to protect bystanders."""
 
     redacted: bool
+    """Of the originals: always false; redacted copies are listed under `derived`."""
     delete_after: Words | None
 
 
