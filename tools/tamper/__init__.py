@@ -1,0 +1,1 @@
+"""Bundles made at random, and every way of tampering with them that verification must find."""
