@@ -72,7 +72,8 @@ def browser(folder: Path) -> Iterator[webdriver.Chrome]:
         chrome.set_script_timeout(120)
         chrome.get(page.as_uri())
         yield chrome
-        severe = [entry for entry in chrome.get_log("browser") if entry["level"] == "SEVERE"]
+        told = chrome.get_log("browser")  # type: ignore[no-untyped-call]
+        severe = [entry for entry in told if entry["level"] == "SEVERE"]
         assert severe == []
     finally:
         chrome.quit()
@@ -88,9 +89,7 @@ def checked(browser: webdriver.Chrome, tmp_path: Path) -> Checked:
         seen: Any = []
         for at in range(0, len(bundles), 100):
             texts = [base64.b64encode(bundle).decode() for bundle in bundles[at : at + 100]]
-            found = browser.execute_async_script(  # type: ignore[no-untyped-call]
-                CHECK, texts, base64.b64encode(root).decode()
-            )
+            found = browser.execute_async_script(CHECK, texts, base64.b64encode(root).decode())
             assert isinstance(found, list), found
             seen += found
         return list(zip(reports, seen, strict=True))

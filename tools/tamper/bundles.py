@@ -69,7 +69,7 @@ class Device:
 class _Reader:
     """Reads one plate, or nothing, whatever it is shown."""
 
-    models = (ModelInfo("plates", "ab" * 32),)
+    models: tuple[ModelInfo, ...] = (ModelInfo("plates", "ab" * 32),)
 
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
