@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from edge_agent.clock import UNSYNCED, Sync
 from edge_agent.types import Media, ModelInfo
 
 
@@ -36,20 +37,36 @@ class Origin:
     def is_replay(self) -> bool:
         return any(camera.media.kind == "replay" for camera in self.cameras.values())
 
-    def doubts(self, camera: str) -> list[str]:
-        """Why nothing from this camera can be evidential, in the words of events and bundles."""
+    @property
+    def log(self) -> str:
+        """Name of the transparency log and of the chain of bundles: one per device and replay."""
+        name = f"edge/{self.site['name']}/{self.device}"
+        return f"{name}/replay/{self.boot_id}" if self.is_replay else name
+
+    def doubts(self, camera: str, clock: Sync | None = None) -> list[str]:
+        """Why what this camera says cannot be evidential, in the words of events and bundles.
+
+        `clock` is what was known of the device's clock; a recording brings its own time.
+        """
         media, model = self.cameras[camera].media, self.cameras[camera].model
         doubts = ["replay"] if media.kind == "replay" else []
         if not model.is_evidential:
             doubts.append(f"model {model.name} is not evidential")
-        if media.start_from in ("assumed", "clock"):
-            doubts.append("clock not synchronised")
+        if media.start_from == "assumed" or (media.start_from == "clock" and clock is None):
+            doubts.append(UNSYNCED)
+        if media.kind == "live" and clock is not None:
+            doubts.extend(clock.doubts)
         return doubts
 
 
 def digest(*parts: str | int | float | None) -> str:
     """SHA-256 (hex) of the parts as a JSON array, so that no two lists of parts collide."""
     return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
+
+
+def leaf_hash(record: bytes) -> bytes:
+    """What the transparency log keeps of a record (RFC 6962, section 2.1)."""
+    return hashlib.sha256(b"\0" + record).digest()
 
 
 def case_id(origin: Origin, camera: str, subject: str) -> str:
