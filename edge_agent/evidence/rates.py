@@ -29,7 +29,7 @@ def frame_rates(clip: bytes) -> dict[str, Any]:
 def _times(clip: bytes) -> list[Fraction]:
     """Presentation times in s, rising."""
     try:
-        with av.open(io.BytesIO(clip)) as container:
+        with av.open(io.BytesIO(clip), "r") as container:
             (stream,) = container.streams.video
             packets = [packet for packet in container.demux(stream) if packet.size]
             base = stream.time_base or Fraction(0)
