@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal
 
+from edge_agent.clock import STEPPED, ClockStep, StepWatch
 from edge_agent.ports import (
     Analyzer,
     BayWatcher,
@@ -75,6 +76,9 @@ class Pipeline:
     _next_s: float = field(default=0.0, init=False)
     _latest: Scene | None = field(default=None, init=False)
     _doubts: dict[str, str] = field(default_factory=dict, init=False)
+    _steps: StepWatch = field(default_factory=StepWatch, init=False)
+    _stepped_s: float | None = field(default=None, init=False)
+    """Media time at which the wall clock was last stepped."""
 
     def admit(self, frame: Frame) -> Admission:
         """Decide, frame by frame in order, whether this one needs an inference."""
@@ -108,6 +112,7 @@ class Pipeline:
             plates=self.plates.read(frame, tracks) if self.plates else (),
             heads=self.heads.find(frame, tracks) if self.heads else (),
             bays=self.bays.look(frame) if self.bays else None,
+            clock_step=self._step_at(frame),
         )
         self._latest = scene
         events = self._ask_rules(lambda analyzer: analyzer.update(scene))
@@ -127,7 +132,7 @@ class Pipeline:
             if slot.analyzer is None:
                 continue
             try:
-                events.extend(self._doubted(event) for event in ask(slot.analyzer))
+                events.extend(self._timed(self._doubted(event)) for event in ask(slot.analyzer))
             except Exception:
                 slot.failures += 1
                 is_beyond_hope = slot.failures >= MAX_FAILURES
@@ -135,6 +140,20 @@ class Pipeline:
                 log.exception("rule failed", extra={"rule": slot.kind, "verdict": verdict})
                 slot.analyzer = None if is_beyond_hope else slot.make()
         return tuple(events)
+
+    def _step_at(self, frame: Frame) -> ClockStep | None:
+        step = self._steps.see(frame.clock.mono_ns, frame.wall) if frame.clock else None
+        if step is not None:
+            log.warning("clock stepped", extra={"before": step.before, "after": step.after})
+            self._stepped_s = frame.t_s
+        return step
+
+    def _timed(self, event: Event) -> Event:
+        """The event with what is known of the clock, and whether it can tell how long it took."""
+        clock = self._latest.frame.clock if self._latest else None
+        is_stepped = self._stepped_s is not None and event.begin_s < self._stepped_s
+        doubts = (*event.doubts, STEPPED) if is_stepped else event.doubts
+        return replace(event, clock=clock, doubts=doubts) if clock else event
 
     def _doubted(self, event: Event) -> Event:
         """The event with what speaks against the picture, as the camera's own events told."""

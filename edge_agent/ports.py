@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Protocol
 
+from edge_agent.clock import Sync
 from edge_agent.types import (
     BayLook,
     Box,
@@ -152,6 +153,14 @@ class Collector(Protocol):
     def update(self, scene: Scene, events: Iterable[Event]) -> Iterable[Case]: ...
 
     def finish(self, scene: Scene, events: Iterable[Event]) -> Iterable[Case]: ...
+
+
+class ClockSync(Protocol):
+    """Somebody who knows how right the machine's wall clock is."""
+
+    def state(self) -> Sync | None:
+        """Ask now, which may take a second; None when this one does not know."""
+        ...
 
 
 class Outputs(Protocol):

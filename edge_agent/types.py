@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.clock import ClockReading, ClockSpan, ClockStep
 from edge_agent.picture import ArrayPicture as ArrayPicture
 from edge_agent.picture import Image as Image
 from edge_agent.picture import Picture as Picture
@@ -58,6 +59,8 @@ class Frame:
     wall: datetime
     """UTC; from the clock, or from the recording's start plus `t_s`."""
     picture: Picture
+    clock: ClockReading | None = None
+    """How right `wall` is, from a live source; None in a recording."""
     _small: dict[str, Image] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -260,6 +263,8 @@ class Scene:
     """Heads that were looked at in this very frame."""
     bays: BayLook | None = None
     """The look over the parking bays that was finished in this very frame."""
+    clock_step: ClockStep | None = None
+    """The wall clock was stepped since the scene before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +293,8 @@ class Event:
     """The signal phases that it rests on and their states."""
     doubts: tuple[str, ...] = ()
     """Why it cannot be evidential beside what holds for the whole run, e.g. `camera moved`."""
+    clock: ClockReading | None = None
+    """How right `wall` is; None in a recording."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,6 +355,8 @@ class Case:
     """What the photos and the rule agree on, as in `Event.plate`; None where no plates are read."""
     plate_models: tuple[ModelInfo, ...] = ()
     """Which models read the plates."""
+    clock: ClockSpan | None = None
+    """What the wall clock did meanwhile; None in a recording."""
 
 
 @dataclass(frozen=True, slots=True)

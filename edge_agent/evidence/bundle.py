@@ -176,7 +176,8 @@ class BundleWriter:
         self, case: Case, contents: Contents, identity: str, before: Link | None
     ) -> manifest.Manifest:
         origin, camera = self._origin, self._origin.cameras[case.begin.camera]
-        reasons = [*origin.doubts(case.begin.camera), *case.reasons, *case.doubts]
+        sync = None if case.clock is None else case.clock.sync
+        reasons = [*origin.doubts(case.begin.camera, sync), *case.reasons, *case.doubts]
         return manifest.Manifest(
             format=manifest.FORMAT,
             case=_case_facts(case, identity),
@@ -189,6 +190,7 @@ class BundleWriter:
                 media_sha256=camera.media.sha256,
                 start=utc_text(camera.media.start),
                 start_from=camera.media.start_from,
+                **_clock(case),
             ),
             object=_object_facts(case),
             media=contents.media,
@@ -260,6 +262,22 @@ def _agreed(case: Case) -> dict[str, manifest.AgreedPlate]:
         models=[manifest.ModelFacts(name=m.name, sha256=m.sha256) for m in case.plate_models],
     )
     return {"plate": agreed}
+
+
+def _clock(case: Case) -> dict[str, manifest.ClockFacts]:
+    if case.clock is None:
+        return {}
+    sync, steps = case.clock.sync, case.clock.steps
+    clock = manifest.ClockFacts(
+        ref=sync.ref,
+        synced=sync.is_synced,
+        max_error_ms=sync.max_error_ms,
+        steps=[
+            manifest.StepFacts(before=utc_text(step.before), after=utc_text(step.after))
+            for step in steps
+        ],
+    )
+    return {"clock": clock}
 
 
 def _object_facts(case: Case) -> manifest.ObjectFacts | None:

@@ -65,6 +65,9 @@ class CaseCollector:
         self._take(events)
         observer = Observer(scene)
         for dossier in self._of(scene):
+            if dossier.end is not None and dossier.end.t_s < scene.frame.t_s:
+                continue
+            dossier.keep_time(scene)
             if dossier.end is not None:
                 continue
             track = dossier.find(scene, observer) if dossier.track else None
@@ -169,6 +172,7 @@ class CaseCollector:
             reasons=reasons,
             revision=dossier.revision,
             doubts=tuple(dossier.doubts),
+            clock=dossier.clock,
         )
         return case if self._plates is None else with_plates(case, self._plates)
 

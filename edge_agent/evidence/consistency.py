@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from itertools import pairwise
 
+from edge_agent.clock import MAX_ERROR_MS, STEPPED, UNSYNCED
 from edge_agent.evidence.legibility import Shown, plate_doubts
 from edge_agent.evidence.manifest import ClipFile, Manifest, Moment, PhotoFile
 from edge_agent.identity import digest
@@ -18,7 +19,7 @@ ROUNDED_S = 0.001
 
 def contradictions(manifest: Manifest) -> Iterator[str]:
     """Everything that cannot be true together, as text."""
-    for check in (_identity, _order, _bounds, _clock, _marks, _plates, _places, _links):
+    for check in (_identity, _order, _bounds, _clock, _trust, _marks, _plates, _places, _links):
         yield from check(manifest)
 
 
@@ -76,6 +77,25 @@ def _clock(manifest: Manifest) -> Iterator[str]:
         passed_s = (datetime.fromisoformat(moment.utc) - start).total_seconds()
         if abs(passed_s - moment.pts_s) > MILLISECOND_S:
             yield f"the time of {name} is not that of the recording"
+
+
+def _trust(manifest: Manifest) -> Iterator[str]:
+    """What the device knew of its clock, and the reasons that follow from it."""
+    source = manifest.source
+    clock, reasons = source.clock, manifest.reasons
+    if source.kind == "replay":
+        if clock is not None:
+            yield "a recording tells of a device's clock"
+        return
+    if clock is None:
+        if source.start_from == "clock" and UNSYNCED not in reasons:
+            yield f"its time is the device's own, its reasons do not say `{UNSYNCED}`"
+        return
+    is_close = clock.max_error_ms is not None and clock.max_error_ms <= MAX_ERROR_MS
+    if not (clock.synced and is_close) and UNSYNCED not in reasons:
+        yield f"what is told of the clock means `{UNSYNCED}`, its reasons do not say it"
+    if clock.steps and STEPPED not in reasons:
+        yield f"the clock was stepped, its reasons do not say `{STEPPED}`"
 
 
 def _marks(manifest: Manifest) -> Iterator[str]:

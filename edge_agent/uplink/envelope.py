@@ -63,7 +63,7 @@ def event_envelope(event: Event, origin: Origin) -> dict[str, Any]:
         canonical(plain).decode(),
     )
     data = {"phase": event.phase, **_circumstances(event, origin), **plain}
-    data |= _standing([*origin.doubts(event.camera), *event.doubts])
+    data |= _standing([*_doubts(event, origin), *event.doubts])
     envelope = _envelope(event, origin, f"edge.{event.kind}.v1", data)
     return _fitted({**envelope, "id": identity}, plain)
 
@@ -95,7 +95,7 @@ def case_envelope(bundle: Bundle, case: Case, origin: Origin) -> dict[str, Any]:
         # What the signed manifest doubts, the envelope must not vouch for.
         **_standing(
             [
-                *origin.doubts(event.camera),
+                *_doubts(event, origin),
                 *case.reasons,
                 *case.doubts,
                 *bundle.manifest.get("reasons", ()),
@@ -176,18 +176,23 @@ def _circumstances(event: Event, origin: Origin) -> dict[str, Any]:
     return plain
 
 
+def _doubts(event: Event, origin: Origin) -> list[str]:
+    return origin.doubts(event.camera, event.clock.sync if event.clock else None)
+
+
 def _time(event: Event, origin: Origin) -> dict[str, Any]:
+    start_from = origin.cameras[event.camera].media.start_from
+    sync = event.clock.sync if event.clock else None
     return {
         "utc_ms": utc_ms(event.wall),
-        "mono_ns": round(event.t_s * 1e9),
+        "mono_ns": event.clock.mono_ns if event.clock else round(event.t_s * 1e9),
         "boot_id": origin.boot_id,
         "frame": event.frame,
         "pts_s": round(event.t_s, 6),
-        # Nothing measures the clock's error yet, so none is claimed.
         "clock": {
-            "ref": origin.cameras[event.camera].media.start_from,
-            "synced": False,
-            "max_error_ms": None,
+            "ref": sync.ref if sync else start_from,
+            "synced": sync is not None and sync.is_synced,
+            "max_error_ms": sync.max_error_ms if sync else None,
         },
     }
 

@@ -12,7 +12,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = [
     {"errors", "picture", "types", "geometry", "clock", "identity", "text", "plates"},
     {"config", "ports"},
-    {"sources", "vision", "tracking", "analyzers", "evidence", "uplink", "signals", "drawing"},
+    {"sources", "vision", "tracking", "analyzers", "evidence", "uplink", "signals", "drawing"}
+    | {"timekeeping"},
     {"pipeline", "journal", "folder", "score", "report"},
     {"runner"},
     {"assembly", "app", "bench", "results"},
