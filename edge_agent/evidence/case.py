@@ -65,8 +65,6 @@ class CaseCollector:
         self._take(events)
         observer = Observer(scene)
         for dossier in self._of(scene):
-            if dossier.end is not None and dossier.end.t_s < scene.frame.t_s:
-                continue
             dossier.keep_time(scene)
             if dossier.end is not None:
                 continue
