@@ -30,14 +30,16 @@ def iou_matrix(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.flo
 def overlap(a: Box, b: Box) -> float:
     """Area shared by both boxes in px^2."""
     width = min(a.x2, b.x2) - max(a.x1, b.x1)
+    if width <= 0.0:
+        return 0.0  # true of most pairs
     height = min(a.y2, b.y2) - max(a.y1, b.y1)
-    return max(0.0, width) * max(0.0, height)
+    return width * max(0.0, height)
 
 
 def iou(a: Box, b: Box) -> float:
     """Intersection over union, 0..1."""
     inter = overlap(a, b)
-    return inter / max(a.area + b.area - inter, 1e-9)
+    return inter / max(a.area + b.area - inter, 1e-9) if inter else 0.0
 
 
 def clamp(box: Box, width: float, height: float) -> Box:
@@ -100,8 +102,9 @@ class Ground:
     def metres(self, point: Point, width: int, height: int) -> Point:
         """Where a point (px) of a picture of that size lies on the ground."""
         px, py = point[0] / width, point[1] / height
-        x, y, w = (a * px + b * py + c for a, b, c in self._rows)
-        return x / w, y / w
+        (a, b, c), (d, e, f), (g, h, i) = self._rows
+        w = g * px + h * py + i
+        return (a * px + b * py + c) / w, (d * px + e * py + f) / w
 
     def area_m2(self, corners: Sequence[Point]) -> float:
         """Area of a polygon on the ground; `corners` normalised to the picture.

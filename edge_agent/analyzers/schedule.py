@@ -62,5 +62,7 @@ class Hours(Settings):
 
 def is_active(hours: Sequence[Hours], wall: datetime, timezone: ZoneInfo) -> bool:
     """True when any of the spans covers that moment, or when there are none: always."""
+    if not hours:
+        return True
     local = wall.astimezone(timezone)
-    return not hours or any(span.covers(local) for span in hours)
+    return any(span.covers(local) for span in hours)

@@ -93,7 +93,7 @@ class Collisions:
             if trail.last_s < frame.t_s or size_of(trail.box) < SMALLEST * frame.width / 2:
                 continue
             found = impulse(trail, CHANGE, picture)
-            if found is None or not found.before.is_steady or found.change < CHANGE:
+            if found is None or found.change < CHANGE or not found.before.is_steady:
                 continue
             others = [other for other in self.trails.all if other is not trail]
             met = [c for other in others if (c := contact(found, other, picture)) is not None]

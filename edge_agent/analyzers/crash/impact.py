@@ -15,9 +15,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from edge_agent.analyzers.crash.trails import Edges, Sight, Trail, around, size_of
-from edge_agent.geometry import iou
-from edge_agent.types import Box
+from edge_agent.analyzers.crash.trails import Edges, Sight, Trail, around, likeness, size_of
 
 WINDOW_S = 0.5
 """Velocities are measured over so long before and after; so much later it shows what happened."""
@@ -62,14 +60,11 @@ UNCUT: Cut = (False, False, False, False)
 class Motion:
     """How a vehicle moved over a window."""
 
+    sights: Sequence[Sight]
     edges: Edges
     """Velocity of each edge, px/s."""
     size_px: float
     cut: Cut
-    is_steady: bool
-    """One vehicle was followed without a leap."""
-    aspect: float
-    """Width by height."""
 
     @property
     def velocity(self) -> Vector:
@@ -86,10 +81,37 @@ class Motion:
         """Own sizes/s of the edge that moves most."""
         return max(abs(edge) for edge in self.edges) / self.size_px
 
+    @property
+    def aspect(self) -> float:
+        """Width by height."""
+        width = median(s.box[2] - s.box[0] for s in self.sights)
+        height = median(s.box[3] - s.box[1] for s in self.sights)
+        return max(width, 1e-3) / max(height, 1e-3)
+
+    @property
+    def is_steady(self) -> bool:
+        """True for one vehicle that is seen most of the time and goes its way without a leap."""
+        sights = self.sights
+        if len(sights) < max(FEWEST, SEEN * (sights[-1].step - sights[0].step + 1)):
+            return False
+        path = [centre(s.box) for s in sights]
+        vx, vy = centre(self.edges)
+        way = math.hypot(vx, vy) * (sights[-1].t_s - sights[0].t_s) / self.size_px
+        leap = max(math.dist(a, b) for a, b in pairwise(path)) / self.size_px
+        strays = [(x - vx * s.t_s, y - vy * s.t_s) for (x, y), s in zip(path, sights, strict=True)]
+        mx, my = (sum(axis) / len(strays) for axis in zip(*strays, strict=True))
+        scatter = math.sqrt(sum((x - mx) ** 2 + (y - my) ** 2 for x, y in strays) / len(strays))
+        return leap <= SLACK + LEAP * way and scatter / self.size_px <= SLACK + STEADY * way
+
     def place(self, box: Edges, dt_s: float) -> Edges:
         """Where a box will be that goes on like this."""
-        x1, y1, x2, y2 = (b + v * dt_s for b, v in zip(box, self.edges, strict=True))
-        return x1, y1, x2, y2
+        v = self.edges
+        return (
+            box[0] + v[0] * dt_s,
+            box[1] + v[1] * dt_s,
+            box[2] + v[2] * dt_s,
+            box[3] + v[3] * dt_s,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,18 +159,13 @@ def motion(sights: Sequence[Sight], least_s: float, picture: Size) -> Motion | N
     Sights at the border are left out if the others are enough.
     """
     cuts = [_cut(s.box, picture) for s in sights]
-    whole = [s for s, cut in zip(sights, cuts, strict=True) if not any(cut)]
+    whole = [s for s, cut in zip(sights, cuts, strict=True) if cut == UNCUT]
     if len(whole) >= FEWEST and _lasts(whole, least_s):
         sights, cuts = whole, [UNCUT]
     if len(sights) < 2 or not _lasts(sights, least_s):
         return None
-    line = _fit(sights)
-    size_px = median(size_of(s.box) for s in sights)
-    cut = _any(cuts)
-    width = median(s.box[2] - s.box[0] for s in sights)
-    height = median(s.box[3] - s.box[1] for s in sights)
-    is_steady = _is_steady(sights, line, size_px)
-    return Motion(line, size_px, cut, is_steady, max(width, 1e-3) / max(height, 1e-3))
+    size_px = median([size_of(s.box) for s in sights])
+    return Motion(sights, _fit(sights), size_px, _any(cuts))
 
 
 def _any(cuts: Sequence[Cut]) -> Cut:
@@ -158,27 +175,16 @@ def _any(cuts: Sequence[Cut]) -> Cut:
 
 def _fit(sights: Sequence[Sight]) -> Edges:
     """Velocity of every edge by least squares, px/s."""
-    mean_s = sum(s.t_s for s in sights) / len(sights)
-    weights = [s.t_s - mean_s for s in sights]
-    norm = sum(w * w for w in weights)
-    x1, y1, x2, y2 = (
-        sum(w * s.box[k] for w, s in zip(weights, sights, strict=True)) / norm for k in range(4)
-    )
-    return x1, y1, x2, y2
-
-
-def _is_steady(sights: Sequence[Sight], line: Edges, size_px: float) -> bool:
-    """True for one vehicle that is seen most of the time and goes its way without a leap."""
-    if len(sights) < max(FEWEST, SEEN * (sights[-1].step - sights[0].step + 1)):
-        return False
-    path = [centre(s.box) for s in sights]
-    vx, vy = centre(line)
-    way = math.hypot(vx, vy) * (sights[-1].t_s - sights[0].t_s) / size_px
-    leap = max(math.dist(a, b) for a, b in pairwise(path)) / size_px
-    strays = [(x - vx * s.t_s, y - vy * s.t_s) for (x, y), s in zip(path, sights, strict=True)]
-    mx, my = (sum(axis) / len(strays) for axis in zip(*strays, strict=True))
-    scatter = math.sqrt(sum((x - mx) ** 2 + (y - my) ** 2 for x, y in strays) / len(strays))
-    return leap <= SLACK + LEAP * way and scatter / size_px <= SLACK + STEADY * way
+    mean_s = sum([s.t_s for s in sights]) / len(sights)
+    norm = x1 = y1 = x2 = y2 = 0.0
+    for s in sights:
+        weight, box = s.t_s - mean_s, s.box
+        norm += weight * weight
+        x1 += weight * box[0]
+        y1 += weight * box[1]
+        x2 += weight * box[2]
+        y2 += weight * box[3]
+    return x1 / norm, y1 / norm, x2 / norm, y2 / norm
 
 
 def _lasts(sights: Sequence[Sight], least_s: float) -> bool:
@@ -215,28 +221,27 @@ def impulse(trail: Trail, least: float, picture: Size) -> Impulse | None:
 def _bend(first: Sight, moment: Sight, last: Sight) -> float:
     """Roughly the change of velocity, own sizes/s: cheap, and too little for most vehicles."""
     before_s, after_s = moment.t_s - first.t_s, last.t_s - moment.t_s
-    x1, y1, x2, y2 = (
-        (c - b) / after_s - (b - a) / before_s
-        for a, b, c in zip(first.box, moment.box, last.box, strict=True)
-    )
-    return math.hypot(*centre((x1, y1, x2, y2))) / size_of(moment.box)
+    a, b, c = centre(first.box), centre(moment.box), centre(last.box)
+    dx = (c[0] - b[0]) / after_s - (b[0] - a[0]) / before_s
+    dy = (c[1] - b[1]) / after_s - (b[1] - a[1]) / before_s
+    return math.hypot(dx, dy) / size_of(moment.box)
 
 
 def _moment(trail: Trail) -> tuple[Sight, list[Sight], list[Sight]] | None:
     """The last sight with enough after it, the sights up to it and those after it."""
-    sights = trail.sights
+    sights, latest_s = list(trail.sights), trail.last_s - WINDOW_S + 1e-6
     for i in range(len(sights) - 1 - FEWEST, -1, -1):
         moment = sights[i]
-        if moment.is_own and trail.last_s - moment.t_s >= WINDOW_S - 1e-6:
-            later = [sights[k] for k in range(i + 1, len(sights))]
-            return moment, before(trail, moment.t_s), later
+        if moment.is_own and moment.t_s <= latest_s:
+            return moment, before(trail, moment.t_s), sights[i + 1 :]
     return None
 
 
 def before(trail: Trail, t_s: float) -> list[Sight]:
     """Its latest sights until then in which it was seen alone."""
-    alone = [s for s in trail.sights if s.is_own and t_s - LONGEST_S <= s.t_s <= t_s + 1e-6]
-    recent = sum(s.t_s >= t_s - WINDOW_S - 1e-6 for s in alone)
+    since_s, until_s, recent_s = t_s - LONGEST_S, t_s + 1e-6, t_s - WINDOW_S - 1e-6
+    alone = [s for s in trail.sights if since_s <= s.t_s <= until_s and s.is_own]
+    recent = sum([s.t_s >= recent_s for s in alone])
     return alone[-max(FEWEST, recent) :]
 
 
@@ -303,9 +308,9 @@ def is_undisturbed(found: Impulse, others: Sequence[Trail], picture: Size) -> bo
     for, or both of them, passing each other.
     """
     now_s = found.trail.last_s
-    box = Box(*found.trail.box)
+    box = found.trail.box
     own = found.before.place(before(found.trail, found.t_s)[-1].box, now_s - found.t_s)
-    if iou(Box(*own), box) >= SAME:
+    if likeness(own, box) >= SAME:
         return True
     for other in others:
         sights = before(other, found.t_s)
@@ -313,7 +318,7 @@ def is_undisturbed(found: Impulse, others: Sequence[Trail], picture: Size) -> bo
         if theirs is None:
             continue
         place = theirs.place(sights[-1].box, now_s - sights[-1].t_s)
-        if max(iou(Box(*place), box), iou(Box(*around(own, place)), box)) >= SAME:
+        if max(likeness(place, box), likeness(around(own, place), box)) >= SAME:
             return True
     return False
 

@@ -13,16 +13,10 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-from numpy.typing import NDArray
-
-from edge_agent.geometry import iou_matrix
 from edge_agent.types import Detections
 
-Floats = NDArray[np.float64]
-
 Edges = tuple[float, float, float, float]
-"""x1, y1, x2, y2 in px. Plain numbers: a handful of them is dearer as an array."""
+"""x1, y1, x2, y2 in px. Plain numbers: a handful of vehicles is dearer in arrays."""
 
 MEMORY_S = 1.6
 """How far back a trail is remembered, and for how long after its last sight."""
@@ -83,7 +77,7 @@ class Trail:
     @property
     def own_s(self) -> float:
         """When it was last seen as itself."""
-        return next((s.t_s for s in reversed(self.sights) if s.is_own), -np.inf)
+        return next((s.t_s for s in reversed(self.sights) if s.is_own), -math.inf)
 
     def add(self, sight: Sight) -> None:
         """It was seen; forget what is too long ago."""
@@ -120,35 +114,39 @@ def size_of(box: Edges) -> float:
     return math.sqrt(max(1e-6, (box[2] - box[0]) * (box[3] - box[1])))
 
 
-def sizes(boxes: Floats) -> Floats:
-    """Square root of the area of each box (..., 4), px."""
-    extent = np.maximum(boxes[..., 2:] - boxes[..., :2], 0.0)
-    return np.asarray(np.maximum(np.sqrt(extent[..., 0] * extent[..., 1]), 1e-3))
+def shared(a: Edges, b: Edges) -> float:
+    """Area that both have, px^2."""
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    if width <= 0.0:
+        return 0.0
+    return width * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
 
 
-def outlines(detections: Detections, classes: frozenset[str]) -> Floats:
-    """(N, 4) boxes of those classes, strongest first, each object once."""
-    names = detections.names
-    order = np.argsort(-detections.scores, kind="stable")
-    wanted = [
-        i
-        for i in order.tolist()
-        if detections.scores[i] >= WEAKEST and names[detections.classes[i]] in classes
-    ]
-    boxes = detections.boxes[wanted].astype(np.float64)
-    if len(boxes) < 2:
-        return boxes
-    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-    both = np.maximum(high - low, 0)
-    shared = both[..., 0] * both[..., 1]
-    area = sizes(boxes) ** 2
-    is_part = shared > PART * np.minimum(area[:, None], area[None, :])
-    kept: list[int] = []
-    for i in range(len(boxes)):
-        if not is_part[i, kept].any():
-            kept.append(i)
-    return boxes[kept]
+def likeness(a: Edges, b: Edges) -> float:
+    """Intersection over union, 0..1."""
+    both = shared(a, b)
+    return both / (size_of(a) ** 2 + size_of(b) ** 2 - both) if both else 0.0
+
+
+def outlines(detections: Detections, classes: frozenset[str]) -> list[Edges]:
+    """Boxes of those classes, strongest first, each object once."""
+    scores, kinds = detections.scores.tolist(), detections.classes.tolist()
+    edges = detections.boxes.tolist()
+    kept: list[Edges] = []
+    for i in sorted(range(len(scores)), key=lambda row: -scores[row]):
+        if scores[i] < WEAKEST:
+            break
+        x1, y1, x2, y2 = edges[i]
+        box = x1, y1, x2, y2
+        is_wanted = detections.names[kinds[i]] in classes
+        if is_wanted and not any(_is_part(box, other) for other in kept):
+            kept.append(box)
+    return kept
+
+
+def _is_part(a: Edges, b: Edges) -> bool:
+    both = shared(a, b)
+    return both > 0.0 and both > PART * min(size_of(a), size_of(b)) ** 2
 
 
 class Trails:
@@ -166,18 +164,17 @@ class Trails:
         self._step += 1
         self.all = [trail for trail in self.all if t_s - trail.last_s <= MEMORY_S]
         live = [trail for trail in self.all if self._is_live(trail, t_s)]
-        boxes = outlines(detections, self._classes)
-        edges: list[Edges] = [(b[0], b[1], b[2], b[3]) for b in boxes.tolist()]
+        edges = outlines(detections, self._classes)
         own: dict[int, int] = {}
         if live and edges:
-            own = self._own(t_s, live, boxes)
+            own = _own(t_s, live, edges)
             for row, column in own.items():
                 live[row].add(Sight(t_s, self._step, edges[column], is_own=True))
-            shared = self._shared(t_s, live, boxes, own)
-            for row, column in shared.items():
+            joint = _joint(t_s, live, edges, own)
+            for row, column in joint.items():
                 live[row].add(Sight(t_s, self._step, edges[column], is_own=False))
-            for column in sorted(set(shared.values())):
-                _introduce([live[row] for row, c in (own | shared).items() if c == column])
+            for column in sorted(set(joint.values())):
+                _introduce([live[row] for row, c in (own | joint).items() if c == column])
         for column in sorted(set(range(len(edges))) - set(own.values())):
             self._count += 1
             trail = Trail(self._count)
@@ -190,42 +187,49 @@ class Trails:
             return self._step - trail.sights[0].step == 1
         return t_s - trail.own_s <= PATIENCE_S
 
-    def _own(self, t_s: float, live: Sequence[Trail], boxes: Floats) -> dict[int, int]:
-        """Rows of trails -> columns of outlines; the best first, and newcomers last."""
-        last = np.array([trail.box for trail in live])
-        dt_s = np.array([t_s - trail.last_s for trail in live])
-        ahead = np.array([trail.ahead(t_s) for trail in live])
-        ours, theirs = sizes(last)[:, None], sizes(boxes)[None, :]
-        unit, ratio = np.minimum(ours, theirs), ours / theirs
-        cost = np.minimum(_apart(last, boxes), _apart(ahead, boxes)) / unit
-        is_new = np.array([len(trail.sights) == 1 for trail in live])
-        reach = np.minimum(JITTER + JOLT * dt_s, NEAR)
-        reach = np.where(is_new, np.clip(FASTEST * dt_s, reach, FARTHEST), reach)
-        cost[(cost > reach[:, None]) | (ratio < ALIKE) | (ratio > 1 / ALIKE)] = np.inf
-        cost[is_new] += FARTHEST
-        rows, columns = np.nonzero(np.isfinite(cost))
-        order = np.argsort(cost[rows, columns], kind="stable")
-        found: dict[int, int] = {}
-        taken: set[int] = set()
-        for row, column in zip(rows[order].tolist(), columns[order].tolist(), strict=True):
-            if row not in found and column not in taken:
-                found[row] = column
-                taken.add(column)
-        return found
 
-    def _shared(
-        self, t_s: float, live: Sequence[Trail], boxes: Floats, own: dict[int, int]
-    ) -> dict[int, int]:
-        """Rows of trails without an outline of their own -> the one that is around them too."""
-        found: dict[int, int] = {}
-        for row, trail in enumerate(live):
-            if row in own or len(trail.sights) == 1:
+def _own(t_s: float, live: Sequence[Trail], boxes: Sequence[Edges]) -> dict[int, int]:
+    """Rows of trails -> columns of outlines; the best first, and newcomers last."""
+    pairs = []
+    theirs = [size_of(box) for box in boxes]
+    for row, trail in enumerate(live):
+        last, ahead, ours = trail.box, trail.ahead(t_s), size_of(trail.box)
+        is_new, reach = len(trail.sights) == 1, _reach(trail, t_s)
+        for column, (box, size) in enumerate(zip(boxes, theirs, strict=True)):
+            if not ALIKE <= ours / size <= 1 / ALIKE:
                 continue
-            twins = [o for o in own if len(live[o].sights) > 1 and _is_twin(trail, live[o])]
-            column = own[twins[0]] if twins else _merged(trail, live, boxes, t_s)
-            if column is not None:
-                found[row] = column
-        return found
+            cost = min(_apart(last, box), _apart(ahead, box)) / min(ours, size)
+            if cost <= reach:
+                pairs.append((cost + FARTHEST if is_new else cost, row, column))
+    found: dict[int, int] = {}
+    taken: set[int] = set()
+    for _, row, column in sorted(pairs):
+        if row not in found and column not in taken:
+            found[row] = column
+            taken.add(column)
+    return found
+
+
+def _reach(trail: Trail, t_s: float) -> float:
+    """How far its next outline may be, own sizes."""
+    dt_s = t_s - trail.last_s
+    usual = min(JITTER + JOLT * dt_s, NEAR)
+    return usual if len(trail.sights) > 1 else min(max(FASTEST * dt_s, usual), FARTHEST)
+
+
+def _joint(
+    t_s: float, live: Sequence[Trail], boxes: Sequence[Edges], own: dict[int, int]
+) -> dict[int, int]:
+    """Rows of trails without an outline of their own -> the one that is around them too."""
+    found: dict[int, int] = {}
+    for row, trail in enumerate(live):
+        if row in own or len(trail.sights) == 1:
+            continue
+        twins = [o for o in own if len(live[o].sights) > 1 and _is_twin(trail, live[o])]
+        column = own[twins[0]] if twins else _merged(trail, live, boxes, t_s)
+        if column is not None:
+            found[row] = column
+    return found
 
 
 def _introduce(group: Sequence[Trail]) -> None:
@@ -235,9 +239,9 @@ def _introduce(group: Sequence[Trail]) -> None:
         trail.sights[-1] = replace(trail.sights[-1], company=company)
 
 
-def _apart(ours: Floats, theirs: Floats) -> Floats:
-    """(N, M) mean distance of the edges, px."""
-    return np.asarray(np.abs(ours[:, None] - theirs[None]).sum(axis=2) / 4)
+def _apart(a: Edges, b: Edges) -> float:
+    """Mean distance of the edges, px."""
+    return (abs(a[0] - b[0]) + abs(a[1] - b[1]) + abs(a[2] - b[2]) + abs(a[3] - b[3])) / 4
 
 
 def _is_twin(trail: Trail, seen: Trail) -> bool:
@@ -245,17 +249,20 @@ def _is_twin(trail: Trail, seen: Trail) -> bool:
     return trail.box == seen.sights[-2].box
 
 
-def _merged(trail: Trail, live: Sequence[Trail], boxes: Floats, t_s: float) -> int | None:
+def _merged(trail: Trail, live: Sequence[Trail], boxes: Sequence[Edges], t_s: float) -> int | None:
     """The outline that goes around it and a neighbour, as both were seen a moment ago."""
-    others = np.array([other.sights[-1 if other.last_s < t_s else -2].box for other in live])
-    for box in (trail.box, trail.ahead(t_s)):
-        mine = np.array(box)
-        low, high = np.minimum(mine[:2], others[:, :2]), np.maximum(mine[2:], others[:, 2:])
-        around = np.hstack([low, high])
-        larger = np.maximum(sizes(others), sizes(mine))
-        around[sizes(around) < LARGER * larger] = 0.0
-        fit = iou_matrix(around.astype(np.float32), boxes.astype(np.float32))
-        best = int(np.argmax(fit))
-        if fit.flat[best] >= MERGED:
-            return best % len(boxes)
+    others = [other.sights[-1 if other.last_s < t_s else -2].box for other in live]
+    largest = max(size_of(box) for box in boxes) / math.sqrt(MERGED)
+    for mine in (trail.box, trail.ahead(t_s)):
+        best, fits = None, MERGED
+        for other in others:
+            both = around(mine, other)
+            if not LARGER * max(size_of(other), size_of(mine)) <= size_of(both) <= largest:
+                continue
+            for column, box in enumerate(boxes):
+                fit = likeness(both, box)
+                if fit > fits or (best is None and fit == fits):
+                    best, fits = column, fit
+        if best is not None:
+            return best
     return None

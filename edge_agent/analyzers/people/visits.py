@@ -122,6 +122,8 @@ class PresenceWatch:
             yield from self._close_all("schedule")
             return
         seen = {track.id: track for track in tracks if track.last_s == t_s}
+        if not (seen or self._visits or self._moved or self._outside):
+            return  # nobody is there, nor was
         inside = {track.id: track for track in seen.values() if self._holds(track, scene)}
         alive = {track.id for track in scene.tracks}
         self._moved |= {key for key, track in seen.items() if _moves(track, scene)}

@@ -35,10 +35,9 @@ class Riders:
         for track in scene.ended:
             self._persons.pop(track.id, None)
             self._bikes.pop(track.id, None)
-        bikes = list(_bikes(scene.detections))
-        for track in scene.tracks:
-            if track.cls != "person" or track.last_s != scene.frame.t_s:
-                continue
+        persons = _seen_persons(scene)
+        bikes = list(_bikes(scene.detections)) if persons else []
+        for track in persons:
             self._persons[track.id] = self._persons.get(track.id, 0.0) + track.score
             person = track.seen or track.box
             ridden = [(score, bike) for score, bike, box in bikes if carries(box, person)]
@@ -55,12 +54,17 @@ class Riders:
         return max(votes, key=lambda bike: votes[bike])
 
 
+def _seen_persons(scene: Scene) -> list[Track]:
+    t_s = scene.frame.t_s
+    return [track for track in scene.tracks if track.cls == "person" and track.last_s == t_s]
+
+
 def _bikes(seen: Detections) -> Iterator[tuple[float, Bike, Box]]:
     """Score, kind and box of every bike, weak ones included."""
-    for edges, score, index in zip(seen.boxes, seen.scores, seen.classes, strict=True):
+    for row, index in enumerate(seen.classes.tolist()):
         for bike in BIKES:
-            if seen.names[int(index)] == bike:
-                yield float(score), bike, Box(*(float(edge) for edge in edges))
+            if seen.names[index] == bike:
+                yield float(seen.scores[row]), bike, Box(*seen.boxes[row].tolist())
 
 
 def carries(bike: Box, person: Box) -> bool:
@@ -100,14 +104,9 @@ def is_at_standing(person: Box, vehicle: Track) -> bool:
 
 def afoot(scene: Scene, riders: Riders) -> list[Track]:
     """The persons that walk or stand: neither riders nor occupants of vehicles."""
-    outlines = [vehicle.box for vehicle in vehicles(scene)]
-    return [
-        track
-        for track in scene.tracks
-        if track.cls == "person"
-        and riders.bike(track) is None
-        and not any(is_occupant(track.box, outline) for outline in outlines)
-    ]
+    walkers = [t for t in scene.tracks if t.cls == "person" and riders.bike(t) is None]
+    outlines = [vehicle.box for vehicle in vehicles(scene)] if walkers else []
+    return [t for t in walkers if not any(is_occupant(t.box, outline) for outline in outlines)]
 
 
 def cyclists(scene: Scene, riders: Riders) -> list[Track]:
@@ -116,13 +115,13 @@ def cyclists(scene: Scene, riders: Riders) -> list[Track]:
     A bicycle that stands without a rider is parked; one within a vehicle's outline is carried.
     """
     found = [t for t in scene.tracks if t.cls == "person" and riders.bike(t) == "bicycle"]
-    persons = [t.box for t in scene.tracks if t.cls == "person" and t.last_s == scene.frame.t_s]
-    outlines = [vehicle.box for vehicle in vehicles(scene)]
-    for track in scene.tracks:
-        if track.cls == "bicycle" and track.still_since_s is None:
-            has_rider = any(carries(track.box, person) for person in persons)
-            if not has_rider and not any(is_occupant(track.box, box) for box in outlines):
-                found.append(track)
+    moving = [t for t in scene.tracks if t.cls == "bicycle" and t.still_since_s is None]
+    persons = [track.box for track in _seen_persons(scene)] if moving else []
+    outlines = [vehicle.box for vehicle in vehicles(scene)] if moving else []
+    for track in moving:
+        has_rider = any(carries(track.box, person) for person in persons)
+        if not has_rider and not any(is_occupant(track.box, box) for box in outlines):
+            found.append(track)
     return found
 
 

@@ -62,34 +62,47 @@ class Crossings:
 
     def update(self, scene: Scene) -> Iterator[Crossing]:
         """The crossings that show in this scene."""
+        line = ends(self._line, scene)
         for track in scene.ended:
             self._ways.pop(track.id, None)
         for track in scene.tracks:
             if track.cls not in self._classes or track.last_s != scene.frame.t_s:
                 continue
+            sights = [(track.last_s, track.box)]
             if track.id not in self._ways and track.born is not None:
-                yield from self._advance(track, track.first_s, track.born, scene)
-            yield from self._advance(track, track.last_s, track.box, scene)
+                sights.insert(0, (track.first_s, track.born))
+            for t_s, box in sights:
+                crossing = self._advance(track, t_s, box, line)
+                if crossing is not None:
+                    yield crossing
 
     def clear(self) -> None:
         """Forget everybody."""
         self._ways.clear()
 
-    def _advance(self, track: Track, t_s: float, box: Box, scene: Scene) -> Iterator[Crossing]:
-        a, b = ends(self._line, scene)
+    def _advance(
+        self, track: Track, t_s: float, box: Box, line: tuple[Point, Point]
+    ) -> Crossing | None:
+        """Go on to where it was at that time; the crossing, if that was one."""
+        a, b = line
         point = box.centre if self._anchor == "centre" else box.foot
         distance_px = side(point, a, b) / hypot(b[0] - a[0], b[1] - a[1])
         if abs(distance_px) < MARGIN * hypot(box.width, box.height):
-            return
-        way = self._ways.setdefault(track.id, _Way(t_s, point, distance_px))
+            return None
+        way = self._ways.get(track.id)
+        if way is None:
+            self._ways[track.id] = _Way(t_s, point, distance_px)
+            return None
+        crossing = None
         to_right = distance_px > 0
         if (way.distance_px > 0) != to_right and segments_cross(way.point, point, a, b):
             way.crossings += 1
             direction = self._line.to_right if to_right else self._line.to_left
             share = way.distance_px / (way.distance_px - distance_px)
             at_s = way.t_s + (t_s - way.t_s) * share
-            yield Crossing(track, direction, way.crossings, at_s)
+            crossing = Crossing(track, direction, way.crossings, at_s)
         way.t_s, way.point, way.distance_px = t_s, point, distance_px
+        return crossing
 
 
 def ends(line: Line, scene: Scene) -> tuple[Point, Point]:

@@ -56,11 +56,10 @@ def size_of(box: Box) -> float:
     return max(box.width, box.height)
 
 
-def is_cut(box: Box, scene: Scene) -> bool:
-    """True when a part of the object lies outside the picture."""
-    x, y = BORDER * scene.frame.width, BORDER * scene.frame.height
-    right, bottom = scene.frame.width - x, scene.frame.height - y
-    return box.x1 < x or box.y1 < y or box.x2 > right or box.y2 > bottom
+def is_cut(box: Box, picture: tuple[int, int]) -> bool:
+    """True when a part of the object lies outside the picture (width, height in px)."""
+    x, y = BORDER * picture[0], BORDER * picture[1]
+    return box.x1 < x or box.y1 < y or box.x2 > picture[0] - x or box.y2 > picture[1] - y
 
 
 def distinct(tracks: Iterable[Track], scene: Scene) -> list[Track]:
@@ -91,6 +90,7 @@ class Lane:
     def __init__(self, zone: Polygon, arrow: Arrow) -> None:
         self.zone = zone
         self.arrow = arrow
+        self._latest: _Course | None = None
 
     def holds(self, box: Box, scene: Scene) -> bool:
         """True when the object touches the ground inside."""
@@ -98,19 +98,13 @@ class Lane:
 
     def heading(self, scene: Scene) -> Point:
         """Unit vector in px."""
-        (x1, y1), (x2, y2) = self.arrow
-        x, y = (x2 - x1) * scene.frame.width, (y2 - y1) * scene.frame.height
-        length = hypot(x, y)
-        return x / length, y / length
+        return self._course(scene).heading
 
     def reach(self, box: Box, scene: Scene) -> tuple[float, float]:
         """Rear and front as shares of the lane: 0 where traffic comes in, 1 where it goes out."""
-        width, height = scene.frame.width, scene.frame.height
-        corners = ((x * width, y * height) for x, y in self.zone.points)
-        begin, end = self._span(corners, scene)
-        rear, front = self._span(footprint(box), scene)
-        length = max(end - begin, 1e-6)
-        return (rear - begin) / length, (front - begin) / length
+        course = self._course(scene)
+        rear, front = _span(footprint(box), course.heading)
+        return (rear - course.begin) / course.length, (front - course.begin) / course.length
 
     def covered(self, tracks: Iterable[Track], scene: Scene) -> float:
         """The share of the lane's length on which vehicles stand."""
@@ -120,10 +114,38 @@ class Lane:
             until = max(until, min(front, 1.0))
         return total
 
-    def _span(self, points: Iterable[Point], scene: Scene) -> tuple[float, float]:
-        x, y = self.heading(scene)
-        along = [point[0] * x + point[1] * y for point in points]
-        return min(along), max(along)
+    def _course(self, scene: Scene) -> _Course:
+        picture = scene.frame.width, scene.frame.height
+        if self._latest is None or self._latest.picture != picture:
+            self._latest = _Course.of(self, picture)
+        return self._latest
+
+
+class _Course(NamedTuple):
+    """A lane in pictures of one size, px."""
+
+    picture: tuple[int, int]
+    heading: Point
+    """Unit vector."""
+    begin: float
+    """Where the zone begins along the heading."""
+    length: float
+
+    @classmethod
+    def of(cls, lane: Lane, picture: tuple[int, int]) -> _Course:
+        width, height = picture
+        (x1, y1), (x2, y2) = lane.arrow
+        x, y = (x2 - x1) * width, (y2 - y1) * height
+        length = hypot(x, y)
+        heading = x / length, y / length
+        corners = ((x * width, y * height) for x, y in lane.zone.points)
+        begin, end = _span(corners, heading)
+        return cls(picture, heading, begin, max(end - begin, 1e-6))
+
+
+def _span(points: Iterable[Point], heading: Point) -> tuple[float, float]:
+    along = [x * heading[0] + y * heading[1] for x, y in points]
+    return min(along), max(along)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,12 +198,14 @@ def _is_next(
     return hypot(a.foot[0] - b.foot[0], a.foot[1] - b.foot[1]) <= (1 + QUEUE_GAP) * size
 
 
-class _Spot(NamedTuple):
+@dataclass(slots=True)
+class _Spot:
     """Where a vehicle was seen to touch the ground."""
 
     t_s: float
     foot: Point
-    metres: Point | None
+    metres: Point | None = None
+    """Worked out when somebody asks for a speed: of most vehicles nobody ever does."""
 
 
 class Paces:
@@ -189,21 +213,25 @@ class Paces:
 
     def __init__(self, ground: Ground | None) -> None:
         self._ground = ground
+        self._picture = (0, 0)
         self._spots: dict[int, deque[_Spot]] = {}
+        self._kmh: dict[int, float | None] = {}
+        """What was asked about since the latest update."""
 
     def update(self, scene: Scene, tracks: Iterable[Track]) -> None:
         """Remember where those were seen that lie within the picture as a whole."""
-        width, height = scene.frame.width, scene.frame.height
+        t_s = scene.frame.t_s
+        self._picture = scene.frame.width, scene.frame.height
+        self._kmh.clear()
         for track in scene.ended:
             self._spots.pop(track.id, None)
         for track in tracks:
             box = track.seen or track.box
-            if track.last_s != scene.frame.t_s or is_cut(box, scene):
+            if track.last_s != t_s or is_cut(box, self._picture):
                 continue
-            metres = self._ground.metres(box.foot, width, height) if self._ground else None
             spots = self._spots.setdefault(track.id, deque())
-            spots.append(_Spot(track.last_s, box.foot, metres))
-            while track.last_s - spots[0].t_s > MOMENT_S:
+            spots.append(_Spot(t_s, box.foot))
+            while t_s - spots[0].t_s > MOMENT_S:
                 spots.popleft()
 
     def kmh(self, track: Track) -> float | None:
@@ -212,9 +240,11 @@ class Paces:
             return None
         if track.still_since_s is not None:
             return 0.0
-        spots = self._recent(track)
-        mps = _speed([(spot.t_s, spot.metres) for spot in spots if spot.metres is not None])
-        return None if mps is None else mps * 3.6
+        if track.id not in self._kmh:
+            path = [(spot.t_s, self._metres(spot, self._ground)) for spot in self._recent(track)]
+            mps = _speed(path)
+            self._kmh[track.id] = None if mps is None else mps * 3.6
+        return self._kmh[track.id]
 
     def sizes_per_s(self, track: Track) -> float | None:
         """Speed in the picture in own sizes per second, or None when it is not known.
@@ -234,6 +264,11 @@ class Paces:
         sizes_per_s = self.sizes_per_s(track)
         return sizes_per_s is not None and sizes_per_s < CRAWL_SIZES_PER_S
 
+    def _metres(self, spot: _Spot, ground: Ground) -> Point:
+        if spot.metres is None:
+            spot.metres = ground.metres(spot.foot, *self._picture)
+        return spot.metres
+
     def _recent(self, track: Track) -> Sequence[_Spot]:
         spots = self._spots.get(track.id, ())
         return [spot for spot in spots if track.last_s - spot.t_s <= MOMENT_S]
@@ -243,8 +278,11 @@ def _speed(path: Sequence[tuple[float, Point]]) -> float | None:
     """Length per second of the straight line that fits the path best (least squares)."""
     if not path or path[-1][0] - path[0][0] < LEAST_S:
         return None
-    n = len(path)
-    mean_t = sum(t_s for t_s, _ in path) / n
-    spread = sum((t_s - mean_t) ** 2 for t_s, _ in path)
-    x, y = (sum((t_s - mean_t) * point[axis] for t_s, point in path) / spread for axis in (0, 1))
-    return hypot(x, y)
+    mean_t = sum(t_s for t_s, _ in path) / len(path)
+    spread = x = y = 0.0
+    for t_s, point in path:
+        off_s = t_s - mean_t
+        spread += off_s * off_s
+        x += off_s * point[0]
+        y += off_s * point[1]
+    return hypot(x / spread, y / spread)

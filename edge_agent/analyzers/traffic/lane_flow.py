@@ -26,7 +26,7 @@ from edge_agent.analyzers.view import Happening, View, expand_classes, rule_name
 from edge_agent.clock import utc_text
 from edge_agent.config import Camera, SiteInfo
 from edge_agent.config.models import Line
-from edge_agent.geometry import segments_cross
+from edge_agent.geometry import Point, segments_cross
 from edge_agent.types import Box, Event, Scene, Track
 
 MINUTE_S = 60.0
@@ -150,7 +150,8 @@ class LaneFlow:
         watched_s = self._watched_s(scene)
         minute.watched_s += watched_s
         seen = [track for track in tracks if track.last_s == scene.frame.t_s]
-        if any(self._covers(track.box, scene) for track in seen):
+        line = ends(self._line, scene)
+        if any(self._covers(track.box, line, scene) for track in seen):
             minute.covered_s += watched_s
         for crossing in self._crossings.update(scene):
             if self._direction in (None, crossing.direction):
@@ -177,12 +178,12 @@ class LaneFlow:
             minute.headways.append(abs(crossing.at_s - self._crossed_s))
         self._crossed_s = crossing.at_s
 
-    def _covers(self, box: Box, scene: Scene) -> bool:
-        a, b = ends(self._line, scene)
+    def _covers(self, box: Box, line: tuple[Point, Point], scene: Scene) -> bool:
+        if self._lane is not None and not self._lane.holds(box, scene):
+            return False
         left, right, centre = footprint(box)
         edges = ((left, right), (left, centre), (right, centre))
-        is_inside = self._lane is None or self._lane.holds(box, scene)
-        return is_inside and any(segments_cross(p, q, a, b) for p, q in edges)
+        return any(segments_cross(p, q, *line) for p, q in edges)
 
     def _queue(self, lane: Lane, tracks: Iterable[Track], scene: Scene) -> Queue:
         inside = distinct((each for each in tracks if lane.holds(each.box, scene)), scene)
