@@ -11,6 +11,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from edge_agent.cli.profiles import open_profile, profiles, say_verdicts, verdicts_as_json
 from edge_agent.cli.words import FILE, tables
 from edge_agent.errors import EvidenceError
 from edge_agent.evidence import EXIT_CODES, Report, extract, verify, verify_chain
@@ -39,32 +40,47 @@ def evidence() -> None:
     """
 
 
+evidence.add_command(profiles)
+
+
 @evidence.command("verify", epilog=f"\b\nExit status beside 0:\n{CODES}")
 @click.argument("files", nargs=-1, required=True, type=FILE)
 @click.option("--root", type=FILE, help="PEM of the root or device to trust.")
+@click.option("--profile", "wanted", metavar="NAME|FILE", help="Rules to measure them by.")
 @click.option("--json", "as_json", is_flag=True, help="Print findings as JSON.")
-def verify_command(files: Sequence[Path], root: Path | None, as_json: bool) -> None:
+def verify_command(
+    files: Sequence[Path], root: Path | None, wanted: str | None, as_json: bool
+) -> None:
     """Say whether bundles are what was signed, and name whatever is not.
 
     \b
     edge-agent evidence verify case.evb
     edge-agent evidence verify results/evidence/*.evb --root device-cert.pem
+    edge-agent evidence verify case.evb --profile cn-ga832
 
     Without --root the signature shows that nothing was altered since signing, but not who signed:
     whatever the bundle says, of its device and of being evidential, is a claim (INTACT). With the
     root, or the device's certificate from a trusted source, it is proven (VALID).
-    Several bundles are also checked for order and for gaps between them.
+    Several bundles are also checked for order and for gaps between them. The profile that a bundle
+    names is always checked; --profile measures it by another one (see `evidence profiles`).
     """
-    pem = _pem(root) if root else None
-    reports = [verify(path, pem) for path in files]
+    pem, profile = _pem(root) if root else None, open_profile(wanted) if wanted else None
+    reports = [verify(path, pem, profile) for path in files]
     if len(files) > 1:
         reports.append(verify_chain(list({path.resolve(): path for path in files}.values())))
     if as_json:
-        click.echo(json.dumps([_as_json(report) for report in reports], indent=2))
+        told = [_as_json(report) for report in reports]
+        for entry, report in zip(told, reports, strict=True):
+            if profile is not None and report.path:
+                entry["profile"] = verdicts_as_json(report, profile)
+        click.echo(json.dumps(told, indent=2))
     else:
         for report in reports:
             _say(report)
-    worst = next((report.exit_code for report in reports if not report.is_valid), 0)
+            if profile is not None and report.verdicts:
+                say_verdicts(report, profile)
+    codes = [report.exit_code for report in sorted(reports, key=lambda report: report.is_valid)]
+    worst = next((code for code in codes if code), 0)
     raise click.exceptions.Exit(worst)
 
 
@@ -190,6 +206,7 @@ def _show(facts: Mapping[str, Any]) -> None:
         "model": facts["model"]["name"],
         "device": f"{device['id']}, certificate {device['fingerprint'][:16]}…",
         "manifest": facts["manifest_sha256"],
+        "profile": facts["profile"] or "none",
     }
     if facts.get("plate"):
         rows["plate"] = _plate(facts["plate"])

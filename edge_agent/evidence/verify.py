@@ -27,6 +27,7 @@ from edge_agent.evidence.consistency import contradictions
 from edge_agent.evidence.container import ContainerError, Member
 from edge_agent.evidence.dsse import PAYLOAD_TYPE, Envelope
 from edge_agent.evidence.manifest import Manifest
+from edge_agent.evidence.profiles import ATTACHED, Profile, Verdict, broken_claims
 from edge_agent.evidence.staging import cannot, make_folder, write_whole
 
 EXIT_CODES: Mapping[str, int] = MappingProxyType(
@@ -40,6 +41,7 @@ EXIT_CODES: Mapping[str, int] = MappingProxyType(
         "extra": 16,
         "inconsistent": 17,
         "chain": 18,
+        "profile": 24,
     }
 )
 """Kind of failure -> exit code of `evidence verify`; part of the command line's contract."""
@@ -71,6 +73,13 @@ class Report:
     """What the bundle says of itself: the signed manifest and `manifest_sha256`, or nothing."""
     is_pinned: bool = False
     """The certificate leads to a root that the verifier was given, so the facts have an author."""
+    verdicts: tuple[Verdict, ...] = ()
+    """What became of the rules of the profile that was asked for."""
+
+    @property
+    def missed(self) -> tuple[Verdict, ...]:
+        """Rules of that profile that the bundle misses: no flaw of it, but the answer is no."""
+        return tuple(verdict for verdict in self.verdicts if verdict.outcome == "missed")
 
     @property
     def is_valid(self) -> bool:
@@ -86,8 +95,9 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """0, or the code of the first finding."""
-        return EXIT_CODES[self.findings[0].code] if self.findings else 0
+        """0, or the code of the first finding or, failing that, of the profile that is missed."""
+        first = self.findings[0].code if self.findings else "profile" if self.missed else None
+        return 0 if first is None else EXIT_CODES[first]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +136,8 @@ class Inspection:
         yield from _files(self.bundle, self.manifest)
         for text in contradictions(self.manifest):
             yield Finding("inconsistent", MANIFEST, text)
+        for text in broken_claims(self.manifest, self.bundle.read(ATTACHED)):
+            yield Finding("profile", MANIFEST, text)
         yield from _canonical(self.bundle, self.manifest)
 
     def _seal(self) -> Iterator[Finding]:
@@ -177,9 +189,10 @@ class Inspection:
         yield from (Finding("certificate", CERTIFICATES, text) for text in flaws)
 
 
-def verify(path: Path, root: bytes | None = None) -> Report:
+def verify(path: Path, root: bytes | None = None, profile: Profile | None = None) -> Report:
     """Check one bundle; `root` is PEM: certificates to trust (a root, or the device's own).
 
+    The profile that a bundle names is always checked, `profile` in addition.
     Never raises for what a file contains; raises EvidenceError for a `root` that is no PEM.
     """
     if root is not None:
@@ -195,10 +208,12 @@ def verify(path: Path, root: bytes | None = None) -> Report:
     inspection = Inspection(bundle, root)
     findings = tuple(inspection.findings())
     facts: dict[str, Any] = {}
+    verdicts: tuple[Verdict, ...] = ()
     if inspection.manifest is not None:
+        verdicts = profile.judge(inspection.manifest) if profile is not None else ()
         facts = inspection.manifest.as_json()
         facts["manifest_sha256"] = hashlib.sha256(inspection.text).hexdigest()
-    return Report(str(path), findings, facts, inspection.is_pinned)
+    return Report(str(path), findings, facts, inspection.is_pinned, verdicts)
 
 
 def extract(path: Path, folder: Path) -> list[Path]:

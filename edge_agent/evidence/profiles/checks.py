@@ -8,6 +8,7 @@ many photos that ...", not as "every photo".
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Annotated, Literal
@@ -118,7 +119,7 @@ class Panoramas(Rule):
 
 
 class Interval(Rule):
-    """Two panoramas lie so far apart."""
+    """Two panoramas of the standing vehicle lie so far apart."""
 
     check: Literal["interval"]
     at_least_s: Seconds
@@ -130,7 +131,7 @@ class Interval(Rule):
 
 
 class PermittedStop(Rule):
-    """Two photos lie further apart than the vehicle was permitted to stop."""
+    """Two photos of the standing vehicle lie further apart than it was permitted to stop."""
 
     check: Literal["permitted_stop"]
     reason: Text = "interval too short"
@@ -287,9 +288,9 @@ def panoramas(manifest: Manifest) -> list[PhotoFile]:
     ]
 
 
-def _span_s(photos: list[PhotoFile] | tuple[PhotoFile, ...]) -> float:
-    """Time between the first and the last, in ms of exactness."""
-    times = [photo.pts_s for photo in photos]
+def _span_s(photos: Iterable[PhotoFile]) -> float:
+    """Time between the first and the last before the vehicle left, exact to 1 ms."""
+    times = [photo.pts_s for photo in photos if photo.role != "leave"]
     return round(max(times) - min(times), 3) if times else 0.0
 
 
