@@ -12,7 +12,13 @@ from edge_agent.types import ArrayPicture, Box, Frame, Image, ModelInfo, Track
 from edge_agent.vision.plates.finder import FoundPlate, PlateFinder
 from edge_agent.vision.plates.grammar import load_grammar
 from edge_agent.vision.plates.reader import OnnxPlateReader
-from edge_agent.vision.plates.recogniser import Reading, Recogniser, straighten, unfold
+from edge_agent.vision.plates.recogniser import (
+    Reading,
+    Recogniser,
+    likeliest,
+    straighten,
+    unfold,
+)
 
 
 def plate(x: float = 100, width: float = 120, score: float = 0.8) -> FoundPlate:
@@ -142,3 +148,12 @@ def test_two_rows_become_one_line() -> None:
     line = unfold(plate)
     assert line.shape == (80, 400, 3)
     assert line[40, 100, 0] == 80 and line[40, 300, 0] == 200
+
+
+def test_a_text_of_several_croppings_is_one_that_a_cropping_shows() -> None:
+    first = [(0.8, 0.1, 0.1), (0.8, 0.1, 0.1)]
+    second = [(0.2, 0.6, 0.2), (0.2, 0.2, 0.6)]
+    third = [(0.2, 0.6, 0.2), (0.5, 0.2, 0.3)]
+    seen = np.array([first, second, third], np.float32)
+    assert seen.mean(axis=0).argmax(axis=1).tolist() == [1, 0]  # slot by slot
+    assert likeliest(seen).tolist() == [0, 0]

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_agent.errors import ModelError
 from edge_agent.types import Image, ModelInfo
@@ -66,7 +67,7 @@ class SlotRecogniser:
 
     margins = tuple((x, 2.5 * x) for x in (0.08, 0.0, 0.04, 0.12, 0.16))
     """Shares of width and height around the corners, the middle one first: frames, screws and the
-    finder's errors differ, and the mean over croppings is right more often than any of them."""
+    finder's errors differ, and all croppings together are right more often than any of them."""
 
     def __init__(self, card: Card, weights: Path) -> None:
         self._network = Network(card, weights)
@@ -78,22 +79,22 @@ class SlotRecogniser:
 
     def glance(self, image: Image, plate: FoundPlate) -> Reading:
         """What the best cropping shows."""
-        return self._spell(self._slots(image, plate, self.margins[0]))
+        return self._spell(self._slots(image, plate, self.margins[0])[None])
 
     def read(self, image: Image, plate: FoundPlate) -> Reading:
         """What all croppings together show."""
-        seen = [self._slots(image, plate, margin) for margin in self.margins]
-        return self._spell(np.mean(seen, axis=0))
+        return self._spell(np.stack([self._slots(image, plate, margin) for margin in self.margins]))
 
     def _slots(self, image: Image, plate: FoundPlate, margin: tuple[float, float]) -> Array:
         """(slots, alphabet) probabilities."""
         output = self._network.run(straighten(image, plate, margin))[0]
         return output.reshape(-1, len(self._alphabet))
 
-    def _spell(self, slots: Array) -> Reading:
-        text = "".join(self._alphabet[index] for index in slots.argmax(axis=1))
-        text = text.rstrip(self._alphabet[-1])
-        return _tidy(text, slots.max(axis=1))
+    def _spell(self, seen: Array) -> Reading:
+        """The likeliest text; a character's score is the mean of all croppings."""
+        best = likeliest(seen)
+        text = "".join(self._alphabet[index] for index in best).rstrip(self._alphabet[-1])
+        return _tidy(text, seen.mean(axis=0)[np.arange(len(best)), best])
 
 
 class LineRecogniser:
@@ -135,6 +136,17 @@ RECOGNISERS: Mapping[str, Callable[[Card, Path], Recogniser]] = {
     "ctc": LineRecogniser,
 }
 """What a card may name as its decoder -> how it is read."""
+
+
+def likeliest(seen: Array) -> NDArray[np.intp]:
+    """(slots,) Of the texts that single croppings show, the one likeliest over all of them.
+
+    `seen` is (croppings, slots, alphabet). A cropping's characters belong together: put together
+    slot by slot, croppings that differ in where a character stands would make a text of none.
+    """
+    texts, slots = seen.argmax(axis=2), np.arange(seen.shape[1])
+    chances = seen[:, slots, texts].prod(axis=2).mean(axis=0)
+    return np.asarray(texts[chances.argmax()], np.intp)
 
 
 def straighten(image: Image, plate: FoundPlate, margin: tuple[float, float]) -> Image:
