@@ -313,6 +313,10 @@ class Evidence(Settings):
     clip_after_s: Annotated[float, Field(ge=0, le=60)] = 5.0
     close_margin: Annotated[float, Field(ge=0, le=1)] = 0.12
     """Share of the vehicle's size added around the close-up."""
+    disk_budget_mb: Annotated[int, Field(ge=1)] | None = None
+    """Evidence of live cameras may take this much; beyond it clips are given up, then photos."""
+    min_free_mb: Annotated[int, Field(ge=0)] = 100
+    """As much is left free on the disk for everything else; only records go below it."""
     profile: Annotated[str, Field(min_length=1)] | None = None
     """What a case has to show to be evidential: a shipped profile's name, or a file of your own."""
 

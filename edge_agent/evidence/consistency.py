@@ -19,7 +19,7 @@ ROUNDED_S = 0.001
 
 def contradictions(manifest: Manifest) -> Iterator[str]:
     """Everything that cannot be true together, as text."""
-    for check in (_identity, _order, _bounds, _clock, _trust, _marks, _plates, _places, _links):
+    for check in (_identity, _order, _bounds, _clock, _trust, _room, _marks, _plates, _places, _links):
         yield from check(manifest)
 
 
@@ -96,6 +96,19 @@ def _trust(manifest: Manifest) -> Iterator[str]:
         yield f"what is told of the clock means `{UNSYNCED}`, its reasons do not say it"
     if clock.steps and STEPPED not in reasons:
         yield f"the clock was stepped, its reasons do not say `{STEPPED}`"
+
+
+def _room(manifest: Manifest) -> Iterator[str]:
+    """What was given up for want of room is not there, and photos are missed by name."""
+    shed, reasons = manifest.shed, manifest.case.reasons
+    if shed is None:
+        return
+    there = {item.role for item in manifest.media} | ({"derived"} if manifest.derived else set())
+    for what in shed.what:
+        if what in there:
+            yield f"{what} was given up for want of room, and is there"
+    if shed.reason is not None and shed.reason not in reasons:
+        yield f"photos were given up, its reasons do not say `{shed.reason}`"
 
 
 def _marks(manifest: Manifest) -> Iterator[str]:

@@ -275,6 +275,22 @@ class Privacy(Part):
     delete_after: Words | None
 
 
+class Shed(Part):
+    """What was given up so that the record of the case could be kept."""
+
+    what: Annotated[
+        list[Literal["clip", "derived", "enter", "leave", "wide", "close"]], Field(min_length=1)
+    ]
+    """The clip, every derived copy, photos by their role."""
+    why: Literal["disk budget", "disk full"]
+
+    @property
+    def reason(self) -> str | None:
+        """Why the case is partial; None while no photo had to be given up."""
+        has_photos = not {"clip", "derived"}.issuperset(self.what)
+        return f"photos shed: {self.why}" if has_photos else None
+
+
 class Manifest(Part):
     """Everything that is signed."""
 
@@ -301,6 +317,8 @@ class Manifest(Part):
     privacy: Privacy
     plate: AgreedPlate | None = None
     """Absent where no plates are read."""
+    shed: Shed | None = None
+    """Absent where there was room for everything."""
 
     @property
     def files(self) -> tuple[FileFacts, ...]:

@@ -17,18 +17,27 @@ _CURES = {
     errno.EPERM: "check who owns the folder",
     errno.EROFS: "name a folder that can be written to",
 }
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class NoSpace(EvidenceError):  # noqa: N818  (less would fit)
+    """There is no room on the disk for this much."""
 
 
 def cannot(path: Path, doing: str, error: OSError) -> EvidenceError:
     """The error to raise when the system refuses what a file should do, e.g. `be written`."""
     cure = _CURES.get(error.errno or 0, "check the folder and the disk")
-    return EvidenceError(f"{path}: cannot {doing}: {error.strerror or error}; {cure}")
+    kind = NoSpace if error.errno in _FULL else EvidenceError
+    return kind(f"{path}: cannot {doing}: {error.strerror or error}; {cure}")
 
 
 def make_folder(folder: Path, mode: int = 0o755) -> None:
-    """Make the folder and its parents; raises EvidenceError."""
+    """Make the folder and its parents, safe from a power cut; raises EvidenceError."""
     try:
+        above = [path.parent for path in (folder, *folder.parents) if not path.exists()]
         folder.mkdir(mode=mode, parents=True, exist_ok=True)
+        for parent in reversed(above):
+            _sync_folder(parent)
     except OSError as error:
         raise cannot(folder, "be made a folder", error) from error
 
