@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal
 import rfc8785
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from edge_agent.clock import ClockSpan, utc_text
 from edge_agent.config.models import Name
 from edge_agent.text import printable
 from edge_agent.types import Phase
@@ -101,6 +102,19 @@ class ClockFacts(Part):
     """Null where nobody knows."""
     steps: list[StepFacts]
     """While the case was open."""
+
+    @classmethod
+    def of(cls, span: ClockSpan) -> ClockFacts:
+        """As it was over that time."""
+        return cls(
+            ref=span.sync.ref,
+            synced=span.sync.is_synced,
+            max_error_ms=span.sync.max_error_ms,
+            steps=[
+                StepFacts(before=utc_text(step.before), after=utc_text(step.after))
+                for step in span.steps
+            ],
+        )
 
 
 class SourceFacts(Part):
