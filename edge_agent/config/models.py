@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from edge_agent.config.privacy import Privacy as Privacy
 from edge_agent.geometry import Ground
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
@@ -335,30 +336,6 @@ class Output(Settings):
     backend: Literal["mock"] = "mock"
     """What drives it; `mock` only records."""
     pulse_ms: Annotated[int, Field(ge=100, le=500)] = 500
-
-
-class Privacy(Settings):
-    """What leaves the box about people."""
-
-    plates: Literal["plain", "hashed"] = "plain"
-    """`hashed`: outside of evidence, events carry a keyed hash in place of the text."""
-    key_file: Path | None = None
-    """What plates are hashed with: made by `edge-agent plates key`, readable by its owner only."""
-    redact: bool = True
-    """Make a copy of every evidence photo in which bystanders and other vehicles' plates are
-    pixelated; nothing else may be published."""
-    face_model: str | None = None
-    """Model card that looks for faces, e.g. `yunet`; without one, heads are where the camera's
-    detector sees persons."""
-    plate_model: str | None = None
-    """Model card that looks for plates, e.g. `hyperlpr3_320`; without one, most of every other
-    vehicle is covered."""
-
-    @model_validator(mode="after")
-    def _has_key(self) -> Privacy:
-        if self.plates == "hashed" and self.key_file is None:
-            raise ValueError("hashed plates need a key: add `key_file:`, e.g. key_file: plates.key")
-        return self
 
 
 class Site(Settings):
