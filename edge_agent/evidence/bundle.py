@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,37 +14,38 @@ from edge_agent.clock import utc_text
 from edge_agent.config import Evidence
 from edge_agent.errors import EvidenceError
 from edge_agent.evidence import container, manifest
-from edge_agent.evidence.chain import Chain, Link, chain_origin
+from edge_agent.evidence.chain import Chain, Link
+from edge_agent.evidence.contents import Contents
 from edge_agent.evidence.dsse import Envelope
+from edge_agent.evidence.facts import (
+    agreed_plate,
+    case_facts,
+    object_facts,
+    plate_facts,
+    shares_of,
+    source_facts,
+)
+from edge_agent.evidence.filing import discard_staged, file_bundle, recover
 from edge_agent.evidence.keys import GRADE, DeviceKey
-from edge_agent.evidence.legibility import Shown
+from edge_agent.evidence.log import MerkleLog
 from edge_agent.evidence.overlay import draw_overlay
-from edge_agent.evidence.staging import make_folder, write_whole
+from edge_agent.evidence.profiles import attachment, find_profile, measured
+from edge_agent.evidence.rates import frame_rates
+from edge_agent.evidence.redaction import cut, redacted_copies
+from edge_agent.evidence.sheet import with_sheet
+from edge_agent.evidence.staging import NoSpace, make_folder
 from edge_agent.geometry import Polygon
 from edge_agent.identity import Origin, case_id
-from edge_agent.text import printable
-from edge_agent.types import Box, Bundle, Case, Event, Frame, Image, Photo, PlateRead
+from edge_agent.ports import Redactor
+from edge_agent.types import Bundle, Case, Image, Photo
 
 CLIP = "media/clip.mp4"
 OVERLAY = "derived/wide-overlay.jpg"
+HEADERS = 128
+"""Bytes that a container adds to each file, its name aside."""
 
 Zones = Mapping[str, Mapping[str, Polygon]]
 """Camera -> zone -> outline."""
-
-
-@dataclass
-class Contents:
-    """The files of a bundle in the making, and what the manifest will say of them."""
-
-    files: dict[str, bytes] = field(default_factory=dict)
-    media: list[manifest.PhotoFile | manifest.ClipFile] = field(default_factory=list)
-    derived: list[manifest.DerivedFile] = field(default_factory=list)
-    attached: list[manifest.FileFacts] = field(default_factory=list)
-
-    def add(self, path: str, data: bytes) -> dict[str, Any]:
-        """Put a file in; returns what every entry of the manifest begins with."""
-        self.files[path] = data
-        return {"path": path, "sha256": _sha256(data), "bytes": len(data)}
 
 
 class BundleWriter:
@@ -65,67 +65,115 @@ class BundleWriter:
         self._origin = origin
         self._settings = settings
         self._zones = zones
-        self._chain = Chain(folder, chain_origin(origin))
+        self._profile = find_profile(settings.profile) if settings.profile else None
+        self.redactor: Redactor | None = None
+        """Makes the copies that may be handed out; None: there are none."""
+        self.log: MerkleLog | None = None
+        """What every manifest becomes an entry of; None: bundles carry no proof of one."""
+        self._chain = Chain(folder, origin.log)
         if origin.is_replay:
             self.restart()
 
     def restart(self) -> None:
         """Begin the chain anew; bundles in the folder stay until the same case replaces them."""
         self._chain.restart()
+        discard_staged(self._folder)
+        if self.log is not None:
+            self.log.restart()
 
-    def write(self, case: Case, clip: bytes | None) -> Bundle:
+    def recover(self) -> None:
+        """File the bundles that a power cut kept from it; the log has all that came before them."""
+        if self.log is not None:
+            for found in recover(self._folder, self.log):
+                link = Link(found.manifest.chain.index, _sha256(found.text))
+                self._chain.append(found.manifest.case.id, link)
+
+    def write(
+        self,
+        case: Case,
+        clip: bytes | None,
+        shed: manifest.Shed | None = None,
+        room: int | None = None,
+    ) -> Bundle:
         """Encode, hash, sign and store the case; whole or, with an EvidenceError, not at all.
 
         A later revision replaces the file of the earlier one and names it in `supersedes`; when
         it brings no clip (a live camera's packets are gone by then), it keeps the earlier one's.
+        `shed` is what the case had to give up, `room` how many bytes the file may have: NoSpace is
+        raised for one that is larger, before anything is written.
         """
-        identity = case_id(self._origin, case.begin.camera, case.subject)
-        path = self._folder / f"{identity}.evb"
+        path = self.path_of(case)
+        identity = path.stem
         before = self._chain.link_of(identity)
         if clip is None and case.clip_s is not None and before is not None:
             clip = _earlier_clip(path, before)
         contents = self._collect(case, clip, identity)
+        if shed is not None:
+            contents.give_up(shed)
         try:
             facts = self._manifest(case, contents, identity, before)
+            if self._profile is not None:
+                facts = measured(facts, self._profile)
+            facts = with_sheet(facts, contents)
             text = facts.to_bytes()
         except ValueError as error:
             raise EvidenceError(f"case {identity}: a fact cannot be signed: {error}") from error
-        envelope = Envelope(text, b"", self._key.fingerprint)
-        sealed = Envelope(text, self._key.sign(envelope.signed), self._key.fingerprint)
-        members = {"manifest.json": text, "manifest.dsse": sealed.to_bytes(), **contents.files}
-        write_whole(path, container.pack(members.items()))
+        members = {**self._sealed(text), **contents.ordered(facts)}
+        _check_room(path, members, room)
+        file_bundle(path, members, self.log)
         link = Link(facts.chain.index, _sha256(text))
         self._chain.append(identity, link)
         return Bundle(identity, str(path), link.manifest_sha256, facts.as_json())
 
+    def _sealed(self, text: bytes) -> dict[str, bytes]:
+        envelope = Envelope(text, b"", self._key.fingerprint)
+        sealed = Envelope(text, self._key.sign(envelope.signed), self._key.fingerprint)
+        return {"manifest.json": text, "manifest.dsse": sealed.to_bytes()}
+
+    def path_of(self, case: Case) -> Path:
+        """Where the bundle of a case lies."""
+        identity = case_id(self._origin, case.begin.camera, case.subject)
+        return self._folder / f"{identity}.evb"
+
     def _collect(self, case: Case, clip: bytes | None, identity: str) -> Contents:
         contents = Contents()
         for photo in case.photos:
-            seen = {} if case.plates is None else {"plate": _plate(case.plates[photo.role])}
+            seen = {} if case.plates is None else {"plate": plate_facts(case.plates[photo.role])}
             contents.media.append(self._photo(photo, contents, seen))
         if clip is not None and case.clip_s is not None:
             begin_s, end_s = (round(edge, 6) for edge in case.clip_s)
             entry = contents.add(CLIP, clip)
             contents.media.append(
-                manifest.ClipFile(**entry, role="clip", begin_s=begin_s, end_s=end_s)
+                manifest.ClipFile(
+                    **entry, role="clip", begin_s=begin_s, end_s=end_s, **frame_rates(clip)
+                )
             )
+        copies = {} if self.redactor is None else redacted_copies(case, self.redactor)
+        for role, copy in copies.items():
+            entry = contents.add(copy.path, self._jpeg(copy.image, role))
+            contents.derived.append(manifest.DerivedFile(**entry, **copy.facts))
+            contents.shown[role] = (copy.path, copy.image)
         for photo in case.photos:
             if photo.role == "wide":
-                entry = contents.add(OVERLAY, self._overlay(case, photo, identity))
-                source = "media/wide.jpg"
-                contents.derived.append(manifest.DerivedFile(**entry, derived_from=source))
-        for path, data in (("chain.pem", self._key.chain_pem), ("device.json", self._device())):
+                wide = copies.get("wide")
+                facts = wide.facts if wide else {"derived_from": "media/wide.jpg"}
+                shown = wide.image if wide else photo.frame.image
+                entry = contents.add(OVERLAY, self._overlay(case, photo, shown, identity))
+                contents.derived.append(manifest.DerivedFile(**entry, **facts))
+        attached = {"chain.pem": self._key.chain_pem, "device.json": self._device()}
+        if self._profile is not None:
+            attached |= attachment(self._profile)
+        for path, data in attached.items():
             contents.attached.append(manifest.FileFacts(**contents.add(path, data)))
         return contents
 
     def _photo(
         self, photo: Photo, contents: Contents, seen: Mapping[str, Any]
     ) -> manifest.PhotoFile:
-        image = photo.frame.image
-        if photo.crop is not None:
-            x1, y1, x2, y2 = (round(edge) for edge in _edges(photo.crop))
-            image = image[y1:y2, x1:x2]
+        image = cut(photo.frame.image, photo)
         entry = contents.add(f"media/{photo.role}.jpg", self._jpeg(image, photo.role))
+        if self.redactor is None:
+            contents.shown[photo.role] = (entry["path"], image)
         return manifest.PhotoFile(
             **entry,
             role=photo.role,
@@ -134,11 +182,14 @@ class BundleWriter:
             frame=photo.frame.seq,
             pts_s=round(photo.frame.t_s, 6),
             utc=utc_text(photo.frame.wall),
-            box=_normalised(photo.subject, photo.frame),
-            crop=None if photo.crop is None else _normalised(photo.crop, photo.frame),
+            box=shares_of(photo.subject, photo.frame),
+            crop=None if photo.crop is None else shares_of(photo.crop, photo.frame),
             sharpness=round(float(photo.sharpness), 3),
             encoding=manifest.Encoding(
-                source="decoded frame", format="jpeg", quality=self._settings.jpeg_quality
+                source="decoded frame",
+                format="jpeg",
+                quality=self._settings.jpeg_quality,
+                bits=8 * image.shape[2],
             ),
             **seen,
         )
@@ -153,14 +204,14 @@ class BundleWriter:
             raise EvidenceError(f"photo {what}: cannot be encoded as JPEG ({image.shape})")
         return encoded.tobytes()
 
-    def _overlay(self, case: Case, photo: Photo, identity: str) -> bytes:
+    def _overlay(self, case: Case, photo: Photo, shown: Image, identity: str) -> bytes:
         event, frame = case.begin, photo.frame
         zone = self._zones.get(event.camera, {}).get(event.zone or "")
         caption = f"{utc_text(frame.wall)}  {self._origin.site['name']}/{event.camera}"
         text = str((case.plate or {}).get("text") or "")
         caption += f"  {event.zone or ''}  frame {frame.seq}  case {identity}"
-        caption += f"  plate {text}" if text and text.isascii() else ""  # has no other letters
-        return self._jpeg(draw_overlay(frame.image, zone, photo.subject, caption), "overlay")
+        caption += f"  plate {text}" if text else ""
+        return self._jpeg(draw_overlay(shown, zone, photo.subject, caption), "overlay")
 
     def _device(self) -> bytes:
         return rfc8785.dumps(
@@ -169,6 +220,7 @@ class BundleWriter:
                 "fingerprint": self._key.fingerprint,
                 "key": {"algorithm": "ES256", "grade": GRADE},
                 "software": self._origin.software,
+                **_log_key(self.log),
             }
         )
 
@@ -180,19 +232,11 @@ class BundleWriter:
         reasons = [*origin.doubts(case.begin.camera, sync), *case.reasons, *case.doubts]
         return manifest.Manifest(
             format=manifest.FORMAT,
-            case=_case_facts(case, identity),
+            case=case_facts(case, identity),
             evidential=not reasons,
             reasons=list(dict.fromkeys(reasons)),
-            source=manifest.SourceFacts(
-                kind=camera.media.kind,
-                camera=case.begin.camera,
-                media_name=printable(camera.media.name),
-                media_sha256=camera.media.sha256,
-                start=utc_text(camera.media.start),
-                start_from=camera.media.start_from,
-                **_clock(case),
-            ),
-            object=_object_facts(case),
+            source=source_facts(case, camera.media),
+            object=object_facts(case),
             media=contents.media,
             derived=contents.derived,
             attached=contents.attached,
@@ -209,108 +253,30 @@ class BundleWriter:
                 previous=self._chain.head.manifest_sha256 if self._chain.head else None,
             ),
             supersedes=None if before is None else manifest.Superseded(**_as_dict(before)),
-            log=None,
+            log=_place(self.log),
             profile=None,
             privacy=manifest.Privacy(redacted=False, delete_after=None),
-            **_agreed(case),
+            **agreed_plate(case),
+            **_shed(contents),
         )
 
 
-def _case_facts(case: Case, identity: str) -> manifest.CaseFacts:
-    begin, latest = case.begin, case.latest
-    stated = latest.facts.get("dwell_s")
-    dwell_s = stated if isinstance(stated, int | float) else latest.t_s - begin.begin_s
-    return manifest.CaseFacts(
-        id=identity,
-        kind=begin.kind,
-        subject=case.subject,
-        zone=begin.zone,
-        revision=case.revision,
-        phase=latest.phase,
-        since_s=round(begin.begin_s, 6),
-        begin=_moment(begin),
-        latest=_moment(latest),
-        dwell_s=round(float(dwell_s), 3),
-        is_complete=case.is_complete,
-        reasons=list(case.reasons),
-        facts=dict(latest.facts),
-    )
+def _log_key(log: MerkleLog | None) -> dict[str, Any]:
+    return {} if log is None else {"log": {"origin": log.origin, "key": str(log.vkey)}}
 
 
-def _plate(read: PlateRead | None) -> manifest.PlateFacts:
-    shown = Shown.of(read)
-    return manifest.PlateFacts(
-        text=shown.text,
-        confidence=min(shown.char_scores, default=0.0),
-        chars=list(shown.char_scores),
-        region=read.region if read is not None and shown.text is not None else None,
-        reason=shown.reason,
-    )
+def _place(log: MerkleLog | None) -> manifest.LogFacts | None:
+    return None if log is None else manifest.LogFacts(origin=log.origin, index=log.size)
 
 
-def _agreed(case: Case) -> dict[str, manifest.AgreedPlate]:
-    plate = case.plate
-    if plate is None:
-        return {}
-    agreed = manifest.AgreedPlate(
-        text=plate["text"],
-        confidence=plate["confidence"],
-        chars=list(plate.get("chars", ())),
-        region=plate["region"],
-        reason=plate.get("reason"),
-        reads=plate["reads"],
-        models=[manifest.ModelFacts(name=m.name, sha256=m.sha256) for m in case.plate_models],
-    )
-    return {"plate": agreed}
+def _check_room(path: Path, members: Mapping[str, bytes], room: int | None) -> None:
+    size = sum(len(data) + 2 * len(name) + HEADERS for name, data in members.items())
+    if room is not None and size > room:
+        raise NoSpace(f"{path}: takes {size} bytes, there is room for {max(0, room)}")
 
 
-def _clock(case: Case) -> dict[str, manifest.ClockFacts]:
-    if case.clock is None:
-        return {}
-    sync, steps = case.clock.sync, case.clock.steps
-    clock = manifest.ClockFacts(
-        ref=sync.ref,
-        synced=sync.is_synced,
-        max_error_ms=sync.max_error_ms,
-        steps=[
-            manifest.StepFacts(before=utc_text(step.before), after=utc_text(step.after))
-            for step in steps
-        ],
-    )
-    return {"clock": clock}
-
-
-def _object_facts(case: Case) -> manifest.ObjectFacts | None:
-    track = case.begin.track
-    sizes = [(photo.frame.width, photo.frame.height) for photo in case.photos]
-    if "picture" in case.begin.facts:
-        sizes.insert(0, case.begin.facts["picture"])
-    if track is None or not sizes:
-        return None
-    width, height = sizes[0]
-    return manifest.ObjectFacts(
-        track=track.id,
-        cls=track.cls,
-        confidence=round(float(track.score), 4),
-        box=_shares(track.box, width, height),
-    )
-
-
-def _moment(event: Event) -> manifest.Moment:
-    return manifest.Moment(utc=utc_text(event.wall), pts_s=round(event.t_s, 6), frame=event.frame)
-
-
-def _normalised(box: Box, frame: Frame) -> list[float]:
-    return _shares(box, frame.width, frame.height)
-
-
-def _shares(box: Box, width: int, height: int) -> list[float]:
-    sizes = (width, height, width, height)
-    return [round(float(edge) / size, 6) for edge, size in zip(_edges(box), sizes, strict=True)]
-
-
-def _edges(box: Box) -> tuple[float, float, float, float]:
-    return box.x1, box.y1, box.x2, box.y2
+def _shed(contents: Contents) -> dict[str, Any]:
+    return {} if contents.shed is None else {"shed": contents.shed}
 
 
 def _as_dict(link: Link) -> dict[str, Any]:

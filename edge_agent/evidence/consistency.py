@@ -19,7 +19,18 @@ ROUNDED_S = 0.001
 
 def contradictions(manifest: Manifest) -> Iterator[str]:
     """Everything that cannot be true together, as text."""
-    for check in (_identity, _order, _bounds, _clock, _trust, _room, _marks, _plates, _places, _links):
+    for check in (
+        _identity,
+        _order,
+        _bounds,
+        _clock,
+        _trust,
+        _room,
+        _marks,
+        _plates,
+        _places,
+        _links,
+    ):
         yield from check(manifest)
 
 
@@ -33,6 +44,8 @@ def _identity(manifest: Manifest) -> Iterator[str]:
         origin += f"/replay/{manifest.device.boot_id}"
     if manifest.chain.origin != origin:
         yield "the chain is another one's"
+    if manifest.log is not None and manifest.log.origin != origin:
+        yield "the log is another one's"
 
 
 def _order(manifest: Manifest) -> Iterator[str]:
@@ -171,6 +184,7 @@ def _links(manifest: Manifest) -> Iterator[str]:
         for name in item.originals:
             if name not in originals:
                 yield f"{item.path} derives from {name}, which is not there"
+        originals.add(item.path)  # a sheet may be made from redacted copies, listed before it
     if (manifest.chain.index == 0) != (manifest.chain.previous is None):
         yield "only the first bundle of a chain has none before it"
     if manifest.supersedes is not None and manifest.supersedes.index >= manifest.chain.index:

@@ -281,6 +281,24 @@ class Superseded(Part):
     manifest_sha256: Sha256
 
 
+class Cosigned(Part):
+    """A state of the log that a witness had seen before the manifest was signed."""
+
+    size: Count
+    root: Sha256
+    witness: Words
+    utc: Utc
+    """When the witness saw it: the bundle is not older."""
+
+
+class LogFacts(Part):
+    """The manifest's own entry in the device's transparency log, or in this replay's."""
+
+    origin: Words
+    index: Count
+    after: Cosigned | None = None
+
+
 class Privacy(Part):
     """What has been done to protect bystanders."""
 
@@ -325,8 +343,8 @@ class Manifest(Part):
     device: DeviceFacts
     chain: ChainFacts
     supersedes: Superseded | None
-    log: dict[str, Any] | None
-    """Place in the device's transparency log; null until there is one."""
+    log: LogFacts | None
+    """Null in bundles of versions that kept no log."""
     profile: Words | None
     privacy: Privacy
     plate: AgreedPlate | None = None

@@ -7,6 +7,7 @@ the order of the manifest, which `cat media/enter.jpg media/wide.jpg ... | sha25
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
@@ -18,8 +19,9 @@ import numpy as np
 from edge_agent.errors import EvidenceError
 from edge_agent.evidence import lettering
 from edge_agent.evidence.case import MISSING, ROLES
+from edge_agent.evidence.contents import Contents
 from edge_agent.evidence.lettering import Ink, width_px, write
-from edge_agent.evidence.manifest import Manifest, PhotoFile
+from edge_agent.evidence.manifest import DerivedFile, Manifest, PhotoFile
 from edge_agent.types import Image, Role
 
 SHEET: Final = "derived/sheet.jpg"
@@ -43,6 +45,21 @@ SMALLEST_PX = 16
 TITLES: Mapping[Role, str] = MappingProxyType(
     {"enter": "Arriving", "wide": "Whole scene", "close": "Close-up", "leave": "Leaving"}
 )
+
+
+def with_sheet(facts: Manifest, contents: Contents) -> Manifest:
+    """Put the sheet among the contents; returns the manifest that lists it as well.
+
+    A case without photos has no sheet.
+    """
+    if not contents.shown:
+        return facts
+    photos = hashlib.sha256(b"".join(contents.files[photo.path] for photo in facts.photos))
+    images = {role: image for role, (_, image) in contents.shown.items()}
+    entry = contents.add(SHEET, encode_sheet(draw_sheet(facts, photos.hexdigest(), images)))
+    paths = [path for path, _ in contents.shown.values()]
+    sheet = DerivedFile(**entry, derived_from=paths if len(paths) > 1 else paths[0])
+    return facts.model_copy(update={"derived": [*facts.derived, sheet]})
 
 
 def draw_sheet(facts: Manifest, photos_sha256: str, images: Mapping[Role, Image]) -> Image:

@@ -115,6 +115,7 @@ def test_a_bundle_holds_what_the_contract_says(tmp_path: Path, key: DeviceKey) -
         *photos,
         "media/clip.mp4",
         "derived/wide-overlay.jpg",
+        "derived/sheet.jpg",
         "chain.pem",
         "device.json",
     ]
@@ -132,7 +133,12 @@ def test_the_manifest_tells_the_case(tmp_path: Path, key: DeviceKey) -> None:
     assert told["object"]["box"] == [0.25, 0.5, 0.5, 0.777778]
     close = next(item for item in told["media"] if item["role"] == "close")
     assert (close["width"], close["height"], close["sharpness"]) == (100, 62, 123.457)
-    assert close["encoding"] == {"source": "decoded frame", "format": "jpeg", "quality": 92}
+    assert close["encoding"] == {
+        "source": "decoded frame",
+        "format": "jpeg",
+        "quality": 92,
+        "bits": 24,
+    }
     assert close["crop"] == [0.21875, 0.466667, 0.53125, 0.811111]
     assert told["chain"] == {
         "origin": "edge/plaza/box-1/replay/boot-7",

@@ -6,6 +6,7 @@ from edge_agent.evidence.profiles.claim import (
     attachment,
     broken_claims,
     claimed_profile,
+    measured,
 )
 from edge_agent.evidence.profiles.profile import Profile, find_profile, shipped_profiles
 
@@ -18,5 +19,6 @@ __all__ = [
     "broken_claims",
     "claimed_profile",
     "find_profile",
+    "measured",
     "shipped_profiles",
 ]

@@ -14,11 +14,24 @@ ATTACHED: Final = "profile.json"
 """Where a bundle carries a profile that is not one of the package's, so that anybody can judge."""
 
 
-def attachment(profile: Profile) -> bytes | None:
-    """What a bundle has to carry of its profile; nothing of a shipped one."""
-    if shipped_profiles().get(profile.name) == profile:
-        return None
-    return rfc8785.dumps(profile.model_dump(mode="json"))
+def attachment(profile: Profile) -> dict[str, bytes]:
+    """What a bundle has to carry of its profile, by file name; nothing of a shipped one."""
+    if profile.name in shipped_profiles():
+        return {}
+    return {ATTACHED: rfc8785.dumps(profile.model_dump(mode="json"))}
+
+
+def measured(manifest: Manifest, profile: Profile) -> Manifest:
+    """The manifest with the profile's name, and with what it misses among its reasons.
+
+    Which photos are needed is the profile's business then: a case that is partial, because its
+    vehicle was not seen leaving, may be evidential where nobody asks for that photo.
+    """
+    missed = [reason for verdict in profile.judge(manifest) for reason in verdict.reasons]
+    doubts = [reason for reason in manifest.reasons if reason not in manifest.case.reasons]
+    reasons = list(dict.fromkeys((*doubts, *missed)))
+    told = {"profile": profile.name, "reasons": reasons, "evidential": not reasons}
+    return manifest.model_copy(update=told)
 
 
 def claimed_profile(manifest: Manifest, attached: bytes) -> Profile | None:
