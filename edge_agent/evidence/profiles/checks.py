@@ -109,7 +109,8 @@ class Panoramas(Rule):
         fit = [photo for photo in panoramas(manifest) if self._is_fit(photo)]
         count = len({photo.pts_s for photo in fit})
         sizes = sorted({f"{photo.width}x{photo.height}" for photo in panoramas(manifest)})
-        found = f"{count} such panoramas" + (f" among {', '.join(sizes)}" if sizes else "")
+        found = f"{count} of {len(manifest.photos)} photos"
+        found += f"; panoramas have {', '.join(sizes)}" if sizes else ""
         return self.decide(count >= self.at_least, found)
 
     def _is_fit(self, photo: PhotoFile) -> bool:
@@ -187,7 +188,7 @@ class PlatesAgree(Rule):
 
     def judge(self, manifest: Manifest) -> Verdict:
         if manifest.plate is None:
-            return self.decide(False, "no plates are read at this camera", "plate not read")
+            return Verdict(self, "not checkable", "no plates are read at this camera: look at them")
         told = Shown(manifest.plate.text, manifest.plate.chars)
         texts = [(s.text, s.char_scores) for s in (*_shown(manifest), told) if s.text is not None]
         is_agreed = manifest.plate.reason != DISAGREE and DISAGREE not in manifest.reasons
