@@ -14,7 +14,7 @@ LAYERS = [
     {"config", "ports"},
     {"sources", "vision", "tracking", "analyzers", "evidence", "uplink", "signals", "drawing"}
     | {"timekeeping"},
-    {"pipeline", "journal", "folder", "score", "report"},
+    {"pipeline", "journal", "backlog", "folder", "score", "report"},
     {"runner"},
     {"assembly", "app", "bench", "results"},
     {"demo"},

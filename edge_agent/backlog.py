@@ -1,0 +1,103 @@
+"""What the disk would not take: kept in memory and offered again, so that nothing decided is lost.
+
+A live box cannot decide again what it has seen, as a replay can. A disk that is full, read-only
+or gone for a while therefore delays what was decided; only with the process is it lost.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from dataclasses import dataclass, field, replace
+
+from edge_agent.errors import EvidenceError, UplinkError
+from edge_agent.journal import Journal
+from edge_agent.types import Case, Event, PlateRead, Role
+
+log = logging.getLogger(__name__)
+
+MAX_CASES = 8
+"""Cases that wait with their pictures, some 15 MB each at 1080p; then the oldest gives them up."""
+SHED = "shed for memory"
+
+
+@dataclass
+class Backlog:
+    """A sink before the journal, for live cameras. Implements `ports.Sink`.
+
+    Events keep their order; a case waits on its own, so that one that is too large for the disk
+    delays no other.
+    """
+
+    journal: Journal
+    events: deque[Event] = field(default_factory=deque, init=False)
+    cases: deque[tuple[Case, bytes | None]] = field(default_factory=deque, init=False)
+
+    @property
+    def waiting(self) -> int:
+        """Number of events and cases that are in memory only."""
+        return len(self.events) + len(self.cases)
+
+    def event(self, event: Event) -> None:
+        """Store the event, or keep it behind those that wait already."""
+        self._drain()
+        if self.events or not self._stores(event, is_late=False):
+            self.events.append(event)
+
+    def case(self, case: Case, clip: bytes | None) -> None:
+        """Store the case, or keep it."""
+        if not self._files(case, clip):
+            self.cases.append((case, clip))
+            self._shed()
+
+    def retry(self) -> bool:
+        """Offer again what waits; True when nothing does any more. For the runner, now and then."""
+        self._drain()
+        for _ in range(len(self.cases)):
+            case, clip = self.cases.popleft()
+            if not self._files(case, clip):
+                self.cases.append((case, clip))
+        return not self.waiting
+
+    def _drain(self) -> None:
+        while self.events and self._stores(self.events[0], is_late=True):
+            self.events.popleft()
+
+    def _stores(self, event: Event, is_late: bool) -> bool:
+        try:
+            self.journal.event(event, is_late)
+        except (EvidenceError, UplinkError) as error:
+            return _waits(error, event.subject)
+        return True
+
+    def _files(self, case: Case, clip: bytes | None) -> bool:
+        try:
+            self.journal.case(case, clip)
+        except (EvidenceError, UplinkError) as error:
+            return _waits(error, case.subject)
+        return True
+
+    def _shed(self) -> None:
+        """Memory has an end as well: the same order as on the disk, and never the record."""
+        with_pictures = [index for index, (case, _) in enumerate(self.cases) if case.photos]
+        if len(with_pictures) <= MAX_CASES:
+            return
+        case, _ = self.cases[with_pictures[0]]
+        log.error("no memory for a case", extra={"subject": case.subject})
+        if case.revision > 1:  # its first revision lies on the disk, its end is an event
+            del self.cases[with_pictures[0]]
+            return
+        reasons = (*case.reasons, SHED)
+        plates = None if case.plates is None else dict[Role, PlateRead | None]()
+        poorer = replace(
+            case, photos=(), plates=plates, clip_s=None, reasons=reasons, is_complete=False
+        )
+        self.cases[with_pictures[0]] = (poorer, None)
+
+
+def _waits(error: EvidenceError | UplinkError, subject: str) -> bool:
+    """False, for later; raises what no disk will ever take."""
+    if isinstance(error.__cause__, ValueError):
+        raise error
+    log.error("kept in memory", extra={"subject": subject, "why": str(error)})
+    return False
