@@ -56,16 +56,18 @@ def with_sheet(facts: Manifest, contents: Contents) -> Manifest:
         return facts
     photos = hashlib.sha256(b"".join(contents.files[photo.path] for photo in facts.photos))
     images = {role: image for role, (_, image) in contents.shown.items()}
-    entry = contents.add(SHEET, encode_sheet(draw_sheet(facts, photos.hexdigest(), images)))
+    page = draw_sheet(facts, images)
     paths = [path for path, _ in contents.shown.values()]
+    _note(page, facts, photos.hexdigest(), is_redacted=paths[0].startswith("derived/"))
+    entry = contents.add(SHEET, encode_sheet(page))
     sheet = DerivedFile(**entry, derived_from=paths if len(paths) > 1 else paths[0])
     return facts.model_copy(update={"derived": [*facts.derived, sheet]})
 
 
-def draw_sheet(facts: Manifest, photos_sha256: str, images: Mapping[Role, Image]) -> Image:
+def draw_sheet(facts: Manifest, images: Mapping[Role, Image]) -> Image:
     """The sheet as a picture (HEIGHT, WIDTH, 3); `images` are the photos, or copies of them.
 
-    A photo that is missing leaves a cell that says why.
+    A photo that is missing leaves a cell that says why; room for the note stays at the bottom.
     """
     page = np.full((HEIGHT, WIDTH, 3), PAPER, np.uint8)
     _head(page, facts)
@@ -78,7 +80,6 @@ def draw_sheet(facts: Manifest, photos_sha256: str, images: Mapping[Role, Image]
         _frame(cell[: height - CAPTION], images.get(role), _missing(role, facts))
         _caption(cell[height - CAPTION :], index + 1, role, taken.get(role))
     _foot(page[HEIGHT - MARGIN - FOOT : HEIGHT - MARGIN, MARGIN : WIDTH - MARGIN], facts)
-    _note(page, facts, photos_sha256)
     return page
 
 
@@ -195,12 +196,13 @@ def _facts(facts: Manifest) -> list[list[tuple[str, str]]]:
     ]
 
 
-def _note(page: Image, facts: Manifest, photos_sha256: str) -> None:
+def _note(page: Image, facts: Manifest, photos_sha256: str, is_redacted: bool) -> None:
+    covered = " in which bystanders and other vehicles are covered" if is_redacted else ""
     names = " ".join(photo.path for photo in facts.photos)
     lines = (
         f"SHA-256 over the photos: {photos_sha256}   (cat {names} | sha256sum)",
-        f"A copy for people. The evidence is the file {facts.case.id}.evb: "
-        "its photos, their hashes and the device's signature over all of it.",
+        f"A copy{covered}. The evidence is the file {facts.case.id}.evb: "
+        "its photos as they were taken, their hashes and the device's signature over all of it.",
     )
     for line, y in zip(lines, (HEIGHT - MARGIN - 22, HEIGHT - MARGIN + 6), strict=True):
         text, ink = _fit(line, SMALL, WIDTH - 2 * MARGIN)
