@@ -121,8 +121,11 @@ def make_origin(site: Site, config: Path, lanes: Sequence[Lane]) -> Origin:
     about = info.model_dump(include={"name", "lat", "lon", "responsible", "safety_manager"})
     profile = site.evidence.profile
     run = digest(
-        # A broker corrected between two tries must not orphan what waits for it.
-        site.model_dump_json(exclude={"mqtt"}),
+        # A broker corrected between two tries must not orphan what waits for it; a token and a
+        # time-stamping authority play no part in a replay.
+        site.model_dump_json(
+            exclude={"mqtt": True, "device_key": True, "evidence": {"timestamp": True}}
+        ),
         __version__,
         *(_played(lane) for lane in lanes),
         *list_hashes(site),
@@ -164,7 +167,7 @@ def run_replay(
     lanes, redactor = open_lanes(site, request), make_redactor(site)
     origin = make_origin(site, request.config, lanes)
     folder = OutFolder(request.out, origin.boot_id)
-    key = DeviceKey.load_or_create(state_dir(site), site.device, SystemClock())
+    key = DeviceKey.for_replays(state_dir(site), site.device, SystemClock(), site.token)
     with ExitStack() as stack:
         is_resumed = stack.enter_context(folder.claimed(request.overwrite))
         observer.on_lanes(lanes)

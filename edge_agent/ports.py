@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Protocol
 
+from cryptography.hazmat.primitives.asymmetric import ec
+
 from edge_agent.clock import Sync
 from edge_agent.types import (
     BayLook,
@@ -181,3 +183,39 @@ class Sink(Protocol):
     def event(self, event: Event) -> None: ...
 
     def case(self, case: Case, clip: bytes | None) -> None: ...
+
+
+class SigningKey(Protocol):
+    """The private key of a device (EC on P-256), wherever it lives."""
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """`algorithm`, `grade` (file, replay, pkcs11, tpm) and which token, if it is in one."""
+        ...
+
+    def public_key(self) -> ec.EllipticCurvePublicKey: ...
+
+    def sign(self, data: bytes) -> bytes:
+        """ES256 over `data`: ASN.1 DER, low s."""
+        ...
+
+
+class Keyring(Protocol):
+    """Where the private keys of one identity live: one in use, a successor while it changes."""
+
+    @property
+    def where(self) -> str:
+        """The place, for messages."""
+        ...
+
+    def find(self, public: ec.EllipticCurvePublicKey | None) -> SigningKey | None:
+        """The key with that public part, or the one there is; None when there is none."""
+        ...
+
+    def create(self) -> SigningKey:
+        """Make a key, beside the one in use if there is one."""
+        ...
+
+    def replace(self, old: ec.EllipticCurvePublicKey, keep: bool) -> None:
+        """Put the successor in the old key's place; the old one is kept apart or destroyed."""
+        ...

@@ -1,5 +1,6 @@
 """The site file: YAML in, validated models out, every error at once with file and line."""
 
+from edge_agent.config.base import Settings
 from edge_agent.config.load import load_site
 from edge_agent.config.models import (
     BaySettings,
@@ -13,20 +14,22 @@ from edge_agent.config.models import (
     PlateSettings,
     Privacy,
     Rule,
-    Settings,
     Site,
     SiteInfo,
     TrackerSettings,
 )
+from edge_agent.config.signing import DeviceKeySettings, Pkcs11, TimestampSettings
 
 __all__ = [
     "BaySettings",
     "Camera",
     "DetectorSettings",
+    "DeviceKeySettings",
     "Evidence",
     "HeadSettings",
     "Mqtt",
     "Output",
+    "Pkcs11",
     "PlateListFile",
     "PlateSettings",
     "Privacy",
@@ -34,6 +37,7 @@ __all__ = [
     "Settings",
     "Site",
     "SiteInfo",
+    "TimestampSettings",
     "TrackerSettings",
     "load_site",
 ]

@@ -12,8 +12,9 @@ from pydantic import BaseModel, ValidationError, create_model
 from pydantic.json_schema import models_json_schema
 
 from edge_agent.config import document, lists
+from edge_agent.config.base import Settings
 from edge_agent.config.document import Document, Problem, dotted
-from edge_agent.config.models import Rule, Settings, Site
+from edge_agent.config.models import Rule, Site
 from edge_agent.config.wording import NAME_PATTERN, plain_errors, suggestion
 from edge_agent.errors import ConfigError
 from edge_agent.types import JSON
@@ -23,6 +24,8 @@ _PROFILE: Final = ("evidence", "profile")
 _FILES: Final[tuple[document.Path, ...]] = (
     ("models_dir",),
     ("state_dir",),
+    ("device_key", "pkcs11", "module"),
+    ("device_key", "pkcs11", "pin_file"),
     ("mqtt", "password_file"),
     ("mqtt", "tls", "ca"),
     ("mqtt", "tls", "certificate"),

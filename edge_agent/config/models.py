@@ -11,15 +11,15 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     field_validator,
     model_validator,
 )
 
 from edge_agent.config.privacy import Privacy as Privacy
+from edge_agent.config.base import Settings
+from edge_agent.config.signing import DeviceKeySettings, Pkcs11, TimestampSettings
 from edge_agent.geometry import Ground
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
@@ -27,16 +27,6 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 
 Unit = Annotated[float, Field(ge=0.0, le=1.0)]
 Point = tuple[Unit, Unit]
-
-
-class Settings(BaseModel):
-    """Base of everything in a site file: unknown keys are errors, values never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    def problems(self, camera: Camera, site: SiteInfo) -> Iterable[tuple[str, str]]:
-        """What a rule with these settings lacks there: (key, what is wrong and what to do)."""
-        return ()
 
 
 def _is_simple(points: list[Point]) -> list[Point]:
@@ -320,6 +310,7 @@ class Evidence(Settings):
     """As much is left free on the disk for everything else; only records go below it."""
     profile: Annotated[str, Field(min_length=1)] | None = None
     """What a case has to show to be evidential: a shipped profile's name, or a file of your own."""
+    timestamp: TimestampSettings | None = None
 
 
 class PlateListFile(Settings):
@@ -346,9 +337,15 @@ class Site(Settings):
     models_dir: Path | None = None
     state_dir: Path | None = None
     """Where the device key lives; the platform's own place when absent."""
+    device_key: DeviceKeySettings | None = None
     mqtt: Mqtt | None = None
     evidence: Evidence = Evidence()
     privacy: Privacy = Privacy()
     plate_lists: dict[Name, PlateListFile] = Field(default_factory=dict)
     outputs: dict[Name, Output] = Field(default_factory=dict)
     cameras: Annotated[dict[Name, Camera], Field(min_length=1)]
+
+    @property
+    def token(self) -> Pkcs11 | None:
+        """What holds the device key, if that is no file."""
+        return self.device_key.pkcs11 if self.device_key else None

@@ -26,7 +26,7 @@ from edge_agent.evidence.facts import (
     source_facts,
 )
 from edge_agent.evidence.filing import discard_staged, file_bundle, recover
-from edge_agent.evidence.keys import GRADE, DeviceKey
+from edge_agent.evidence.keys import DeviceKey
 from edge_agent.evidence.log import MerkleLog
 from edge_agent.evidence.overlay import draw_overlay
 from edge_agent.evidence.profiles import attachment, find_profile, measured
@@ -218,7 +218,7 @@ class BundleWriter:
             {
                 "device": self._origin.device,
                 "fingerprint": self._key.fingerprint,
-                "key": {"algorithm": "ES256", "grade": GRADE},
+                "key": dict(self._key.facts),
                 "software": self._origin.software,
                 **_log_key(self.log),
             }

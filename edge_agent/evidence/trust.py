@@ -53,7 +53,7 @@ class Chain:
         A replay shows the past, so its time says nothing about the certificate: pass None.
         """
         try:
-            with _undisturbed():
+            with undisturbed():
                 is_linked = self._is_linked()
                 is_valid = when is None or self._is_valid_at(datetime.fromisoformat(when))
         except _REFUSALS:
@@ -87,7 +87,7 @@ def read_chain(pem: bytes) -> Chain:
     """Parse a bundle's `chain.pem`; raises ValueError, never anything else."""
     certificates = _parse(pem)
     try:
-        with _undisturbed():
+        with undisturbed():
             key = certificates[0].public_key()
             names = certificates[0].subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     except _REFUSALS as error:
@@ -107,7 +107,7 @@ def read_roots(pem: bytes) -> tuple[x509.Certificate, ...]:
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
+def undisturbed() -> Iterator[None]:
     """Odd but readable fields (a negative serial number) are the signature's business."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -116,7 +116,7 @@ def _undisturbed() -> Iterator[None]:
 
 def _parse(pem: bytes) -> tuple[x509.Certificate, ...]:
     try:
-        with _undisturbed():
+        with undisturbed():
             certificates = tuple(x509.load_pem_x509_certificates(pem))
     except _REFUSALS as error:
         raise ValueError("is not a certificate in PEM form") from error
@@ -129,7 +129,7 @@ def _is_issued(
     certificate: x509.Certificate, issuer: x509.Certificate, needs_authority: bool
 ) -> bool:
     try:
-        with _undisturbed():
+        with undisturbed():
             certificate.verify_directly_issued_by(issuer)
             if needs_authority:
                 found = issuer.extensions.get_extension_for_class(x509.BasicConstraints)

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import Field
 
+from edge_agent.config.base import Settings
 from edge_agent.config.load import load_site
-from edge_agent.config.models import Settings, Site
+from edge_agent.config.models import Site
 from edge_agent.errors import ConfigError
 
 GOOD = b"""\

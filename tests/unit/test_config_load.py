@@ -13,8 +13,9 @@ import pytest
 import yaml
 from pydantic import Field
 
+from edge_agent.config.base import Settings
 from edge_agent.config.load import load_site, site_schema, site_sha256
-from edge_agent.config.models import Settings, Site
+from edge_agent.config.models import Site
 from edge_agent.errors import ConfigError
 
 
