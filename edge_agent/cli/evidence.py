@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edge_agent.cli.profiles import open_profile, profiles, say_verdicts, verdicts_as_json
+from edge_agent.cli.retention import hold, release, retain
 from edge_agent.cli.words import FILE, tables
 from edge_agent.errors import EvidenceError
 from edge_agent.evidence import EXIT_CODES, Report, extract, verify, verify_chain
@@ -40,7 +41,8 @@ def evidence() -> None:
     """
 
 
-evidence.add_command(profiles)
+for command in (profiles, retain, hold, release):
+    evidence.add_command(command)
 
 
 @evidence.command("verify", epilog=f"\b\nExit status beside 0:\n{CODES}")
@@ -139,7 +141,11 @@ def _say(report: Report) -> None:
     if not report.is_valid:
         return
     if not report.path:
-        counts = ", ".join(f"{n} in a row" for n in report.facts["chains"].values())
+        deleted = report.facts.get("deleted", {})
+        counts = ", ".join(
+            f"{n} in a row" + (f", {deleted[name]} deleted by rule" if name in deleted else "")
+            for name, n in report.facts["chains"].items()
+        )
         click.echo(f"IN ORDER {counts}")
         return
     device = report.facts["device"]

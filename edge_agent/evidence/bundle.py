@@ -12,6 +12,7 @@ import rfc8785
 
 from edge_agent.clock import utc_text
 from edge_agent.config import Evidence
+from edge_agent.config.privacy import Policy
 from edge_agent.errors import EvidenceError
 from edge_agent.evidence import container, manifest
 from edge_agent.evidence.chain import Chain, Link
@@ -32,6 +33,7 @@ from edge_agent.evidence.overlay import draw_overlay
 from edge_agent.evidence.profiles import attachment, find_profile, measured
 from edge_agent.evidence.rates import frame_rates
 from edge_agent.evidence.redaction import cut, redacted_copies
+from edge_agent.evidence.retention import delete_after
 from edge_agent.evidence.sheet import with_sheet
 from edge_agent.evidence.staging import NoSpace, make_folder
 from edge_agent.geometry import Polygon
@@ -68,6 +70,8 @@ class BundleWriter:
         self._profile = find_profile(settings.profile) if settings.profile else None
         self.redactor: Redactor | None = None
         """Makes the copies that may be handed out; None: there are none."""
+        self.policy: Policy | None = None
+        """How long bundles are kept; None: until somebody deletes them."""
         self.log: MerkleLog | None = None
         """What every manifest becomes an entry of; None: bundles carry no proof of one."""
         self._chain = Chain(folder, origin.log)
@@ -213,6 +217,9 @@ class BundleWriter:
         caption += f"  plate {text}" if text else ""
         return self._jpeg(draw_overlay(shown, zone, photo.subject, caption), "overlay")
 
+    def _delete_after(self, case: Case) -> str | None:
+        return None if self.policy is None else delete_after(case.latest.wall, self.policy)
+
     def _device(self) -> bytes:
         return rfc8785.dumps(
             {
@@ -255,7 +262,7 @@ class BundleWriter:
             supersedes=None if before is None else manifest.Superseded(**_as_dict(before)),
             log=_place(self.log),
             profile=None,
-            privacy=manifest.Privacy(redacted=False, delete_after=None),
+            privacy=manifest.Privacy(redacted=False, delete_after=self._delete_after(case)),
             **agreed_plate(case),
             **_shed(contents),
         )

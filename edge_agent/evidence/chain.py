@@ -11,10 +11,10 @@ import rfc8785
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from edge_agent.errors import EvidenceError
+from edge_agent.evidence import tombstone
 from edge_agent.evidence.container import first_member
 from edge_agent.evidence.manifest import Manifest, Sha256
 from edge_agent.evidence.staging import cannot, write_whole
-from edge_agent.identity import Origin
 
 log = logging.getLogger(__name__)
 
@@ -38,12 +38,6 @@ class _State(BaseModel):
     manifest_sha256: Sha256
 
 
-def chain_origin(origin: Origin) -> str:
-    """Name of the chain: one per device, and one of its own for every replay."""
-    name = f"edge/{origin.site['name']}/{origin.device}"
-    return f"{name}/replay/{origin.boot_id}" if origin.is_replay else name
-
-
 class Chain:
     """Knows the newest link of the bundles in one folder.
 
@@ -58,6 +52,8 @@ class Chain:
         self.head: Link | None = self._stored()
         for path in sorted(folder.glob("*.evb")):
             self._adopt(path)
+        for path in sorted((folder / tombstone.FOLDER).glob(f"*{tombstone.SUFFIX}")):
+            self._bury(path)
 
     def link_of(self, case_id: str) -> Link | None:
         """Where the latest revision of a case stands, if this chain holds one."""
@@ -107,6 +103,19 @@ class Chain:
             return
         link = Link(manifest.chain.index, hashlib.sha256(text).hexdigest())
         self._links[manifest.case.id] = link
+        self._advance(link)
+
+    def _bury(self, path: Path) -> None:
+        """The place of a deleted bundle is not given to another one."""
+        try:
+            grave, _ = tombstone.read(path)
+        except EvidenceError as error:
+            log.warning("tombstone unreadable", extra={"why": str(error)})
+            return
+        if grave.chain.origin == self.origin:
+            self._advance(Link(grave.chain.index, grave.manifest_sha256))
+
+    def _advance(self, link: Link) -> None:
         if self.head is None or link.index > self.head.index:
             self.head = link
 

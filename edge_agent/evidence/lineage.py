@@ -9,9 +9,12 @@ from itertools import pairwise
 from pathlib import Path
 
 from edge_agent.errors import EvidenceError
+from edge_agent.evidence import container, tombstone
 from edge_agent.evidence.chain import manifest_bytes
 from edge_agent.evidence.manifest import Manifest
-from edge_agent.evidence.verify import Finding, Report
+from edge_agent.evidence.tombstone import FOLDER, SUFFIX, Tombstone
+from edge_agent.evidence.trust import Chain, read_chain
+from edge_agent.evidence.verify import CERTIFICATES, Finding, Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +34,9 @@ def verify_chain(paths: Sequence[Path]) -> Report:
     """Check that bundles of one device or replay follow each other without a gap from the first.
 
     Findings name the bundle by path. Earlier revisions count as present when their successor
-    names them. Says nothing about the bundles themselves (`verify` each) and cannot know of
-    bundles newer than the newest one given.
+    names them, deleted bundles when the device signed a tombstone for them, in `tombstones/`
+    beside the given ones. Says nothing about the bundles themselves (`verify` each) and cannot
+    know of bundles newer than the newest one given.
     """
     entries: dict[tuple[str, str], list[Entry]] = {}
     findings: list[Finding] = []
@@ -46,16 +50,50 @@ def verify_chain(paths: Sequence[Path]) -> Report:
         key = (manifest.chain.origin, manifest.device.fingerprint)
         entry = Entry(str(path), hashlib.sha256(text).hexdigest(), manifest)
         entries.setdefault(key, []).append(entry)
+    deleted: dict[str, int] = {}
     for key in sorted(entries):
-        findings += _check(sorted(entries[key], key=lambda entry: (entry.index, entry.path)))
+        group = sorted(entries[key], key=lambda entry: (entry.index, entry.path))
+        graves, flaws = _graves(key, group)
+        findings += [*flaws, *_check(group, graves)]
+        deleted |= {key[0]: len(graves)} if graves else {}
     chains = {origin: len(entries[origin, signer]) for origin, signer in sorted(entries)}
-    return Report("", tuple(findings), {"chains": chains})
+    facts = {"chains": chains} | ({"deleted": deleted} if deleted else {})
+    return Report("", tuple(findings), facts)
 
 
-def _check(entries: Sequence[Entry]) -> Iterator[Finding]:
-    hashes: dict[int, str] = {}
-    for entry in entries:
-        replaced = entry.manifest.supersedes
+def _graves(
+    key: tuple[str, str], entries: Sequence[Entry]
+) -> tuple[list[Tombstone], list[Finding]]:
+    """The tombstones of one chain that its device signed, and what is wrong with others."""
+    graves, flaws = [], []
+    chain = _certificates(Path(entries[0].path))
+    folders = sorted({Path(entry.path).resolve().parent / FOLDER for entry in entries})
+    for path in (path for folder in folders for path in sorted(folder.glob(f"*{SUFFIX}"))):
+        try:
+            grave, envelope = tombstone.read(path)
+        except EvidenceError as error:
+            flaws.append(Finding("unreadable", "", str(error)))
+            continue
+        if (grave.chain.origin, grave.device.fingerprint) != key:
+            continue
+        if chain is not None and tombstone.is_signed(envelope, chain):
+            graves.append(grave)
+        else:
+            flaws.append(Finding("signature", str(path), "is not signed by the device"))
+    return graves, flaws
+
+
+def _certificates(path: Path) -> Chain | None:
+    try:
+        members = {member.name: member.data for member in container.unpack(path.read_bytes())}
+        return read_chain(members.get(CERTIFICATES) or b"")
+    except (OSError, ValueError, EvidenceError):
+        return None
+
+
+def _check(entries: Sequence[Entry], graves: Sequence[Tombstone]) -> Iterator[Finding]:
+    hashes: dict[int, str] = {grave.chain.index: grave.manifest_sha256 for grave in graves}
+    for replaced in (*(e.manifest.supersedes for e in entries), *(g.supersedes for g in graves)):
         if replaced is not None:
             hashes.setdefault(replaced.index, replaced.manifest_sha256)
     for entry in entries:

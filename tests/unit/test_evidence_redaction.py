@@ -36,7 +36,7 @@ LEFT, RIGHT = Box(0, 0, 40, 40), Box(280, 100, 320, 180)
 class Blackener:
     """Hides two places, whatever is there."""
 
-    models = (ModelInfo("yunet", "ab" * 32),)
+    models: tuple[ModelInfo, ...] = (ModelInfo("yunet", "ab" * 32),)
 
     def redact(self, photo: Photo, plate: PlateRead | None) -> Redacted:
         image = photo.frame.image.copy()

@@ -1,0 +1,111 @@
+"""What remains of a deleted bundle: a small signed record that says why its place is empty.
+
+It lies in `tombstones/` beside the bundles as a DSSE envelope under the device's key and holds
+nothing about what the bundle showed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import rfc8785
+from pydantic import Field, ValidationError
+
+from edge_agent.errors import EvidenceError
+from edge_agent.evidence.dsse import Envelope
+from edge_agent.evidence.keys import DeviceKey
+from edge_agent.evidence.manifest import (
+    ChainFacts,
+    Count,
+    DeviceFacts,
+    LogFacts,
+    Manifest,
+    Part,
+    Sha256,
+    Superseded,
+    Utc,
+    Words,
+)
+from edge_agent.evidence.staging import make_folder, write_whole
+from edge_agent.evidence.trust import Chain
+
+FORMAT: Final = "edge-agent.tombstone/1"
+PAYLOAD_TYPE: Final = "application/vnd.edge-agent.tombstone+json"
+FOLDER: Final = "tombstones"
+SUFFIX: Final = ".dsse"
+_CaseId = Annotated[str, Field(pattern=r"^[0-9a-z]{1,64}$")]
+
+
+class Tombstone(Part):
+    """A bundle that was deleted, and by which rule."""
+
+    format: Literal["edge-agent.tombstone/1"]
+    case: _CaseId
+    manifest_sha256: Sha256
+    size: Count
+    """Of the bundle, in bytes."""
+    chain: ChainFacts
+    supersedes: Superseded | None
+    log: LogFacts | None
+    """Where its manifest stands in the transparency log."""
+    device: DeviceFacts
+    deleted_at: Utc
+    reason: Words
+    policy: Words
+
+    @classmethod
+    def of(cls, manifest: Manifest, text: bytes, size: int, why: tuple[str, str, str]) -> Tombstone:
+        """For the bundle with that manifest; `why` is when (RFC 3339), the reason, the policy."""
+        deleted_at, reason, policy = why
+        return cls(
+            format=FORMAT,
+            case=manifest.case.id,
+            manifest_sha256=hashlib.sha256(text).hexdigest(),
+            size=size,
+            chain=manifest.chain,
+            supersedes=manifest.supersedes,
+            log=manifest.log,
+            device=manifest.device,
+            deleted_at=deleted_at,
+            reason=reason,
+            policy=policy,
+        )
+
+    def write(self, evidence: Path, key: DeviceKey) -> Path:
+        """Sign it and store it beside the bundles; returns where."""
+        payload = rfc8785.dumps(self.model_dump(mode="json"))
+        claim = Envelope(payload, b"", key.fingerprint, PAYLOAD_TYPE)
+        sealed = Envelope(payload, key.sign(claim.signed), key.fingerprint, PAYLOAD_TYPE)
+        path = place(evidence, self.case)
+        make_folder(path.parent)
+        write_whole(path, sealed.to_bytes())
+        return path
+
+
+def place(evidence: Path, case: str) -> Path:
+    """Where the tombstone of a case lies."""
+    return evidence / FOLDER / f"{case}{SUFFIX}"
+
+
+def read(path: Path) -> tuple[Tombstone, Envelope]:
+    """What a file says, signed by whom it may be; raises EvidenceError."""
+    try:
+        envelope = Envelope.from_bytes(path.read_bytes())
+        if envelope.payload_type != PAYLOAD_TYPE:
+            raise ValueError("is no tombstone")
+        found = Tombstone.model_validate_json(envelope.payload)
+        if rfc8785.dumps(found.model_dump(mode="json")) != envelope.payload:
+            raise ValueError("is not in canonical form")
+    except ValidationError as error:
+        raise EvidenceError(f"{path}: is not a tombstone of {FORMAT}") from error
+    except (OSError, ValueError) as error:
+        raise EvidenceError(f"{path}: {error}") from error
+    return found, envelope
+
+
+def is_signed(envelope: Envelope, chain: Chain) -> bool:
+    """True when that device signed it."""
+    is_its = envelope.key_id == chain.fingerprint
+    return is_its and chain.covers(envelope.signed, envelope.signature)

@@ -1,0 +1,226 @@
+"""Retention: what is due goes and leaves a tombstone, and nothing else goes, ever."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from edge_agent.cli import cli
+from edge_agent.clock import ManualClock
+from edge_agent.config import Evidence
+from edge_agent.config.privacy import Privacy, jurisdictions
+from edge_agent.errors import EvidenceError
+from edge_agent.evidence import BundleWriter, DeviceKey, holds, retention, verify_chain
+from edge_agent.evidence.tombstone import place, read
+from edge_agent.identity import CameraOrigin, Origin
+from edge_agent.types import Box, Case, Event, Media, ModelInfo, Track
+
+START = datetime(2026, 5, 13, 9, 49, 12, tzinfo=UTC)
+CAR = Track(1, "car", 0.9, Box(80, 90, 160, 140), (0.0, 0.0), 0.1, 9.0, 4.0)
+LU = Privacy(retention="lu").policy
+assert LU is not None
+DAY = timedelta(days=1)
+
+
+def case(number: int, wall: datetime) -> Case:
+    facts = {"dwell_s": 8.0, "picture": [320, 180]}
+    subject = f"parking.illegal/kerb/{number}"
+    event = Event(
+        "c1", "parking.illegal", subject, "begin", 4.0, 12.0, wall, 120, "kerb", CAR, facts
+    )
+    return Case(subject, event, event, (), None, False, ("arrival not seen",))
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> DeviceKey:
+    return DeviceKey.load_or_create(tmp_path / "state", "box-1", ManualClock(START))
+
+
+def writer(folder: Path, key: DeviceKey) -> BundleWriter:
+    media = Media("rtsp://camera", "live", None, START, "given")
+    camera = CameraOrigin(media, ModelInfo("yolo", "cd" * 32))
+    origin = Origin({"name": "plaza"}, "box-1", "boot", "ef" * 32, "edge-agent 0", {"c1": camera})
+    made = BundleWriter(folder, key, origin, Evidence(), {})
+    made.policy = LU
+    return made
+
+
+Fill = Callable[..., list[Path]]
+
+
+@pytest.fixture
+def fill(tmp_path: Path, key: DeviceKey) -> Fill:
+    """Writes one bundle per age in days, the oldest first."""
+
+    def write(*ages: float) -> list[Path]:
+        made = writer(tmp_path / "evidence", key)
+        cases = [case(number, START - age * DAY) for number, age in enumerate(ages)]
+        return [Path(made.write(each, None).path) for each in cases]
+
+    return write
+
+
+def run(folder: Path, key: DeviceKey, now: datetime = START) -> list[Path]:
+    assert LU is not None
+    kept = retention.survey(folder, LU)
+    found = retention.due(kept, now, is_clock_trusted=True)
+    retention.refuse_flood(found, kept)
+    return list(retention.delete(found, key, LU, now))
+
+
+def test_a_bundle_says_until_when_it_is_kept(fill: Fill) -> None:
+    assert LU is not None
+    (each,) = retention.survey(fill(0)[0].parent, LU)
+    assert each.manifest is not None
+    assert each.manifest.privacy.delete_after == "2026-05-21T09:49:12.000Z"
+    assert not each.is_due(START + 8 * DAY - timedelta(milliseconds=1))
+    assert each.is_due(START + 8 * DAY)
+
+
+def test_what_is_due_goes_and_the_rest_stays_in_order(fill: Fill, key: DeviceKey) -> None:
+    old, new, newest = fill(9, 3, 1)
+    (stone,) = run(old.parent, key)
+    assert (old.exists(), new.exists(), newest.exists()) == (False, True, True)
+    found, _ = read(stone)
+    assert (found.reason, found.policy) == ("retention time is over", "lu, 8 days")
+    assert found.chain.index == 0
+    report = verify_chain([new, newest])
+    assert report.is_valid
+    assert list(report.facts["deleted"].values()) == [1]
+
+
+def test_without_a_tombstone_of_the_device_it_is_a_gap(
+    fill: Fill, key: DeviceKey, tmp_path: Path
+) -> None:
+    _, middle, newest = fill(9, 9, 1)
+    stones = run(middle.parent, key)
+    assert verify_chain([newest]).is_valid
+    forged = json.loads(stones[1].read_bytes())
+    stranger = DeviceKey.load_or_create(tmp_path / "other", "box-1", ManualClock(START))
+    original = stones[1].read_bytes()
+    told, _ = read(stones[1])
+    told.write(middle.parent, stranger)
+    assert {finding.code for finding in verify_chain([newest]).findings} == {"signature", "chain"}
+    stones[1].write_text(json.dumps(forged))
+    assert {finding.code for finding in verify_chain([newest]).findings} == {"unreadable", "chain"}
+    stones[1].write_bytes(original)
+    stones[0].unlink()
+    assert [finding.code for finding in verify_chain([newest]).findings] == ["chain"]
+
+
+def test_the_chain_goes_on_after_the_newest_bundle_was_deleted(fill: Fill, key: DeviceKey) -> None:
+    first, second = fill(9, 9)
+    run(first.parent, key)
+    (first.parent / "chain.json").unlink()
+    third = Path(writer(first.parent, key).write(case(7, START), None).path)
+    assert not second.exists()
+    assert verify_chain([third]).is_valid
+
+
+def test_a_hold_keeps_it_until_its_release(fill: Fill, key: DeviceKey) -> None:
+    (old,) = fill(20)
+    holds.note(old.parent, old.stem, "hold", (START, "J. Doe", "court 12 C 34/26"))
+    assert run(old.parent, key) == []
+    with pytest.raises(EvidenceError, match="held already"):
+        holds.note(old.parent, old.stem, "hold", (START, "J. Doe", "again"))
+    holds.note(old.parent, old.stem, "release", (START, "J. Doe", "closed"))
+    assert [path.stem for path in run(old.parent, key)] == [old.stem]
+    steps = json.loads((old.parent / "holds" / f"{old.stem}.json").read_text())
+    assert [step["action"] for step in steps] == ["hold", "release"]
+
+
+def test_a_damaged_hold_holds_and_a_damaged_bundle_stays(fill: Fill, key: DeviceKey) -> None:
+    held, damaged = fill(20, 20)
+    (held.parent / "holds").mkdir()
+    (held.parent / "holds" / f"{held.stem}.json").write_text("[{")
+    damaged.write_bytes(b"PK" + damaged.read_bytes()[2:40])
+    assert run(held.parent, key) == []
+    assert held.exists() and damaged.exists()
+
+
+def test_a_clock_that_may_be_wrong_deletes_nothing(fill: Fill, key: DeviceKey) -> None:
+    assert LU is not None
+    ages = [3.0] * 12
+    folder = fill(*ages)[0].parent
+    kept = retention.survey(folder, LU)
+    assert retention.due(kept, START, is_clock_trusted=False) == []
+    with pytest.raises(EvidenceError, match="clock"):
+        retention.due(kept, START + 30 * DAY, is_clock_trusted=False)
+    with pytest.raises(EvidenceError, match="12 of 12"):
+        run(folder, key, START + 3650 * DAY)
+    assert len(list(folder.glob("*.evb"))) == 12
+
+
+def test_cut_off_between_tombstone_and_deletion_it_is_deleted_once(
+    fill: Fill, key: DeviceKey
+) -> None:
+    (old,) = fill(9)
+    data = old.read_bytes()
+    (stone,) = run(old.parent, key)
+    told = stone.read_bytes()
+    old.write_bytes(data)
+    run(old.parent, key, START + DAY)
+    assert not old.exists()
+    assert stone.read_bytes() == told
+    assert stone == place(old.parent, old.stem)
+
+
+@given(st.integers(0, 60), st.integers(0, 60))
+def test_never_before_the_minimum(said: int, age: int) -> None:
+    """Whatever a bundle or a site says: China's thirty days are kept."""
+    policy = Privacy(retention="cn", keep_days=30 + said).policy
+    assert policy is not None
+    until = datetime.fromisoformat(retention.delete_after(START, policy))
+    assert until >= START + 30 * DAY
+    assert policy.minimum == 30 * DAY
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"retention": "mars"}, "one of lu, cn"),
+        ({"retention": "lu", "keep_days": 31}, "0 to 30 days, got 31"),
+        ({"retention": "cn", "keep_days": 29}, "30 or more days, got 29"),
+        ({"retention": "uk"}, "add `keep_days:`"),
+        ({"keep_days": 8}, "needs `retention:`"),
+    ],
+)
+def test_a_site_keeps_the_law_or_is_told(settings: dict[str, object], problem: str) -> None:
+    with pytest.raises(ValidationError, match=problem):
+        Privacy.model_validate(settings)
+
+
+def test_every_jurisdiction_has_a_source_and_says_what_is_unconfirmed() -> None:
+    for law in jurisdictions().values():
+        assert law.source and law.to_check
+        assert law.days is None or law.days >= law.min_days
+
+
+def test_the_command_line_deletes_what_is_due(fill: Fill, tmp_path: Path) -> None:
+    old, _new = fill(9, 1)
+    site = tmp_path / "site.yaml"
+    site.write_text(
+        f"site: {{name: plaza}}\ndevice: box-1\nstate_dir: {tmp_path / 'state'}\n"
+        "privacy: {retention: lu}\ncameras: {c1: {}}\n"
+    )
+    command = ["evidence", "retain", str(old.parent), "--config", str(site), "--now", "2026-05-13"]
+    runner = CliRunner()
+    listed = runner.invoke(cli, [*command, "--dry-run"])
+    assert (listed.exit_code, old.exists()) == (0, True)
+    assert f"due         {old}" in listed.output
+    assert runner.invoke(
+        cli, ["evidence", "hold", str(old), "--by", "J. Doe", "--reason", "court"]
+    ).output.startswith("held")
+    assert "0 deleted, 2 kept" in runner.invoke(cli, [*command, "--clock-trusted"]).output
+    assert runner.invoke(
+        cli, ["evidence", "release", str(old), "--by", "J. Doe", "--reason", "closed"]
+    ).output.startswith("released")
+    done = runner.invoke(cli, [*command, "--clock-trusted"])
+    assert "1 deleted, 1 kept (lu, 8 days)" in done.output, done.exception
+    assert not old.exists()
