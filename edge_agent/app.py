@@ -25,6 +25,7 @@ from edge_agent.config.load import site_sha256
 from edge_agent.drawing import draw_zones
 from edge_agent.errors import UsageError
 from edge_agent.evidence import BundleWriter, DeviceKey
+from edge_agent.evidence.log import LogKey, MerkleLog
 from edge_agent.evidence.profiles import find_profile
 from edge_agent.folder import OutFolder
 from edge_agent.geometry import Polygon
@@ -172,7 +173,7 @@ def run_replay(
         is_resumed = stack.enter_context(folder.claimed(request.overwrite))
         observer.on_lanes(lanes)
         outbox = stack.enter_context(_outbox(folder, request.publish))
-        bundles = _bundle_writer(site, folder.evidence, key, origin, redactor)
+        bundles = _bundle_writer(site, folder, key, origin, redactor)
         journal = stack.enter_context(Journal(origin, outbox, bundles, folder.events))
         journal.outputs = MockOutputs(site.outputs)  # nothing real may move in a replay
         journal.plate_key = hiding_key(site)
@@ -197,10 +198,12 @@ def run_replay(
 
 
 def _bundle_writer(
-    site: Site, folder: Path, key: DeviceKey, origin: Origin, redactor: Redactor | None
+    site: Site, folder: OutFolder, key: DeviceKey, origin: Origin, redactor: Redactor | None
 ) -> BundleWriter:
-    writer = BundleWriter(folder, key, origin, site.evidence, _zones(site))
-    writer.redactor = redactor
+    writer = BundleWriter(folder.evidence, key, origin, site.evidence, _zones(site))
+    log_key = LogKey.load_or_create(state_dir(site) / site.device)
+    writer.log = MerkleLog(folder.log, log_key, origin.log, resumes=not origin.is_replay)
+    writer.redactor, writer.policy = redactor, site.privacy.policy
     return writer
 
 

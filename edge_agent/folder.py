@@ -37,6 +37,10 @@ class OutFolder:
         return self.path / "evidence"
 
     @property
+    def log(self) -> Path:
+        return self.path / "log"
+
+    @property
     def report(self) -> Path:
         return self.path / "report.html"
 
@@ -111,7 +115,8 @@ class OutFolder:
             )
         for name in OWN_FILES:
             (self.path / name).unlink(missing_ok=True)
-        shutil.rmtree(self.evidence, ignore_errors=True)
+        for folder in (self.evidence, self.log):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _mark(self, finished: bool) -> None:
         state = json.dumps({"run": self.run, "finished": finished})

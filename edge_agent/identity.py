@@ -21,6 +21,18 @@ class CameraOrigin:
 
 
 @dataclass(frozen=True, slots=True)
+class LogPlace:
+    """An entry of the transparency log."""
+
+    origin: str
+    index: int
+
+    def as_json(self) -> dict[str, str | int]:
+        """As envelopes and manifests tell it."""
+        return {"origin": self.origin, "index": self.index}
+
+
+@dataclass(frozen=True, slots=True)
 class Origin:
     """Who is speaking: the same for every event of one run."""
 

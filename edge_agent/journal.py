@@ -12,9 +12,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from edge_agent.errors import EvidenceError
+from edge_agent.errors import EvidenceError, UplinkError
 from edge_agent.evidence import BundleWriter
-from edge_agent.identity import Origin
+from edge_agent.evidence.log import Note
+from edge_agent.evidence.storage import Storage
+from edge_agent.identity import LogPlace, Origin
 from edge_agent.plates import hashed
 from edge_agent.ports import Outputs
 from edge_agent.types import JSON, Bundle, Case, Event, Pulse
@@ -41,12 +43,16 @@ class Journal:
     on_envelope: Callable[[], None] = lambda: None
     """Called whenever an envelope has been stored: wakes the uplink."""
     outputs: Outputs | None = None
+    storage: Storage | None = None
+    """Gives up what the disk has no room for; None: a full disk is an error."""
     plate_key: bytes | None = field(default=None, repr=False)
     """Plates are told as a hash with this key; None: in plain text."""
     envelopes: list[dict[str, Any]] = field(default_factory=list, init=False)
     written: dict[str, Bundle] = field(default_factory=dict, init=False)
 
     def __enter__(self) -> Journal:
+        if not self.origin.is_replay:
+            self._recover()
         try:
             self._file = self.lines.open("wb", buffering=0)  # nothing left over to fail on closing
         except OSError as error:
@@ -60,13 +66,24 @@ class Journal:
         trace: TracebackType | None,
     ) -> None:
         self._file.close()
+        if kind is None:
+            self.checkpoint()
 
-    def event(self, event: Event) -> None:
-        """Store one event, unless it is a mere suspicion."""
+    def checkpoint(self) -> Note | None:
+        """Put the log on the disk and sign it; returns the checkpoint, None without a log."""
+        log = self.bundles.log
+        if log is None:
+            return None
+        signed = log.checkpoint()
+        self.outbox.forget_leaves(log.size)
+        return signed
+
+    def event(self, event: Event, is_late: bool = False) -> None:
+        """Store one event, unless it is a mere suspicion; one that comes late moves nothing."""
         if event.phase not in INTERNAL:
             shown = replace(event, plate=self._plate(event.plate))
             self._keep(event_envelope(shown, self.origin))
-        if event.kind == GRANT and self.outputs is not None:
+        if event.kind == GRANT and self.outputs is not None and not is_late:
             # Told before it is done: what opened a gate is known even if the power fails now.
             pulse = self.outputs.pulse(event.facts["output"], event.wall)
             if pulse is not None:
@@ -74,11 +91,13 @@ class Journal:
 
     def case(self, case: Case, clip: bytes | None) -> None:
         """Write the bundle, then say that it exists."""
-        bundle = self.bundles.write(case, clip)
+        bundle = (self.storage or self.bundles).write(case, clip)
         self.written[bundle.case_id] = bundle
         latest = replace(case.latest, plate=self._plate(case.latest.plate))
         shown = replace(case, latest=latest, plate=self._plate(case.plate))
         self._keep(case_envelope(bundle, shown, self.origin))
+        if "shed" in bundle.manifest:
+            self._keep(event_envelope(_shed_event(latest, bundle.manifest["shed"]), self.origin))
 
     def _plate(self, plate: Mapping[str, JSON] | None) -> Mapping[str, JSON] | None:
         """What is told of a plate outside of evidence."""
@@ -87,10 +106,40 @@ class Journal:
         return {**plate, "text": None, "hash": hashed(plate["text"], self.plate_key)}
 
     def _keep(self, envelope: dict[str, Any]) -> None:
-        stored = self.outbox.add(envelope, topic(envelope))
+        log = self.bundles.log
+        place = None if log is None else LogPlace(log.origin, log.size)
+        stored = self._store(envelope, place)
+        record = canonical(stored)
+        # What is told again, after a kill or by a resumed replay, has its old place already.
+        if log is not None and place is not None and stored["data"].get("log") == place.as_json():
+            log.append(record)
+        self._append(record + b"\n")
         self.envelopes.append(stored)
-        self._append(canonical(stored) + b"\n")
         self.on_envelope()
+
+    def _store(self, envelope: dict[str, Any], place: LogPlace | None) -> dict[str, Any]:
+        try:
+            return self.outbox.add(envelope, topic(envelope), place)
+        except UplinkError:
+            if self.storage is None or not self.storage.ballast.release():
+                raise
+            return self.outbox.add(envelope, topic(envelope), place)
+
+    def _recover(self) -> None:
+        """Append what the outbox and the evidence folder know and a power cut kept from the log."""
+        log = self.bundles.log
+        if log is None:
+            return
+        for index, leaf in self.outbox.leaves(log.size):
+            if index == log.size:
+                log.append_leaf(leaf)
+        if self.outbox.last_leaf >= log.size:
+            raise EvidenceError(
+                f"{log.folder}: the log ends before entry {self.outbox.last_leaf}, which the "
+                "outbox has: an older copy was restored, or it was lost; restore the newest one"
+            )
+        self.bundles.recover()
+        self.checkpoint()
 
     def _append(self, line: bytes) -> None:
         """Write a whole line, or raise EvidenceError and leave the whole lines before it."""
@@ -112,6 +161,11 @@ def _pulse_event(cause: Event, pulse: Pulse) -> Event:
         "cause": cause.kind,
     }
     return replace(cause, kind="io.out", track=None, zone=None, plate=None, facts=facts)
+
+
+def _shed_event(cause: Event, shed: Mapping[str, JSON]) -> Event:
+    """What the disk had no room for."""
+    return replace(cause, kind="storage.shed", track=None, zone=None, plate=None, facts=shed)
 
 
 def _cannot_write(path: Path, error: OSError) -> EvidenceError:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from edge_agent.errors import EvidenceError
@@ -75,8 +75,7 @@ def unpack(data: bytes) -> tuple[Member, ...]:
     """
     members: dict[str, Member] = {}
     at = 0
-    while data.startswith(b"PK\x03\x04", at):
-        member = _member_at(data, at)
+    for member in walk(data):
         if member.name in members:
             raise ContainerError(member.name, "is in the container twice")
         members[member.name] = member
@@ -91,6 +90,20 @@ def unpack(data: bytes) -> tuple[Member, ...]:
             last, f"what follows it, at byte {at}, is no file: damaged or cut short"
         )
     return tuple(members.values())
+
+
+def walk(data: bytes) -> Iterator[Member]:
+    """The members in order, up to the first that is none; raises ContainerError."""
+    at = 0
+    while data.startswith(b"PK\x03\x04", at):
+        member = _member_at(data, at)
+        yield member
+        at = member.end
+
+
+def directory_start(packed: bytes) -> int:
+    """Offset at which the directory of what `pack` made begins."""
+    return int(_END.unpack_from(packed, len(packed) - _END.size)[6])
 
 
 def first_member(head: bytes) -> tuple[str, int, int]:

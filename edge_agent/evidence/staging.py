@@ -37,7 +37,7 @@ def make_folder(folder: Path, mode: int = 0o755) -> None:
         above = [path.parent for path in (folder, *folder.parents) if not path.exists()]
         folder.mkdir(mode=mode, parents=True, exist_ok=True)
         for parent in reversed(above):
-            _sync_folder(parent)
+            sync_folder(parent)
     except OSError as error:
         raise cannot(folder, "be made a folder", error) from error
 
@@ -56,14 +56,15 @@ def write_whole(path: Path, data: bytes, mode: int = 0o644) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(staged, path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         with contextlib.suppress(OSError):
             staged.unlink(missing_ok=True)
         raise cannot(path, "be written", error) from error
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Put a folder's entries on the disk; raises OSError."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

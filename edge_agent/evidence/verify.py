@@ -6,8 +6,8 @@ device, another time, live instead of replay, evidential, an overlay as the orig
 that with a key of their own. Only with a root, or the device's certificate, from a trusted source
 is such a bundle told, and does what the manifest says count as said by that device.
 
-Even then it cannot see that the newest bundles of a device are missing (that takes its log), and
-cannot detect a rooted device inventing events.
+Even then it cannot see that the newest bundles of a device are missing (that takes its log, of
+which a bundle holds one entry's proof), and cannot detect a rooted device inventing events.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from edge_agent.evidence import container, trust
 from edge_agent.evidence.consistency import contradictions
 from edge_agent.evidence.container import ContainerError, Member
 from edge_agent.evidence.dsse import PAYLOAD_TYPE, Envelope
+from edge_agent.evidence.logged import DEVICE, PROOF, log_flaws
 from edge_agent.evidence.manifest import Manifest
 from edge_agent.evidence.profiles import ATTACHED, Profile, Verdict, broken_claims
 from edge_agent.evidence.staging import cannot, make_folder, write_whole
@@ -41,6 +42,9 @@ EXIT_CODES: Mapping[str, int] = MappingProxyType(
         "extra": 16,
         "inconsistent": 17,
         "chain": 18,
+        "leaf": 19,
+        "inclusion": 20,
+        "checkpoint": 21,
         "profile": 24,
     }
 )
@@ -134,6 +138,9 @@ class Inspection:
         if self.manifest is None:
             return
         yield from _files(self.bundle, self.manifest)
+        proof = self.bundle.read(PROOF) if PROOF in self.bundle.members else None
+        for flaw in log_flaws(self.manifest, self.text, proof, self.bundle.read(DEVICE)):
+            yield Finding(*flaw)
         for text in contradictions(self.manifest):
             yield Finding("inconsistent", MANIFEST, text)
         for text in broken_claims(self.manifest, self.bundle.read(ATTACHED)):
@@ -271,6 +278,7 @@ def _files(bundle: Opened, manifest: Manifest) -> Iterator[Finding]:
     """Every listed file is there with its hash, and nothing else is."""
     listed = {item.path: item for item in manifest.files}
     owners = {item.sha256: item.path for item in reversed(manifest.files)}
+    unlisted = (MANIFEST, SEAL) if manifest.log is None else (MANIFEST, SEAL, PROOF)
     altered, missing = [], []
     for path, item in listed.items():
         member = bundle.members.get(path)
@@ -285,7 +293,7 @@ def _files(bundle: Opened, manifest: Manifest) -> Iterator[Finding]:
     yield from altered
     yield from (found for found in missing if found.file != CERTIFICATES)
     for name in bundle.members:
-        if name not in listed and name not in (MANIFEST, SEAL):
+        if name not in listed and name not in unlisted:
             yield Finding("extra", name, "does not belong to the bundle: it was added")
 
 

@@ -17,7 +17,7 @@ import rfc8785
 
 from edge_agent.clock import utc_ms, utc_text
 from edge_agent.errors import UplinkError
-from edge_agent.identity import Origin, case_id, digest
+from edge_agent.identity import LogPlace, Origin, case_id, digest
 from edge_agent.types import JSON, Bundle, Case, Event
 from edge_agent.uplink import topics
 
@@ -26,7 +26,6 @@ CONTENT_TYPE = "application/cloudevents+json"
 BODY_LIMIT = 16 * 1024
 """Bytes of a whole envelope; some cloud brokers close the connection above 64 KB."""
 
-_SEQUENCE_ROOM = len('"sequence":"00000000000000000000",')
 _EXACT = 2**53 - 1
 """Largest integer that every JSON reader keeps exactly (RFC 8785, section 3.2.2.3)."""
 
@@ -65,16 +64,16 @@ def event_envelope(event: Event, origin: Origin) -> dict[str, Any]:
     data = {"phase": event.phase, **_circumstances(event, origin), **plain}
     data |= _standing([*_doubts(event, origin), *event.doubts])
     envelope = _envelope(event, origin, f"edge.{event.kind}.v1", data)
-    return _fitted({**envelope, "id": identity}, plain)
+    return _fitted({**envelope, "id": identity}, plain, origin)
 
 
 def case_envelope(bundle: Bundle, case: Case, origin: Origin) -> dict[str, Any]:
     """Says that an evidence file exists: `update` while the happening goes on, then `end`.
 
-    `complete` says whether all its photos are there; if not, `reasons` say why.
+    `complete` says whether all four photos are there; if not, `reasons` say why, unless the
+    bundle was measured by a profile that needs no more than it has.
 
-    `bundle.manifest["media"]` is a list of {path, role, sha256, bytes, width, height}; the
-    photos themselves are named by hash and by reference into the bundle.
+    Photos (`bundle.manifest["media"]`) are named by hash and by reference into the bundle.
     """
     event = case.latest
     dataref = f"evidence/{bundle.case_id}.evb"
@@ -87,26 +86,26 @@ def case_envelope(bundle: Bundle, case: Case, origin: Origin) -> dict[str, Any]:
         event = replace(event, plate=case.plate)
     data = {
         "phase": "end" if event.phase == "end" else "update",
-        "complete": case.is_complete,
+        # A disk without room may have taken less than the case had.
+        "complete": bundle.manifest.get("case", {}).get("is_complete", case.is_complete),
         "kind": case.begin.kind,
         "revision": case.revision,
         "manifest_sha256": bundle.manifest_sha256,
-        **_circumstances(event, origin),
+        **_circumstances(event, origin, bundle.manifest.get("privacy", {}).get("delete_after")),
         # What the signed manifest doubts, the envelope must not vouch for.
         **_standing(
             [
                 *_doubts(event, origin),
-                *case.reasons,
+                *(() if bundle.manifest.get("profile") else case.reasons),
                 *case.doubts,
                 *bundle.manifest.get("reasons", ()),
             ]
         ),
         **_plain(extras),
     }
-    envelope = _envelope(event, origin, topics.CASE_TYPE, data)
     identity = digest(bundle.case_id, "case", case.revision, bundle.manifest_sha256)
     named = {"id": identity, "subject": f"case/{bundle.case_id}", "dataref": dataref}
-    return _fitted({**envelope, **named}, extras)
+    return _fitted({**_envelope(event, origin, topics.CASE_TYPE, data), **named}, extras, origin)
 
 
 def birth(origin: Origin, fingerprint: str | None) -> dict[str, Any]:
@@ -148,7 +147,7 @@ def _envelope(event: Event, origin: Origin, kind: str, data: Mapping[str, JSON])
     }
 
 
-def _circumstances(event: Event, origin: Origin) -> dict[str, Any]:
+def _circumstances(event: Event, origin: Origin, delete_after: str | None = None) -> dict[str, Any]:
     camera = origin.cameras[event.camera]
     data: dict[str, Any] = {
         "source": {
@@ -161,7 +160,7 @@ def _circumstances(event: Event, origin: Origin) -> dict[str, Any]:
         "model": {"name": camera.model.name, "sha256": camera.model.sha256},
         "config_sha256": origin.config_sha256,
         "software": origin.software,
-        "privacy": {"redacted": False, "delete_after": None},
+        "privacy": {"redacted": False, "delete_after": delete_after},
         "site": _site(origin),
     }
     if event.zone is not None:
@@ -233,15 +232,22 @@ def _standing(doubts: Iterable[str]) -> dict[str, Any]:
     return {"evidential": False, "reasons": reasons} if reasons else {"evidential": True}
 
 
-def _fitted(envelope: dict[str, Any], optional: Iterable[str]) -> dict[str, Any]:
+def _room(origin: Origin) -> int:
+    """Bytes of what the outbox adds: the sequence and the place in the log."""
+    place = LogPlace(origin.log, _EXACT).as_json()
+    return len(canonical({"sequence": "0" * 20, "log": place})) - len("{}") + len(",")
+
+
+def _fitted(envelope: dict[str, Any], optional: Iterable[str], origin: Origin) -> dict[str, Any]:
     """Leaves out the largest optional fields until the body keeps `BODY_LIMIT`."""
     data = dict(envelope["data"])
     spare = sorted(optional, key=lambda name: (len(canonical(data[name])), name))
-    excess = len(canonical(envelope)) + _SEQUENCE_ROOM - BODY_LIMIT
+    limit = BODY_LIMIT - _room(origin)
+    excess = len(canonical(envelope)) - limit
     while excess > 0 and spare:
         del data[spare.pop()]
         data["truncated"] = True
-        excess = len(canonical({**envelope, "data": data})) + _SEQUENCE_ROOM - BODY_LIMIT
+        excess = len(canonical({**envelope, "data": data})) - limit
     if excess > 0:
         raise UplinkError(
             f"event {envelope['id']}: {excess} bytes above the limit of {BODY_LIMIT} even without "

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from edge_agent.errors import UplinkError
+from edge_agent.identity import LogPlace, leaf_hash
 from edge_agent.uplink.envelope import canonical
 
 _APPLICATION_ID = 0x65646765  # "edge": a foreign database is refused, never written to
@@ -29,6 +30,10 @@ _MIGRATIONS = (
       UPDATE meter SET count = count + 1, bytes = bytes + length(NEW.body); END;
     CREATE TRIGGER taken AFTER DELETE ON queue BEGIN
       UPDATE meter SET count = count - 1, bytes = bytes - length(OLD.body); END;
+    """,
+    """
+    ALTER TABLE known ADD COLUMN leaf INTEGER;
+    CREATE TABLE leaves(leaf INTEGER PRIMARY KEY, hash BLOB NOT NULL);
     """,
 )
 _REMEDIES = {
@@ -100,24 +105,52 @@ class Outbox:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def add(self, envelope: Mapping[str, Any], topic: str) -> dict[str, Any]:
-        """Store an envelope for delivery and return it with its `sequence`.
+    def add(
+        self, envelope: Mapping[str, Any], topic: str, place: LogPlace | None = None
+    ) -> dict[str, Any]:
+        """Store an envelope for delivery and return it with its `sequence`, and place in the log.
 
-        An id that is already known gets its old sequence and is not queued again.
+        An id that is already known gets its old sequence and place and is not queued again.
+        `place` is the log's next entry; its leaf is kept until `forget_leaves` says that the log
+        itself has it on the disk.
         """
         with self._guard(), self._transaction():
             known = self._db.execute(
-                "SELECT sequence FROM known WHERE id = ?", (envelope["id"],)
+                "SELECT sequence, leaf FROM known WHERE id = ?", (envelope["id"],)
             ).fetchone()
             if known:
-                return _numbered(envelope, known[0])
-            last = self._last()
-            final = _numbered(envelope, last + 1)
+                return _numbered(_placed(envelope, place, known[1]), known[0])
+            number, leaf = self._last() + 1, None if place is None else place.index
+            final = _numbered(_placed(envelope, place, leaf), number)
             body = canonical(final)
             self._check_budget(len(body))
-            self._db.execute("INSERT INTO known VALUES (?, ?)", (last + 1, envelope["id"]))
-            self._db.execute("INSERT INTO queue VALUES (?, ?, ?)", (last + 1, topic, body))
+            known = (number, envelope["id"], leaf)
+            self._db.execute("INSERT INTO known(sequence, id, leaf) VALUES (?, ?, ?)", known)
+            self._db.execute("INSERT INTO queue VALUES (?, ?, ?)", (number, topic, body))
+            if leaf is not None:
+                row = (leaf, leaf_hash(body))
+                self._db.execute("INSERT OR REPLACE INTO leaves VALUES (?, ?)", row)
             return final
+
+    def leaves(self, start: int) -> list[tuple[int, bytes]]:
+        """Index and hash of the log's entries from `start` on that are still kept here."""
+        with self._guard():
+            found = self._db.execute(
+                "SELECT leaf, hash FROM leaves WHERE leaf >= ? ORDER BY leaf", (start,)
+            )
+            return [(int(leaf), bytes(hashed)) for leaf, hashed in found]
+
+    def forget_leaves(self, end: int) -> None:
+        """Drop the leaves before `end`: the log has them on the disk."""
+        with self._guard(), self._transaction():
+            self._db.execute("DELETE FROM leaves WHERE leaf < ?", (end,))
+
+    @property
+    def last_leaf(self) -> int:
+        """The newest entry of the log that an envelope is known to have; -1: none."""
+        with self._guard():
+            (last,) = self._db.execute("SELECT coalesce(max(leaf), -1) FROM known").fetchone()
+            return int(last)
 
     def pending(self, after: int = 0, limit: int = 100) -> list[Row]:
         """The undelivered rows with a sequence above `after`, oldest first."""
@@ -226,6 +259,15 @@ class Outbox:
 
 def _numbered(envelope: Mapping[str, Any], sequence: int) -> dict[str, Any]:
     return {**envelope, "sequence": f"{sequence:020d}"}
+
+
+def _placed(
+    envelope: Mapping[str, Any], place: LogPlace | None, index: int | None
+) -> Mapping[str, Any]:
+    if place is None or index is None:
+        return envelope
+    log = LogPlace(place.origin, index).as_json()
+    return {**envelope, "data": {**envelope["data"], "log": log}}
 
 
 def _statements(script: str) -> Iterator[str]:
