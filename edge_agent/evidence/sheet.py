@@ -34,7 +34,7 @@ MARGIN, GAP = 48, 24
 TOP, CAPTION, FOOT = 92, 50, 234
 """Heights of the headline, of the line under a photo, and of what stands below all photos."""
 
-PAPER, EMPTY, RULE = (255, 255, 255), (240, 240, 240), (190, 190, 190)
+PAPER, EMPTY, RULE = 255, 240, (190, 190, 190)
 BLACK, GREY, RED, GREEN = (24, 24, 24), (105, 105, 105), (30, 30, 190), (60, 120, 30)
 HEADLINE, STAMP = Ink(46, BLACK, 600), Ink(34, RED, 600)
 NUMBER, PLAIN, LABEL = Ink(28, BLACK, 700), Ink(27, BLACK, 400), Ink(23, GREY, 400)
