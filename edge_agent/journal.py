@@ -13,14 +13,21 @@ from types import TracebackType
 from typing import Any
 
 from edge_agent.errors import EvidenceError, UplinkError
-from edge_agent.evidence import BundleWriter
+from edge_agent.evidence import BundleWriter, tombstone
 from edge_agent.evidence.log import Note
 from edge_agent.evidence.storage import Storage
 from edge_agent.identity import LogPlace, Origin
 from edge_agent.plates import hashed
 from edge_agent.ports import Outputs
 from edge_agent.types import JSON, Bundle, Case, Event, Pulse
-from edge_agent.uplink import Outbox, canonical, case_envelope, event_envelope, topic
+from edge_agent.uplink import (
+    Outbox,
+    canonical,
+    case_envelope,
+    deletion_envelope,
+    event_envelope,
+    topic,
+)
 
 GRANT = "access.granted"
 """The kind of event that closes the contact which its `output` names."""
@@ -57,6 +64,8 @@ class Journal:
             self._file = self.lines.open("wb", buffering=0)  # nothing left over to fail on closing
         except OSError as error:
             raise _cannot_write(self.lines, error) from error
+        if not self.origin.is_replay:
+            self.tell_deletions()
         return self
 
     def __exit__(
@@ -98,6 +107,14 @@ class Journal:
         self._keep(case_envelope(bundle, shown, self.origin))
         if "shed" in bundle.manifest:
             self._keep(event_envelope(_shed_event(latest, bundle.manifest["shed"]), self.origin))
+
+    def tell_deletions(self) -> None:
+        """Say of every deleted bundle of which no event speaks yet that it was deleted."""
+        for path in tombstone.untold(self.bundles.folder):
+            grave, _ = tombstone.read(path)
+            event = tombstone.as_event(grave, list(self.origin.cameras))
+            self._keep(deletion_envelope(event, grave.case, self.origin))
+            tombstone.mark_told(path)
 
     def _plate(self, plate: Mapping[str, JSON] | None) -> Mapping[str, JSON] | None:
         """What is told of a plate outside of evidence."""

@@ -59,7 +59,7 @@ def retain(  # noqa: PLR0913  (click hands over one per option)
         retention.refuse_flood(found, kept)
     key = DeviceKey.load_or_create(app.state_dir(site), site.device, SystemClock())
     for path in retention.delete(found, key, policy, now):
-        click.echo(printable(f"deleted     {path.stem}; tombstone {path}"))
+        click.echo(printable(f"deleted     {path.name.partition('.')[0]}; tombstone {path}"))
     click.echo(f"{len(found)} deleted, {len(kept) - len(found)} kept ({policy.name})")
 
 

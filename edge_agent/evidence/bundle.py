@@ -62,7 +62,7 @@ class BundleWriter:
         self, folder: Path, key: DeviceKey, origin: Origin, settings: Evidence, zones: Zones
     ) -> None:
         make_folder(folder)
-        self._folder = folder
+        self.folder = folder
         self._key = key
         self._origin = origin
         self._settings = settings
@@ -81,14 +81,14 @@ class BundleWriter:
     def restart(self) -> None:
         """Begin the chain anew; bundles in the folder stay until the same case replaces them."""
         self._chain.restart()
-        discard_staged(self._folder)
+        discard_staged(self.folder)
         if self.log is not None:
             self.log.restart()
 
     def recover(self) -> None:
         """File the bundles that a power cut kept from it; the log has all that came before them."""
         if self.log is not None:
-            for found in recover(self._folder, self.log):
+            for found in recover(self.folder, self.log):
                 link = Link(found.manifest.chain.index, _sha256(found.text))
                 self._chain.append(found.manifest.case.id, link)
 
@@ -137,7 +137,7 @@ class BundleWriter:
     def path_of(self, case: Case) -> Path:
         """Where the bundle of a case lies."""
         identity = case_id(self._origin, case.begin.camera, case.subject)
-        return self._folder / f"{identity}.evb"
+        return self.folder / f"{identity}.evb"
 
     def _collect(self, case: Case, clip: bytes | None, identity: str) -> Contents:
         contents = Contents()

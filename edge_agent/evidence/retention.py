@@ -16,12 +16,13 @@ from pathlib import Path
 from edge_agent.clock import utc_text
 from edge_agent.config.privacy import Policy
 from edge_agent.errors import EvidenceError
+from edge_agent.evidence import tombstone
 from edge_agent.evidence.chain import manifest_bytes
 from edge_agent.evidence.holds import is_held
 from edge_agent.evidence.keys import DeviceKey
 from edge_agent.evidence.manifest import Manifest
 from edge_agent.evidence.staging import cannot, sync_folder
-from edge_agent.evidence.tombstone import Tombstone, place
+from edge_agent.evidence.tombstone import Tombstone
 
 MAX_SHARE = 0.5
 """More of all bundles at once is what a clock that jumped ahead would delete ..."""
@@ -43,6 +44,19 @@ class Kept:
     def is_due(self, now: datetime) -> bool:
         """True when its time is over and nobody holds it."""
         return self.until is not None and self.until <= now and not self.is_held
+
+
+def delete_due(
+    evidence: Path, key: DeviceKey, policy: Policy, now: datetime, is_clock_trusted: bool
+) -> list[Path]:
+    """What a device does once a day; returns the tombstones, of which the journal has to tell.
+
+    Raises EvidenceError, and deletes nothing, where the clock may be wrong.
+    """
+    kept = survey(evidence, policy)
+    found = due(kept, now, is_clock_trusted)
+    refuse_flood(found, kept)
+    return list(delete(found, key, policy, now))
 
 
 def survey(evidence: Path, policy: Policy) -> list[Kept]:
@@ -79,12 +93,13 @@ def delete(found: Sequence[Kept], key: DeviceKey, policy: Policy, now: datetime)
     """Delete the bundles one by one; yields each one's tombstone, which is there first."""
     for each in found:
         assert each.manifest is not None
-        path = place(each.path.parent, each.manifest.case.id)
+        path = tombstone.find(each.path.parent, each.manifest.case.id)
         try:
-            if not path.exists():  # or cut off between the two
+            if path is None:  # else it was cut off between the two
                 size = each.path.stat().st_size
                 why = (utc_text(now), "retention time is over", policy.name)
-                Tombstone.of(each.manifest, each.text, size, why).write(each.path.parent, key)
+                grave = Tombstone.of(each.manifest, each.text, size, why)
+                path = grave.write(each.path.parent, key)
             each.path.unlink()
             sync_folder(each.path.parent)
         except OSError as error:

@@ -7,12 +7,15 @@ nothing about what the bundle showed.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
 import rfc8785
 from pydantic import Field, ValidationError
 
+from edge_agent.config.models import Name
 from edge_agent.errors import EvidenceError
 from edge_agent.evidence.dsse import Envelope
 from edge_agent.evidence.keys import DeviceKey
@@ -28,13 +31,16 @@ from edge_agent.evidence.manifest import (
     Utc,
     Words,
 )
-from edge_agent.evidence.staging import make_folder, write_whole
+from edge_agent.evidence.staging import cannot, make_folder, write_whole
 from edge_agent.evidence.trust import Chain
+from edge_agent.types import Event
 
 FORMAT: Final = "edge-agent.tombstone/1"
 PAYLOAD_TYPE: Final = "application/vnd.edge-agent.tombstone+json"
 FOLDER: Final = "tombstones"
 SUFFIX: Final = ".dsse"
+_UNTOLD: Final = f".untold{SUFFIX}"
+"""Of those of which no event speaks yet."""
 _CaseId = Annotated[str, Field(pattern=r"^[0-9a-z]{1,64}$")]
 
 
@@ -50,6 +56,7 @@ class Tombstone(Part):
     supersedes: Superseded | None
     log: LogFacts | None
     """Where its manifest stands in the transparency log."""
+    camera: Name
     device: DeviceFacts
     deleted_at: Utc
     reason: Words
@@ -67,26 +74,65 @@ class Tombstone(Part):
             chain=manifest.chain,
             supersedes=manifest.supersedes,
             log=manifest.log,
+            camera=manifest.source.camera,
             device=manifest.device,
             deleted_at=deleted_at,
             reason=reason,
             policy=policy,
         )
 
+    @property
+    def payload(self) -> bytes:
+        """What is signed: canonical JSON (RFC 8785)."""
+        return rfc8785.dumps(self.model_dump(mode="json"))
+
     def write(self, evidence: Path, key: DeviceKey) -> Path:
         """Sign it and store it beside the bundles; returns where."""
-        payload = rfc8785.dumps(self.model_dump(mode="json"))
+        payload = self.payload
         claim = Envelope(payload, b"", key.fingerprint, PAYLOAD_TYPE)
         sealed = Envelope(payload, key.sign(claim.signed), key.fingerprint, PAYLOAD_TYPE)
-        path = place(evidence, self.case)
+        path = evidence / FOLDER / f"{self.case}{_UNTOLD}"
         make_folder(path.parent)
         write_whole(path, sealed.to_bytes())
         return path
 
 
-def place(evidence: Path, case: str) -> Path:
-    """Where the tombstone of a case lies."""
-    return evidence / FOLDER / f"{case}{SUFFIX}"
+def as_event(grave: Tombstone, cameras: Sequence[str]) -> Event:
+    """What the world is told; of a camera that the site has, as an event must have one."""
+    return Event(
+        camera=grave.camera if grave.camera in cameras else cameras[0],
+        kind="evidence.deleted",
+        subject=f"evidence.deleted/{grave.case}",
+        phase="end",
+        begin_s=0.0,
+        t_s=0.0,
+        wall=datetime.fromisoformat(grave.deleted_at),
+        frame=0,
+        facts={
+            "deleted_manifest_sha256": grave.manifest_sha256,
+            "tombstone_sha256": hashlib.sha256(grave.payload).hexdigest(),
+            "policy": grave.policy,
+        },
+    )
+
+
+def find(evidence: Path, case: str) -> Path | None:
+    """Where the tombstone of a case lies, if it has one."""
+    paths = (evidence / FOLDER / f"{case}{suffix}" for suffix in (SUFFIX, _UNTOLD))
+    return next((path for path in paths if path.exists()), None)
+
+
+def untold(evidence: Path) -> list[Path]:
+    """Those of which no event speaks yet."""
+    return sorted((evidence / FOLDER).glob(f"*{_UNTOLD}"))
+
+
+def mark_told(path: Path) -> None:
+    """An event speaks of it now, and will be delivered."""
+    try:
+        path.replace(path.with_name(path.name.removesuffix(_UNTOLD) + SUFFIX))
+    except OSError as error:
+        raise cannot(path, "be renamed", error) from error
 
 
 def read(path: Path) -> tuple[Tombstone, Envelope]:
@@ -96,7 +142,7 @@ def read(path: Path) -> tuple[Tombstone, Envelope]:
         if envelope.payload_type != PAYLOAD_TYPE:
             raise ValueError("is no tombstone")
         found = Tombstone.model_validate_json(envelope.payload)
-        if rfc8785.dumps(found.model_dump(mode="json")) != envelope.payload:
+        if found.payload != envelope.payload:
             raise ValueError("is not in canonical form")
     except ValidationError as error:
         raise EvidenceError(f"{path}: is not a tombstone of {FORMAT}") from error

@@ -22,6 +22,7 @@ _KINDS: Final = {
     "plate.read": "Number plate",
     "access.granted": "Access granted",
     "io.out": "Contact closed",
+    "evidence.deleted": "Evidence deleted",
     "safety.helmet": "No hard hat",
     "incident.pedestrian": "Pedestrian on the road",
     "incident.cyclist": "Cyclist on the road",

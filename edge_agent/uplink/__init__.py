@@ -1,7 +1,13 @@
 """From a decided event to a broker that has acknowledged it."""
 
 from edge_agent.uplink.broker import EmbeddedBroker
-from edge_agent.uplink.envelope import birth, canonical, case_envelope, event_envelope
+from edge_agent.uplink.envelope import (
+    birth,
+    canonical,
+    case_envelope,
+    deletion_envelope,
+    event_envelope,
+)
 from edge_agent.uplink.listener import Listener
 from edge_agent.uplink.mqtt import Status, Uplink
 from edge_agent.uplink.outbox import Outbox, Row
@@ -18,6 +24,7 @@ __all__ = [
     "birth",
     "canonical",
     "case_envelope",
+    "deletion_envelope",
     "event_envelope",
     "schema_for",
     "schemas",

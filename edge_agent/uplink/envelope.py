@@ -108,6 +108,12 @@ def case_envelope(bundle: Bundle, case: Case, origin: Origin) -> dict[str, Any]:
     return _fitted({**_envelope(event, origin, topics.CASE_TYPE, data), **named}, extras, origin)
 
 
+def deletion_envelope(event: Event, case: str, origin: Origin) -> dict[str, Any]:
+    """Says that a case's evidence was deleted; the same one however often it is told."""
+    identity = digest(case, "deleted", event.facts["tombstone_sha256"])
+    return {**event_envelope(event, origin), "id": identity, "subject": f"case/{case}"}
+
+
 def birth(origin: Origin, fingerprint: str | None) -> dict[str, Any]:
     """The retained `info` message: who speaks, with which versions, cameras and device key."""
     cameras = {

@@ -39,7 +39,6 @@ HEAD_SHARE = 1 / 3
 is in view, the person's box is as wide as its head is high, or wider."""
 PLATE_TOP = 0.3
 """Of 134 cars seen from front or rear, only those cut off above had their plates higher."""
-EDGE_PX = 2.0
 TILE_PX, TILE_STEP_PX = 640, 480
 """Far faces and plates show only when a network sees the picture in parts of about this size."""
 SAME = 0.9
@@ -142,7 +141,7 @@ def _around(plate: FoundPlate) -> Box:
 def _plate_part(vehicle: Box) -> Box:
     """Where a vehicle may have its plate: all of what is cut off at the top of the picture."""
     box = grow(vehicle, BOX_MARGIN)
-    top = PLATE_TOP if vehicle.y1 > EDGE_PX else 0.0
+    top = PLATE_TOP if box.y1 > 0 else 0.0
     return replace(box, y1=vehicle.y1 + top * vehicle.height)
 
 

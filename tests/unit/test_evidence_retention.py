@@ -4,12 +4,15 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 from pydantic import ValidationError
+from referencing import Registry
 
 from edge_agent.cli import cli
 from edge_agent.clock import ManualClock
@@ -17,9 +20,12 @@ from edge_agent.config import Evidence
 from edge_agent.config.privacy import Privacy, jurisdictions
 from edge_agent.errors import EvidenceError
 from edge_agent.evidence import BundleWriter, DeviceKey, holds, retention, verify_chain
-from edge_agent.evidence.tombstone import place, read
-from edge_agent.identity import CameraOrigin, Origin
+from edge_agent.evidence.log import LogKey, MerkleLog
+from edge_agent.evidence.tombstone import find, read, untold
+from edge_agent.identity import CameraOrigin, Origin, leaf_hash
+from edge_agent.journal import Journal
 from edge_agent.types import Box, Case, Event, Media, ModelInfo, Track
+from edge_agent.uplink import Outbox, canonical, schema_for, schemas
 
 START = datetime(2026, 5, 13, 9, 49, 12, tzinfo=UTC)
 CAR = Track(1, "car", 0.9, Box(80, 90, 160, 140), (0.0, 0.0), 0.1, 9.0, 4.0)
@@ -42,11 +48,14 @@ def key(tmp_path: Path) -> DeviceKey:
     return DeviceKey.load_or_create(tmp_path / "state", "box-1", ManualClock(START))
 
 
-def writer(folder: Path, key: DeviceKey) -> BundleWriter:
+def origin() -> Origin:
     media = Media("rtsp://camera", "live", None, START, "given")
     camera = CameraOrigin(media, ModelInfo("yolo", "cd" * 32))
-    origin = Origin({"name": "plaza"}, "box-1", "boot", "ef" * 32, "edge-agent 0", {"c1": camera})
-    made = BundleWriter(folder, key, origin, Evidence(), {})
+    return Origin({"name": "plaza"}, "box-1", "boot", "ef" * 32, "edge-agent 0", {"c1": camera})
+
+
+def writer(folder: Path, key: DeviceKey) -> BundleWriter:
+    made = BundleWriter(folder, key, origin(), Evidence(), {})
     made.policy = LU
     return made
 
@@ -68,10 +77,7 @@ def fill(tmp_path: Path, key: DeviceKey) -> Fill:
 
 def run(folder: Path, key: DeviceKey, now: datetime = START) -> list[Path]:
     assert LU is not None
-    kept = retention.survey(folder, LU)
-    found = retention.due(kept, now, is_clock_trusted=True)
-    retention.refuse_flood(found, kept)
-    return list(retention.delete(found, key, LU, now))
+    return retention.delete_due(folder, key, LU, now, is_clock_trusted=True)
 
 
 def test_a_bundle_says_until_when_it_is_kept(fill: Fill) -> None:
@@ -130,7 +136,8 @@ def test_a_hold_keeps_it_until_its_release(fill: Fill, key: DeviceKey) -> None:
     with pytest.raises(EvidenceError, match="held already"):
         holds.note(old.parent, old.stem, "hold", (START, "J. Doe", "again"))
     holds.note(old.parent, old.stem, "release", (START, "J. Doe", "closed"))
-    assert [path.stem for path in run(old.parent, key)] == [old.stem]
+    (stone,) = run(old.parent, key)
+    assert stone == find(old.parent, old.stem)
     steps = json.loads((old.parent / "holds" / f"{old.stem}.json").read_text())
     assert [step["action"] for step in steps] == ["hold", "release"]
 
@@ -168,7 +175,34 @@ def test_cut_off_between_tombstone_and_deletion_it_is_deleted_once(
     run(old.parent, key, START + DAY)
     assert not old.exists()
     assert stone.read_bytes() == told
-    assert stone == place(old.parent, old.stem)
+    assert stone == find(old.parent, old.stem)
+
+
+def test_a_deletion_is_told_once_and_enters_the_log(
+    fill: Fill, key: DeviceKey, tmp_path: Path
+) -> None:
+    old, _ = fill(9, 1)
+    run(old.parent, key)
+    log = MerkleLog(tmp_path / "log", LogKey.load_or_create(tmp_path / "state"), "edge/plaza/box-1")
+    told = []
+    for _ in range(2):
+        with Outbox(tmp_path / "outbox.db") as outbox:
+            made = writer(old.parent, key)
+            made.log = log
+            journal = Journal(origin(), outbox, made, tmp_path / "events.jsonl")
+            with journal:
+                told += journal.envelopes
+    (envelope,) = told
+    assert envelope["type"] == "edge.evidence.deleted.v1"
+    assert envelope["subject"] == f"case/{old.stem}"
+    assert envelope["data"]["log"] == {"origin": "edge/plaza/box-1", "index": 0}
+    assert log.leaf(0) == leaf_hash(canonical(envelope))
+    stone = find(old.parent, old.stem)
+    assert stone is not None and untold(old.parent) == []
+    grave, _ = read(stone)
+    assert envelope["data"]["deleted_manifest_sha256"] == grave.manifest_sha256
+    registry: Registry[Any] = Registry().with_contents(schemas().items())
+    Draft202012Validator(schema_for(envelope["type"]), registry=registry).validate(envelope)
 
 
 @given(st.integers(0, 60), st.integers(0, 60))
