@@ -271,6 +271,7 @@ def test_what_no_manifest_shows_is_never_called_met() -> None:
         ("bj-2014", "drift"),
         ("cn-ga832", "beijing-time"),
         ("cn-ga832", "looks"),
+        ("uk-2022-71", "clip-frames"),
         ("uk-2022-71", "national-standard"),
         ("uk-2022-71", "printed-still"),
     }
@@ -402,3 +403,13 @@ def test_an_unknown_name_is_told() -> None:
         find_profile("cn-ga823")
     with pytest.raises(ConfigError, match="cannot be read"):
         find_profile("none/such.yaml")
+
+
+def test_the_documentation_knows_every_check_and_its_example_works(tmp_path: Path) -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "profiles.md").read_text()
+    for profile in shipped_profiles().values():
+        assert f"`{profile.name}`" in text
+        for rule in profile.rules:
+            assert f"`{rule.check}`" in text
+    (tmp_path / "mine.yaml").write_text(text.split("```yaml\n")[1].split("```")[0])
+    assert find_profile(str(tmp_path / "mine.yaml")).name == "mine"
