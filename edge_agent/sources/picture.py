@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import cv2
@@ -62,6 +62,8 @@ class VideoPicture:
         width, height = self._stored(frame.width, frame.height)
         self.width, self.height = width, height
         self._native: weakref.ref[Image] | None = None
+        self._small_luma: Image | None = None
+        """As it was last asked for: brightness and colours of one size are wanted in turn."""
 
     def bgr(self) -> Image:
         """(height, width, 3) uint8 BGR, read-only; the same array for as long as one is in use.
@@ -85,19 +87,20 @@ class VideoPicture:
     def small(self, width: int, height: int) -> Image:
         if not self._is_plain:
             return self.scaled(width, height)
-        return self._mixed([_shrunk(plane, (width, height)) for plane in self._planes()])
+        luma = self._luma(width, height)
+        return self._mixed([luma, *(_shrunk(p, (width, height)) for p in self._planes[1:])])
 
     def small_grey(self, width: int, height: int) -> Image:
         if not self._is_plain:
             return self.grey(width, height)
-        luma = _shrunk(self._planes()[0], (width, height))
+        luma = self._luma(width, height)
         return luma if self._is_full else np.asarray(cv2.LUT(luma, STRETCHED), np.uint8)
 
     def sample(self, window: Window, step: int) -> Image:
         x1, y1, x2, y2 = window
         if not self._is_plain:
             return self.bgr()[y1:y2:step, x1:x2:step]
-        luma, blue, red = self._planes()
+        luma, blue, red = self._planes
         part = np.ascontiguousarray(luma[y1:y2:step, x1:x2:step])
         size = part.shape[::-1]
         coarse = slice(y1 // 2, (y2 + 1) // 2), slice(x1 // 2, (x2 + 1) // 2)
@@ -114,9 +117,16 @@ class VideoPicture:
         frame = self._frame
         return ColorRange.JPEG in (HALF_CHROMA[frame.format.name], frame.color_range)
 
+    @cached_property
     def _planes(self) -> list[Image]:
         """Y, and at half its size Cb and Cr."""
         return [_pixels(plane) for plane in self._frame.planes]
+
+    def _luma(self, width: int, height: int) -> Image:
+        known = self._small_luma
+        if known is None or known.shape != (height, width):
+            known = self._small_luma = _shrunk(self._planes[0], (width, height))
+        return known
 
     def _mixed(self, planes: list[Any]) -> Image:
         """BGR from planes of one size."""

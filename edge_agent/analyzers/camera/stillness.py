@@ -45,9 +45,8 @@ class Stillness:
         if last is None or last.shape != grey.shape:
             self._spell_s = self.since_s = t_s
             return False
-        if np.array_equal(last, grey):
-            return self._stand(t_s)
-        return self._change(float(np.mean(last != grey)), t_s)
+        changed = np.count_nonzero(last != grey)
+        return self._change(changed / grey.size, t_s) if changed else self._stand(t_s)
 
     def _stand(self, t_s: float) -> bool:
         self._has_spell = self._has_spell or t_s - self._spell_s >= MIN_SPELL_S

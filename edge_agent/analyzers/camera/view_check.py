@@ -161,7 +161,10 @@ class ViewCheck:
 
 
 def _light(grey: NDArray[np.uint8]) -> dict[str, Finding]:
-    dark, bright = float((grey < DARK_LEVEL).mean()), float((grey >= BRIGHT_LEVEL).mean())
+    dark, bright = (
+        float(np.count_nonzero(is_so) / grey.size)
+        for is_so in (grey < DARK_LEVEL, grey >= BRIGHT_LEVEL)
+    )
     return {
         "dark": Finding(dark >= DARK_SHARE, {"dark_share": round(dark, 3)}),
         "overexposed": Finding(bright >= BRIGHT_SHARE, {"bright_share": round(bright, 3)}),

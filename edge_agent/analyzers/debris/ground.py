@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 Bytes = NDArray[np.uint8]
 
-CONTRAST = 18.0
+CONTRAST = 18
 """Grey levels of any colour channel by which something must differ from the ground."""
-SAMENESS = 14.0
+SAMENESS = 14
 """Grey levels within which a pixel shows the same thing again."""
 FOLLOW_S = 20.0
 """Time constant with which the known ground follows the light."""
@@ -70,13 +70,13 @@ class Ground:
         is_ground = _within(now, self._known, CONTRAST, is_free)
         is_same = _within(now, self._new, SAMENESS, cv2.subtract(is_free, is_ground))
         is_other = cv2.subtract(is_free, is_same)
-        votes = (is_same.astype(np.float32) - is_other) * np.float32(step_s / 255)
-        seen_s = self._seen_s + votes
-        is_next = np.where(seen_s <= 0, cv2.subtract(is_other, is_ground), 0)
-        seen_s[is_next > 0] = step_s
-        self._seen_s = np.clip(seen_s, 0, self._limit_s)
+        votes = cv2.subtract(is_same, is_other, dtype=cv2.CV_32F)
+        self._seen_s += votes * np.float32(step_s / 255)
+        is_next = (self._seen_s <= 0) & (cv2.subtract(is_other, is_ground) > 0)
+        self._seen_s[is_next] = step_s
+        np.clip(self._seen_s, 0, self._limit_s, out=self._seen_s)
         cv2.accumulateWeighted(now, self._new, 0.3, mask=is_same)
-        cv2.accumulateWeighted(now, self._new, 1.0, mask=is_next)
+        self._new[is_next] = now[is_next]
         rate = min(1.0, step_s / FOLLOW_S)
         cv2.accumulateWeighted(now, self._known, rate, mask=is_ground)
 
@@ -161,11 +161,11 @@ class Ground:
         return np.asarray(cv2.multiply(image, factors, dtype=cv2.CV_8U), np.uint8)
 
 
-def _within(now: Bytes, picture: Array, limit: float, where: Array) -> Bytes:
+def _within(now: Bytes, picture: Array, limit: int, where: Array) -> Bytes:
     """255 where the two differ by less than `limit` in every channel, within `where`."""
     parts = cv2.split(cv2.absdiff(now, cv2.convertScaleAbs(picture)))
     largest = cv2.max(cv2.max(parts[0], parts[1]), parts[2])
-    return np.asarray(np.where(largest < limit, where, 0), np.uint8)
+    return np.asarray((largest < limit) * where, np.uint8)
 
 
 def _difference(a: Array, b: Array) -> Array:

@@ -30,8 +30,9 @@ FLICKER_S = 1.5
 """Time over which jumps of brightness are averaged."""
 WARM_RED = 170
 """Grey levels of the red channel from which on a flame is bright."""
-WARM_RATIO = (1.0, 1.35)
-"""Least red over green and green over blue of a flame."""
+WARM = np.array([(0, 0, 1, 0), (0, -1, 1, 1), (-27, 20, 0, 1)], np.float32)
+"""From blue, green, red, 1: red, and what is above 0 where red is no less than green and green no
+less than 1.35 times blue."""
 JUMP = 8.0
 """Mean jump of brightness in grey levels from look to look within flames."""
 FLAME_SHARE = 0.15
@@ -142,9 +143,8 @@ def _median(values: Array) -> float:
 
 def _is_warm(image: Bytes) -> Array:
     """1 where a pixel has the colour of flames; their core may be clipped to yellow."""
-    blue, green, red = (channel.astype(np.float32) for channel in cv2.split(image))
-    is_warm = (red >= WARM_RED) & (red >= WARM_RATIO[0] * green) & (green >= WARM_RATIO[1] * blue)
-    return np.asarray(is_warm, np.float32)
+    is_warm = cv2.inRange(cv2.transform(image, WARM), (WARM_RED, 1, 1), (255, 255, 255))
+    return is_warm.astype(np.float32) / 255
 
 
 def _mean(values: Array) -> Array:

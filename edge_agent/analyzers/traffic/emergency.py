@@ -58,11 +58,8 @@ HUES: Final[dict[Colour, tuple[tuple[int, int], ...]]] = {
 SATURATION, VALUE = 120, 150
 """Of 255: what shines in a colour is saturated and bright at once."""
 SHINES = np.array((0, SATURATION, VALUE)), np.array((180, 255, 255))
-RANGES = {
-    colour: [(np.array((a, SATURATION, VALUE)), np.array((b, 255, 255))) for a, b in hues]
-    for colour, hues in HUES.items()
-}
 """Least and greatest hue, saturation and value."""
+NO_HUE = np.uint8(255)
 
 
 @dataclass(slots=True)
@@ -116,8 +113,7 @@ class EmergencyVehicle:
         for track in scene.ended:
             if watched := self._watched.pop(track.id, None):
                 yield from self._end(watched, scene, "left")
-        near = [track for track in scene.tracks if self._is_candidate(track, scene)]
-        for watched in self._look(near, scene):
+        for watched in self._look(scene):
             if scene.frame.t_s - watched.shone_s <= WINDOW_S:
                 yield from self._judge(watched, scene)
         for watched in self._watched.values():
@@ -137,11 +133,11 @@ class EmergencyVehicle:
             return False
         return self._zone is None or self._zone.contains(track.box.foot, frame.width, frame.height)
 
-    def _look(self, near: Sequence[Track], scene: Scene) -> Iterator[_Watched]:
-        if not near:
-            return
+    def _look(self, scene: Scene) -> Iterator[_Watched]:
         frame = scene.frame
-        for track in near:
+        for track in scene.tracks:
+            if not self._is_candidate(track, scene):
+                continue
             watched = self._watched.setdefault(track.id, _Watched(track))
             watched.track = track
             shares = _shining(frame, track.box, self._settings.colours)
@@ -195,12 +191,14 @@ def _shining(frame: Frame, box: Box, colours: Sequence[Colour]) -> Shares:
         return nothing
     part = frame.picture.sample(window, step)
     hsv = cv2.cvtColor(part, cv2.COLOR_BGR2HSV)
-    if not cv2.countNonZero(cv2.inRange(hsv, *SHINES)):
+    shines = cv2.inRange(hsv, *SHINES)
+    if not cv2.countNonZero(shines):
         return nothing
+    hues = np.where(shines, hsv[:, :, 0], NO_HUE)
     middle = part.shape[1] // 2
     shares = []
     for colour in colours:
-        shining = np.maximum.reduce([cv2.inRange(hsv, low, high) for low, high in RANGES[colour]])
+        shining = np.maximum.reduce([cv2.inRange(hues, *ends) for ends in HUES[colour]])
         for half in (shining[:, :middle], shining[:, middle:]):
             shares.append(cv2.countNonZero(half) / half.size)
     return tuple(shares)
@@ -214,7 +212,7 @@ def _flashing(watched: _Watched, colours: Sequence[Colour]) -> _Flashing | None:
     if span_s < LEAST_S or fps < 0.99 * LEAST_FPS:
         return None
     found = []
-    for i, series in enumerate(zip(*(shares for _, shares in watched.looks), strict=True)):
+    for i, series in enumerate(zip(*[shares for _, shares in watched.looks], strict=True)):
         if _is_lamp(series):
             even = np.interp(np.linspace(times[0], times[-1], len(times)), times, series)
             rhythm = _rhythm(even, fps)
@@ -236,8 +234,8 @@ def _rhythm(signal: Floats, fps: float) -> tuple[float, float] | None:
     n = len(x)
     power = float(x @ x) / n
     longest = min(round(fps / HZ[0]), int((n - 1) / PERIODS))
-    lags = range(1, longest + 2)
-    likeness = [1.0] + [float(x[:-lag] @ x[lag:]) / (n - lag) / power for lag in lags]
+    lagged = np.correlate(x, x, "full")[n - 1 : n + longest + 1]
+    likeness = (lagged / np.arange(n, n - longest - 2, -1) / power).tolist()
     found: list[tuple[float, float]] = []
     for lag in range(max(2, round(fps / HZ[1])), longest + 1):
         here = likeness[lag]
