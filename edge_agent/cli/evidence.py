@@ -13,8 +13,9 @@ from rich.text import Text
 
 from edge_agent.cli.profiles import open_profile, profiles, say_verdicts, verdicts_as_json
 from edge_agent.cli.retention import hold, release, retain
+from edge_agent.cli.trust import Trusted, trust_options
 from edge_agent.cli.words import FILE, tables
-from edge_agent.errors import EvidenceError
+from edge_agent.clock import utc_text
 from edge_agent.evidence import EXIT_CODES, Report, extract, verify, verify_chain
 from edge_agent.evidence.page import verify_page
 from edge_agent.evidence.staging import make_folder, write_whole
@@ -47,11 +48,11 @@ for command in (profiles, retain, hold, release):
 
 @evidence.command("verify", epilog=f"\b\nExit status beside 0:\n{CODES}")
 @click.argument("files", nargs=-1, required=True, type=FILE)
-@click.option("--root", type=FILE, help="PEM of the root or device to trust.")
 @click.option("--profile", "wanted", metavar="NAME|FILE", help="Rules to measure them by.")
 @click.option("--json", "as_json", is_flag=True, help="Print findings as JSON.")
+@trust_options
 def verify_command(
-    files: Sequence[Path], root: Path | None, wanted: str | None, as_json: bool
+    files: Sequence[Path], trusted: Trusted, wanted: str | None, as_json: bool
 ) -> None:
     """Say whether bundles are what was signed, and name whatever is not.
 
@@ -59,15 +60,18 @@ def verify_command(
     edge-agent evidence verify case.evb
     edge-agent evidence verify results/evidence/*.evb --root device-cert.pem
     edge-agent evidence verify case.evb --profile cn-ga832
+    edge-agent evidence verify case.evb --root ca.pem --crl ca.crl --tsa-root tsa.pem
 
     Without --root the signature shows that nothing was altered since signing, but not who signed:
     whatever the bundle says, of its device and of being evidential, is a claim (INTACT). With the
     root, or the device's certificate from a trusted source, it is proven (VALID).
     Several bundles are also checked for order and for gaps between them. The profile that a bundle
     names is always checked; --profile measures it by another one (see `evidence profiles`).
+    --crl says whose certificates were taken back, --tsa-root whose time-stamps count, --successor
+    which key took the place of the --root's (see docs/keys.md).
     """
-    pem, profile = _pem(root) if root else None, open_profile(wanted) if wanted else None
-    reports = [verify(path, pem, profile) for path in files]
+    profile = open_profile(wanted) if wanted else None
+    reports = [verify(path, trusted.root, profile, trusted.authorities) for path in files]
     if len(files) > 1:
         reports.append(verify_chain(list({path.resolve(): path for path in files}.values())))
     if as_json:
@@ -88,10 +92,10 @@ def verify_command(
 
 @evidence.command("show")
 @click.argument("file", type=FILE)
-@click.option("--root", type=FILE, help="PEM of the root or device to trust.")
 @click.option("--extract", "folder", type=FILE, help="Unpack files there.")
 @click.option("--json", "as_json", is_flag=True, help="Print manifest and verdict as JSON.")
-def show(file: Path, root: Path | None, folder: Path | None, as_json: bool) -> None:
+@trust_options
+def show(file: Path, trusted: Trusted, folder: Path | None, as_json: bool) -> None:
     """Print what a bundle says, and whether it verifies; unpack it on request.
 
     \b
@@ -100,7 +104,7 @@ def show(file: Path, root: Path | None, folder: Path | None, as_json: bool) -> N
 
     Ends with the exit status that `evidence verify` has for the bundle.
     """
-    report = verify(file, _pem(root) if root else None)
+    report = verify(file, trusted.root, authorities=trusted.authorities)
     if as_json:
         click.echo(json.dumps({**report.facts, "verification": _as_json(report)}, indent=2))
     else:
@@ -127,13 +131,6 @@ def page(out: Path) -> None:
     click.echo(f"written  {out}: open it in a browser and choose .evb files")
 
 
-def _pem(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise EvidenceError(f"--root {path}: cannot be read: {error.strerror}") from error
-
-
 def _say(report: Report) -> None:
     for finding in report.findings:
         name = report.path or "order of the bundles"
@@ -157,6 +154,8 @@ def _say(report: Report) -> None:
             f"INTACT   {report.path}: nothing was altered since it was signed; the signer is not "
             f"proven (claims to be {device['id']}, {signer}): pass --root"
         )
+    if report.stamp is not None:
+        notes += f"; there by {utc_text(report.stamp.latest)} ({report.stamp.authority})"
     click.echo(printable(f"{notes}; {_worth(report)}"))
 
 
@@ -179,6 +178,7 @@ def _as_json(report: Report) -> dict[str, Any]:
         "evidential": report.facts.get("evidential"),
         "reasons": report.facts.get("reasons"),
         "device": device.get("id"),
+        "there_by": None if report.stamp is None else utc_text(report.stamp.latest),
         "signer_fingerprint": device.get("fingerprint"),
         "findings": [
             {"code": finding.code, "file": finding.file, "text": finding.text}

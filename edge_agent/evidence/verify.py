@@ -30,6 +30,8 @@ from edge_agent.evidence.logged import DEVICE, PROOF, log_flaws
 from edge_agent.evidence.manifest import Manifest
 from edge_agent.evidence.profiles import ATTACHED, Profile, Verdict, broken_claims
 from edge_agent.evidence.staging import cannot, make_folder, write_whole
+from edge_agent.evidence.standing import Authorities, first_seen, judge_stamp, standing_flaws
+from edge_agent.evidence.timestamp import TOKEN, Stamp
 
 EXIT_CODES: Mapping[str, int] = MappingProxyType(
     {
@@ -46,9 +48,13 @@ EXIT_CODES: Mapping[str, int] = MappingProxyType(
         "inclusion": 20,
         "checkpoint": 21,
         "profile": 24,
+        "revoked": 25,
+        "timestamp": 26,
     }
 )
 """Kind of failure -> exit code of `evidence verify`; part of the command line's contract."""
+
+_NO_OTHERS = Authorities()
 
 MANIFEST, SEAL, CERTIFICATES = "manifest.json", "manifest.dsse", "chain.pem"
 
@@ -79,6 +85,8 @@ class Report:
     """The certificate leads to a root that the verifier was given, so the facts have an author."""
     verdicts: tuple[Verdict, ...] = ()
     """What became of the rules of the profile that was asked for."""
+    stamp: Stamp | None = None
+    """The time-stamp, if it has one by an authority that the verifier was given."""
 
     @property
     def missed(self) -> tuple[Verdict, ...]:
@@ -123,11 +131,14 @@ class Inspection:
 
     bundle: Opened
     root: bytes | None
+    authorities: Authorities
     manifest: Manifest | None = None
     """What was signed or, failing that, what is written."""
     text: bytes = b""
     is_pinned: bool = False
     """The certificate leads to a root that the verifier was given."""
+    chain: trust.Chain | None = None
+    stamp: Stamp | None = None
 
     def findings(self) -> Iterator[Finding]:
         """Everything that is wrong, in the order of the contract."""
@@ -141,10 +152,12 @@ class Inspection:
         proof = self.bundle.read(PROOF) if PROOF in self.bundle.members else None
         for flaw in log_flaws(self.manifest, self.text, proof, self.bundle.read(DEVICE)):
             yield Finding(*flaw)
+        yield from self._time(self.manifest)
         for text in contradictions(self.manifest):
             yield Finding("inconsistent", MANIFEST, text)
         for text in broken_claims(self.manifest, self.bundle.read(ATTACHED)):
             yield Finding("profile", MANIFEST, text)
+        yield from self._standing()
         yield from _canonical(self.bundle, self.manifest)
 
     def _seal(self) -> Iterator[Finding]:
@@ -183,7 +196,7 @@ class Inspection:
         return None
 
     def _certificate(self, chain: trust.Chain, manifest: Manifest) -> Iterator[Finding]:
-        fingerprint = manifest.device.fingerprint
+        self.chain, fingerprint = chain, manifest.device.fingerprint
         flaws = [] if chain.fingerprint == fingerprint else ["is not the one the manifest names"]
         if chain.name != manifest.device.id:
             flaws.append(f"is for {chain.name or 'nobody'}, not for {manifest.device.id}")
@@ -195,11 +208,30 @@ class Inspection:
                 flaws.append("does not lead to the given root: made by somebody else")
         yield from (Finding("certificate", CERTIFICATES, text) for text in flaws)
 
+    def _time(self, manifest: Manifest) -> Iterator[Finding]:
+        token, stampers = self.bundle.read(TOKEN), self.authorities.stampers
+        if TOKEN in self.bundle.members and stampers is not None:
+            seal = self.bundle.read(SEAL)
+            self.stamp, flaws = judge_stamp(token, seal, manifest, stampers)
+            yield from (Finding("timestamp", TOKEN, text) for text in flaws)
 
-def verify(path: Path, root: bytes | None = None, profile: Profile | None = None) -> Report:
+    def _standing(self) -> Iterator[Finding]:
+        if self.chain is not None:
+            seen, lists = first_seen(self.stamp), self.authorities.lists
+            for text in standing_flaws(self.chain, self.root, lists, seen):
+                yield Finding("revoked", CERTIFICATES, text)
+
+
+def verify(
+    path: Path,
+    root: bytes | None = None,
+    profile: Profile | None = None,
+    authorities: Authorities = _NO_OTHERS,
+) -> Report:
     """Check one bundle; `root` is PEM: certificates to trust (a root, or the device's own).
 
-    The profile that a bundle names is always checked, `profile` in addition.
+    The profile that a bundle names is always checked, `profile` in addition; a time-stamp is
+    checked, and revocation asked for, only where `authorities` say whom to believe.
     Never raises for what a file contains; raises EvidenceError for a `root` that is no PEM.
     """
     if root is not None:
@@ -212,7 +244,7 @@ def verify(path: Path, root: bytes | None = None, profile: Profile | None = None
     except EvidenceError as error:
         text = str(error).removeprefix(f"{path}: ")
         return Report(str(path), (Finding("unreadable", "", text),))
-    inspection = Inspection(bundle, root)
+    inspection = Inspection(bundle, root, authorities)
     findings = tuple(inspection.findings())
     facts: dict[str, Any] = {}
     verdicts: tuple[Verdict, ...] = ()
@@ -220,7 +252,8 @@ def verify(path: Path, root: bytes | None = None, profile: Profile | None = None
         verdicts = profile.judge(inspection.manifest) if profile is not None else ()
         facts = inspection.manifest.as_json()
         facts["manifest_sha256"] = hashlib.sha256(inspection.text).hexdigest()
-    return Report(str(path), findings, facts, inspection.is_pinned, verdicts)
+    is_pinned, stamp = inspection.is_pinned, inspection.stamp
+    return Report(str(path), findings, facts, is_pinned, verdicts, stamp)
 
 
 def extract(path: Path, folder: Path) -> list[Path]:
@@ -293,7 +326,7 @@ def _files(bundle: Opened, manifest: Manifest) -> Iterator[Finding]:
     yield from altered
     yield from (found for found in missing if found.file != CERTIFICATES)
     for name in bundle.members:
-        if name not in listed and name not in unlisted:
+        if name != TOKEN and name not in listed and name not in unlisted:
             yield Finding("extra", name, "does not belong to the bundle: it was added")
 
 

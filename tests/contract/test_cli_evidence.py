@@ -138,6 +138,7 @@ def test_machines_are_told_as_much_as_people(bundle: Path, root: Path, key: Devi
         "reasons": ["replay", "vehicle has not left"],
         "device": "box-1",
         "signer_fingerprint": key.fingerprint,
+        "there_by": None,
         "findings": [],
     }
     assert json.loads(run("verify", bundle, "--json").stdout) == [expected]

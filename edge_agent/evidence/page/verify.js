@@ -2,6 +2,7 @@
 "use strict";
 
 const [MANIFEST, SEAL, CERTIFICATES] = ["manifest.json", "manifest.dsse", "chain.pem"];
+const STAMP = "time.tsr"; // known, but only the command line checks it
 
 /**
  * Check the bytes of a bundle; `roots` are parsed certificates to trust, or null.
@@ -147,7 +148,7 @@ class Inspection {
       if (path !== CERTIFICATES) this.say("missing", path, "is missing");
     }
     for (const { name } of this.members) {
-      if (!listed.has(name) && ![MANIFEST, SEAL].includes(name)) {
+      if (!listed.has(name) && ![MANIFEST, SEAL, STAMP].includes(name)) {
         this.say("extra", name, "does not belong to the bundle: it was added");
       }
     }
