@@ -7,11 +7,12 @@ from importlib.resources import files
 
 from edge_agent import __version__
 from edge_agent.evidence.manifest import FORMAT, Manifest
+from edge_agent.evidence.profiles import Profile, shipped_profiles
 from edge_agent.evidence.verify import EXIT_CODES
 
 SCRIPTS = (
     *("bytes.js", "json.js", "container.js", "trust.js", "dsse.js"),
-    *("consistency.js", "verify.js", "page.js"),
+    *("consistency.js", "profiles.js", "verify.js", "page.js"),
 )
 """In the order in which they need each other."""
 
@@ -22,6 +23,10 @@ def verify_page() -> str:
         "FORMAT": FORMAT,
         "SCHEMA": Manifest.model_json_schema(),
         "EXIT_CODES": dict(EXIT_CODES),
+        "PROFILES": {
+            name: each.model_dump(mode="json") for name, each in shipped_profiles().items()
+        },
+        "PROFILE_SCHEMA": Profile.model_json_schema(mode="serialization"),
     }
     head = [f"const {name} = {_inline(value)};" for name, value in constants.items()]
     script = "\n".join((*head, *(_part(name) for name in SCRIPTS)))

@@ -26,8 +26,9 @@ function parseCanonical(bytes) {
 function violation(schema, value, root = schema, place = "") {
   const rule = schema.$ref ? root.$defs[schema.$ref.split("/").pop()] : schema;
   const wrong = (what) => `${place || "the whole"}: ${what}`;
-  if (rule.anyOf) {
-    return rule.anyOf.some((option) => violation(option, value, root, place) === null)
+  const options = rule.anyOf ?? rule.oneOf;
+  if (options) {
+    return options.some((option) => violation(option, value, root, place) === null)
       ? null
       : wrong("is none of what it may be");
   }

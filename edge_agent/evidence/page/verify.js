@@ -59,6 +59,9 @@ class Inspection {
     for (const text of await contradictions(this.manifest)) {
       this.say("inconsistent", MANIFEST, text);
     }
+    for (const text of brokenClaims(this.manifest, this.read(ATTACHED))) {
+      this.say("profile", MANIFEST, text);
+    }
     this.checkForm();
   }
 

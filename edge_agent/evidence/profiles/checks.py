@@ -290,9 +290,9 @@ def panoramas(manifest: Manifest) -> list[PhotoFile]:
 
 
 def _span_s(photos: Iterable[PhotoFile]) -> float:
-    """Time between the first and the last before the vehicle left, exact to 1 ms."""
-    times = [photo.pts_s for photo in photos if photo.role != "leave"]
-    return round(max(times) - min(times), 3) if times else 0.0
+    """Time between the first and the last before the vehicle left, in whole microseconds."""
+    times = [round(1e6 * photo.pts_s) for photo in photos if photo.role != "leave"]
+    return (max(times) - min(times)) / 1e6 if times else 0.0
 
 
 def _shown(manifest: Manifest) -> list[Shown]:

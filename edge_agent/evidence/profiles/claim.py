@@ -47,7 +47,8 @@ def claimed_profile(manifest: Manifest, attached: bytes) -> Profile | None:
         profile = Profile.model_validate_json(attached)
     except ValueError:
         return None
-    return profile if profile.name == manifest.profile else None
+    is_as_written = attachment(profile) == {ATTACHED: attached}
+    return profile if is_as_written and profile.name == manifest.profile else None
 
 
 def broken_claims(manifest: Manifest, attached: bytes) -> Iterator[str]:
