@@ -16,6 +16,7 @@ from edge_agent.cli.models import models
 from edge_agent.cli.plates import plates
 from edge_agent.cli.replay import demo, replay
 from edge_agent.cli.site import check
+from edge_agent.cli.witness import witness
 from edge_agent.errors import EdgeError
 
 INTERRUPTED = 130
@@ -41,7 +42,7 @@ def cli(verbose: int) -> None:
     )
 
 
-for command in (replay, demo, check, score, evidence, models, plates, bench):
+for command in (replay, demo, check, score, evidence, models, plates, bench, witness):
     cli.add_command(command)
 
 

@@ -17,6 +17,9 @@ log = logging.getLogger(__name__)
 WINDOW = 100
 """Messages on their way at once; more did not make QoS 1 faster against mosquitto."""
 
+RESERVED = 4
+"""Of what the broker takes at once: left for status, info, and what the log has to say."""
+
 EXPIRY_S = 7 * 24 * 3600
 """How long a broker keeps an event for a subscriber that is away (MQTT 5)."""
 
@@ -75,7 +78,7 @@ class Delivery:
             self._retried |= self._held
             self._held.clear()
             self._retry_at, self._cursor = None, 0
-        limit = 1 if self._strikes else min(WINDOW, session.receive_maximum)
+        limit = 1 if self._strikes else min(WINDOW, max(1, session.receive_maximum - RESERVED))
         room = limit - len(self._flying)
         if room <= 0:
             return

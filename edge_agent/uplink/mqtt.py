@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -65,6 +66,10 @@ class Uplink:
         self._tree = topics.root(str(origin.site["name"]), origin.device, origin.is_replay)
         self._info = birth(origin, fingerprint)
         self._delivery = Delivery(outbox, clock, float(mqtt.keepalive_s))
+        self._standing: dict[str, Message] = {}
+        self._unsaid: set[str] = set()
+        self._ear: tuple[str, Callable[[str, bytes], None]] | None = None
+        self._is_deaf = True
         self._closing = threading.Event()
         self._changed = threading.Condition()
         self._state: tuple[State, str | None] = ("connecting", None)
@@ -86,6 +91,21 @@ class Uplink:
             self._bell.send(b"\0")
         except (BlockingIOError, BrokenPipeError, OSError):
             return  # it is awake already, or closed
+
+    def announce(self, message: Message) -> None:
+        """Publish what replaces whatever stood on its topic; said again on every connection.
+
+        Beside the outbox: only the newest counts, and it is gone with this process.
+        """
+        with self._changed:
+            self._standing[message.topic] = message
+            self._unsaid.add(message.topic)
+        self.wake()
+
+    def listen(self, topic_filter: str, take: Callable[[str, bytes], None]) -> None:
+        """Hand what arrives there to `take`, in the uplink's thread."""
+        self._ear = (topic_filter, take)
+        self.wake()
 
     def status(self) -> Status:
         """The connection's state now."""
@@ -152,14 +172,29 @@ class Uplink:
             return
         session.publish(Message(topics.info(self._tree), canonical(self._info), is_retained=True))
         session.publish(self._say("online"))
+        with self._changed:
+            self._unsaid.update(self._standing)
+            self._is_deaf = True
         self._tell("online", None)
         while not self._closing.is_set():
+            self._speak(session)
             self._delivery.fill(session)
             if self._delivery.settle(session.poll(_TICK_S)):
                 self._notify()
         self._leave(session)
 
+    def _speak(self, session: Session) -> None:
+        with self._changed:
+            messages = [self._standing[topic] for topic in sorted(self._unsaid)]
+            self._unsaid.clear()
+        if self._ear is not None and self._is_deaf:
+            session.subscribe(*self._ear)
+            self._is_deaf = False
+        for message in messages:
+            session.publish(message)
+
     def _leave(self, session: Session) -> None:
+        self._speak(session)
         farewell = self._say("stopped")
         session.publish(farewell)
         deadline = self._clock.monotonic() + _FAREWELL_S

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import selectors
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -94,6 +95,13 @@ class Session:
         )
         self._keys[info.mid] = message.key
         self._socket()
+
+    def subscribe(self, topic_filter: str, take: Callable[[str, bytes], None]) -> None:
+        """From now on `poll` hands over what arrives there, as (topic, body)."""
+        self._client.on_message = lambda _c, _u, message: take(
+            message.topic, bytes(message.payload)
+        )
+        self._client.subscribe(topic_filter, qos=1)
 
     def poll(self, timeout_s: float) -> list[Ack]:
         """Exchange what there is with the broker, waiting at most `timeout_s` for something."""

@@ -10,11 +10,11 @@ PACKAGE = Path(__file__).resolve().parents[2] / "edge_agent"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = [
-    {"errors", "picture", "types", "geometry", "clock", "identity", "text", "plates"},
+    {"errors", "picture", "types", "geometry", "clock", "identity", "text", "plates", "privacy"},
     {"config", "ports"},
     {"sources", "vision", "tracking", "analyzers", "evidence", "uplink", "signals", "drawing"}
     | {"timekeeping"},
-    {"pipeline", "journal", "backlog", "folder", "score", "report"},
+    {"pipeline", "journal", "backlog", "folder", "score", "report", "witness", "checkpoints"},
     {"runner"},
     {"assembly", "app", "bench", "results"},
     {"demo"},

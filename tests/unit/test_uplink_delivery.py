@@ -8,7 +8,7 @@ import pytest
 from edge_agent.clock import ManualClock
 from edge_agent.errors import UplinkError
 from edge_agent.uplink import Outbox
-from edge_agent.uplink.delivery import WINDOW, Delivery
+from edge_agent.uplink.delivery import RESERVED, WINDOW, Delivery
 from edge_agent.uplink.session import Ack, Message
 
 
@@ -69,7 +69,7 @@ def test_the_window_bounds_what_is_on_its_way(outbox: Outbox, delivery: Delivery
 
 def test_the_broker_may_ask_for_a_smaller_window(outbox: Outbox, delivery: Delivery) -> None:
     add(outbox, 10)
-    wire = Wire(receive_maximum=3)
+    wire = Wire(receive_maximum=3 + RESERVED)
     delivery.fill(wire)
     assert wire.sent == [1, 2, 3]
 

@@ -1,0 +1,95 @@
+"""A device's log made public: checkpoints for everybody, requests for its witnesses."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from edge_agent.evidence.log import Checkpoint, MerkleLog, Note, Vkey
+from edge_agent.evidence.staging import write_whole
+from edge_agent.uplink.session import Message
+from edge_agent.witness import Request
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 60.0
+"""Even when nothing happens: silence is how a withheld log shows."""
+COSIGNED_FILE = "cosigned"
+
+
+@dataclass
+class CheckpointFeed:
+    """Tells the newest checkpoint every minute; takes what the witnesses answer.
+
+    `hear` may be called from another thread than the rest.
+    """
+
+    log: MerkleLog
+    tree: str
+    """Root of the device's topics."""
+    announce: Callable[[Message], None]
+    witnesses: Sequence[Vkey] = ()
+    """Whose cosignatures count."""
+    _told_s: float | None = field(default=None, init=False)
+    _is_asked: bool = field(default=False, init=False)
+    """A witness stands elsewhere than we thought: tell it again, without waiting a minute."""
+    _cosigned: dict[bytes, tuple[Checkpoint, Note]] = field(default_factory=dict, init=False)
+    """By the witness's key id."""
+
+    @property
+    def topics(self) -> str:
+        """Where the witnesses answer."""
+        return f"{self.tree}/log/cosignature/+"
+
+    @property
+    def cosigned(self) -> Note | None:
+        """The longest checkpoint that a witness has vouched for."""
+        found = sorted(self._cosigned.values(), key=lambda pair: pair[0].size)
+        return found[-1][1] if found else None
+
+    def tick(self, now_s: float) -> None:
+        """Tell the checkpoint if it is time to; `now_s` is monotonic."""
+        if self._told_s is None or now_s - self._told_s >= EVERY_S or self._is_asked:
+            self._told_s = now_s
+            self.tell()
+
+    def tell(self) -> None:
+        """Sign what the log holds now, publish it, and ask every witness to vouch for it."""
+        self._is_asked = False
+        note = self.log.checkpoint()
+        topic = f"{self.tree}/log/checkpoint"
+        self.announce(Message(topic, note.to_bytes(), content_type="text/plain", is_retained=True))
+        for witness in self.witnesses:
+            body = self._request(witness, note).to_bytes()
+            topic = f"{self.tree}/log/add-checkpoint/{witness.key_id.hex()}"
+            self.announce(Message(topic, body, content_type="text/plain"))
+
+    def hear(self, topic: str, body: bytes) -> None:
+        """Take a cosigned checkpoint; whatever is none of ours is dropped with a warning."""
+        try:
+            note = Note.from_bytes(body)
+            told = Checkpoint.parse(note.text)
+            signers = [key for key in self.witnesses if note.signed_by(key) is not None]
+            if told.origin != self.log.origin or not signers:
+                raise ValueError("is no checkpoint of this log by a witness of this site")
+        except ValueError as error:
+            log.warning("cosignature dropped", extra={"topic": topic, "why": str(error)})
+            return
+        for key in signers:
+            before = self._cosigned.get(key.key_id)
+            if before is None or before[0].size != told.size:
+                self._is_asked = told.size < self.log.signed_size
+            self._cosigned[key.key_id] = (told, note)
+        if told.size > self.log.signed_size:
+            log.error(
+                "a witness knows more of this log than is here: it was cut back",
+                extra={"witnessed": told.size, "here": self.log.signed_size},
+            )
+        write_whole(self.log.folder / COSIGNED_FILE, note.to_bytes())
+
+    def _request(self, witness: Vkey, note: Note) -> Request:
+        size = Checkpoint.parse(note.text).size
+        known = self._cosigned.get(witness.key_id)
+        old = known[0].size if known is not None and known[0].size <= size else 0
+        return Request(old, self.log.consistency(old, size), note)
