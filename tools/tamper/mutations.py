@@ -260,6 +260,14 @@ def evidential_by_insider(scene: Scene) -> bytes:
     return pack(scene.members.items())
 
 
+def profile_claimed(scene: Scene) -> bytes:
+    """Told to be all that a profile asks for, by who has the device's key."""
+    manifest = scene.manifest
+    manifest["profile"] = "cn-ga832"
+    scene.sign(manifest, scene.device)
+    return pack(scene.members.items())
+
+
 def renamed_device(scene: Scene) -> bytes:
     """Claimed by another device, by who has the key of this one."""
     manifest = scene.manifest
@@ -305,6 +313,8 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
         "backdated by insider": _of("backdating", backdated_by_insider, "inconsistent"),
         "copy as original": _of("redacted copy as original", copy_as_original, "altered"),
         "evidential by insider": _of("claims more", evidential_by_insider, "inconsistent"),
+        # Without a log the profile is all that tells; with one, the log has not seen the claim.
+        "profile claimed": _of("profile cheating", profile_claimed, "profile", "leaf"),
         "renamed device": _of("cloning", renamed_device, "certificate"),
         "foreign certificate": _of("forgery", foreign_certificate, "certificate"),
     }

@@ -10,7 +10,7 @@ const TOLD = {
 };
 
 /** Each answers [what is found, null or why it is missed]; several reasons come as a list. */
-const CHECKS = {
+const RULES = {
   photos({ roles, reason }, manifest) {
     const missing = roles.filter((role) => !photosOf(manifest).some((photo) => photo.role === role));
     if (missing.length === 0) return [`${roles.length} photos`, null];
@@ -98,7 +98,7 @@ function* brokenClaims(manifest, attached) {
     return;
   }
   for (const rule of profile.rules) {
-    const [found, why] = CHECKS[rule.check](rule, manifest);
+    const [found, why] = RULES[rule.check](rule, manifest);
     const reasons = why === null ? [] : [why].flat();
     if (!reasons.every((reason) => manifest.reasons.includes(reason))) {
       yield `claims ${profile.name}, but misses its rule \`${rule.id}\`: ${found}`;
