@@ -12,6 +12,7 @@ import click
 from edge_agent import __version__
 from edge_agent.cli.bench import bench
 from edge_agent.cli.evidence import evidence, score
+from edge_agent.cli.key import key
 from edge_agent.cli.models import models
 from edge_agent.cli.plates import plates
 from edge_agent.cli.replay import demo, replay
@@ -42,7 +43,7 @@ def cli(verbose: int) -> None:
     )
 
 
-for command in (replay, demo, check, score, evidence, models, plates, bench, witness):
+for command in (replay, demo, check, score, evidence, models, plates, key, bench, witness):
     cli.add_command(command)
 
 

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from edge_agent.cli.profiles import open_profile, profiles, say_verdicts, verdicts_as_json
 from edge_agent.cli.retention import hold, release, retain
+from edge_agent.cli.timestamp import timestamp
 from edge_agent.cli.trust import Trusted, trust_options
 from edge_agent.cli.words import FILE, tables
 from edge_agent.clock import utc_text
@@ -42,7 +43,7 @@ def evidence() -> None:
     """
 
 
-for command in (profiles, retain, hold, release):
+for command in (profiles, retain, hold, release, timestamp):
     evidence.add_command(command)
 
 
