@@ -15,6 +15,8 @@ from typing import Any
 from edge_agent.errors import EvidenceError, UplinkError
 from edge_agent.evidence import BundleWriter, tombstone
 from edge_agent.evidence.log import Note
+from edge_agent.evidence.manifest import Manifest
+from edge_agent.evidence.retold import case_of
 from edge_agent.evidence.storage import Storage
 from edge_agent.identity import LogPlace, Origin
 from edge_agent.plates import hashed
@@ -31,6 +33,8 @@ from edge_agent.uplink import (
 
 GRANT = "access.granted"
 """The kind of event that closes the contact which its `output` names."""
+RETOLD = 16
+"""So many bundles may lie untold after a power cut: one, and those that waited for the disk."""
 INTERNAL = frozenset({"suspect", "dismissed"})
 """Phases that only the case collector needs; a suspicion is nobody else's business."""
 
@@ -65,6 +69,7 @@ class Journal:
         except OSError as error:
             raise _cannot_write(self.lines, error) from error
         if not self.origin.is_replay:
+            self._tell_filed()
             self.tell_deletions()
         return self
 
@@ -102,11 +107,21 @@ class Journal:
         """Write the bundle, then say that it exists."""
         bundle = (self.storage or self.bundles).write(case, clip)
         self.written[bundle.case_id] = bundle
+        self._tell(bundle, case)
+
+    def _tell(self, bundle: Bundle, case: Case) -> None:
         latest = replace(case.latest, plate=self._plate(case.latest.plate))
         shown = replace(case, latest=latest, plate=self._plate(case.plate))
         self._keep(case_envelope(bundle, shown, self.origin))
         if "shed" in bundle.manifest:
             self._keep(event_envelope(_shed_event(latest, bundle.manifest["shed"]), self.origin))
+
+    def _tell_filed(self) -> None:
+        """Say of the newest bundles that they exist where a power cut kept that from being said."""
+        for bundle in self.bundles.newest(RETOLD):
+            case = case_of(Manifest.model_validate(bundle.manifest))
+            if not self.outbox.knows(case_envelope(bundle, case, self.origin)["id"]):
+                self._tell(bundle, case)
 
     def tell_deletions(self) -> None:
         """Say of every deleted bundle of which no event speaks yet that it was deleted."""

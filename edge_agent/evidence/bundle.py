@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from edge_agent.config import Evidence
 from edge_agent.config.privacy import Policy
 from edge_agent.errors import EvidenceError
 from edge_agent.evidence import container, manifest
-from edge_agent.evidence.chain import Chain, Link
+from edge_agent.evidence.chain import Chain, Link, manifest_bytes
 from edge_agent.evidence.contents import Contents
 from edge_agent.evidence.dsse import Envelope
 from edge_agent.evidence.facts import (
@@ -91,6 +91,16 @@ class BundleWriter:
             for found in recover(self.folder, self.log):
                 link = Link(found.manifest.chain.index, _sha256(found.text))
                 self._chain.append(found.manifest.case.id, link)
+
+    def newest(self, count: int) -> Iterator[Bundle]:
+        """The bundles that were written last, in order, as far as they are still there."""
+        for identity, link in self._chain.newest(count):
+            path = self.folder / f"{identity}.evb"
+            try:
+                facts = manifest.Manifest.from_bytes(manifest_bytes(path))
+            except (OSError, ValueError, EvidenceError):
+                continue
+            yield Bundle(identity, str(path), link.manifest_sha256, facts.as_json())
 
     def write(
         self,

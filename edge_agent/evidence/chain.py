@@ -59,6 +59,11 @@ class Chain:
         """Where the latest revision of a case stands, if this chain holds one."""
         return self._links.get(case_id)
 
+    def newest(self, count: int) -> list[tuple[str, Link]]:
+        """The cases that were written last, in the order in which they were."""
+        links = sorted(self._links.items(), key=lambda item: item[1].index)
+        return links[-count:]
+
     def next_index(self) -> int:
         """Index of the bundle to come."""
         return 0 if self.head is None else self.head.index + 1

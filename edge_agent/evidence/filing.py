@@ -77,6 +77,8 @@ def discard_staged(folder: Path) -> None:
 
 def recover(folder: Path, merkle_log: MerkleLog) -> Iterator[Recovered]:
     """File the bundles that were cut short; one whose place in the log is taken is removed."""
+    for unfinished in folder.glob(".*.part"):
+        unfinished.unlink(missing_ok=True)
     for staged in sorted(folder.glob(f".*{_SUFFIX}")):
         try:
             members = _members(staged.read_bytes())

@@ -132,6 +132,12 @@ class Outbox:
                 self._db.execute("INSERT OR REPLACE INTO leaves VALUES (?, ?)", row)
             return final
 
+    def knows(self, identity: str) -> bool:
+        """True for the id of an envelope that was stored once, delivered or not."""
+        with self._guard():
+            query = "SELECT 1 FROM known WHERE id = ?"
+            return self._db.execute(query, (identity,)).fetchone() is not None
+
     def leaves(self, start: int) -> list[tuple[int, bytes]]:
         """Index and hash of the log's entries from `start` on that are still kept here."""
         with self._guard():

@@ -1,0 +1,114 @@
+"""Killed before any of its file operations, or in the middle of a write: nothing decided is lost.
+
+A live device lives through a night (`crash/story.py`) and is killed at one boundary of its way to
+the disk; then it is started anew and goes on. `EDGE_AGENT_EXHAUSTIVE=1` takes every boundary both
+ways instead of enough of them.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+HERE = Path(__file__).with_name("crash")
+EXHAUSTIVE = bool(os.environ.get("EDGE_AGENT_EXHAUSTIVE"))
+
+
+class Device:
+    """Lives through nights and mornings in folders, one fork each."""
+
+    def __init__(self, shim: Path, state: Path) -> None:
+        one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+        self._process = subprocess.Popen(
+            [sys.executable, str(HERE / "story.py"), str(state)],
+            env={**os.environ, **one, "LD_PRELOAD": str(shim)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._answer() == {"ready": True}
+
+    def _answer(self) -> Any:
+        assert self._process.stdout is not None
+        return json.loads(self._process.stdout.readline())
+
+    def ask(self, do: str, folder: Path, **more: Any) -> tuple[list[dict[str, Any]], int]:
+        """What it said was safe, and how it ended: 0, or -9 when it was killed."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"do": do, "folder": str(folder), **more}) + "\n")
+        self._process.stdin.flush()
+        answer = self._answer()
+        return answer["said"], answer["status"]
+
+    def close(self) -> None:
+        self._process.communicate()
+
+
+@pytest.fixture(scope="module")
+def device(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Device]:
+    folder = tmp_path_factory.mktemp("crash")
+    shim, compiler = folder / "faults.so", shutil.which("cc")
+    if compiler is None and os.environ.get("CI"):
+        pytest.fail("no C compiler on CI: run tools/install_test_needs.sh")
+    if compiler is None or not sys.platform.startswith("linux"):
+        pytest.skip("NO C COMPILER: run tools/install_test_needs.sh to run this test")
+    build = [compiler, "-shared", "-fPIC", "-O1", "-o", str(shim), str(HERE / "faults.c"), "-ldl"]
+    subprocess.run(build, check=True)
+    made = Device(shim, folder / "state")
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def boundaries(device: Device, tmp_path_factory: pytest.TempPathFactory) -> int:
+    """How many there are in a night that nobody disturbs."""
+    folder = tmp_path_factory.mktemp("whole") / "night"
+    folder.mkdir()
+    said, status = device.ask("night", folder)
+    assert status == 0
+    return int(said[-1]["boundaries"])
+
+
+def survives(device: Device, folder: Path, said: list[dict[str, Any]]) -> None:
+    """Start anew in the folder; what had been said was safe is there, whole, and goes on."""
+    checkpoints = [each["checkpoint"] for each in said if "checkpoint" in each]
+    morning, status = device.ask("morning", folder, checkpoints=checkpoints)
+    assert status == 0
+    found = next(each["found"] for each in morning if "found" in each)
+    safe = [each["event"] for each in (*said, *morning) if "event" in each]
+    assert [identity for identity in safe if identity not in found["ids"]] == [], "events lost"
+    assert len(set(found["ids"])) == len(found["ids"]) <= len(safe) + 1
+    assert found["sequences"] == list(range(1, len(found["ids"]) + 1)), "a gap"
+    for each in said:
+        if "case" in each:
+            assert found["cases"][each["case"]]["revision"] >= each["revision"], "a case lost"
+    assert found["flaws"] == []
+    assert all(case["is_told"] for case in found["cases"].values()), "a case nobody hears of"
+    assert found["log"]["signed"] == found["log"]["size"]
+    assert all(morning[-1]["agrees"]), "the log contradicts what it had signed"
+
+
+def test_killed_at_every_boundary(device: Device, boundaries: int, tmp_path: Path) -> None:
+    assert boundaries >= 200
+    points = [(at, False) for at in range(1, boundaries + 1)]
+    points += [(at, True) for at in range(1, boundaries + 1, 1 if EXHAUSTIVE else 7)]
+    failed = []
+    for at, torn in points:
+        folder = tmp_path / "night"
+        folder.mkdir()
+        said, status = device.ask("night", folder, at=at, torn=torn)
+        assert status == -9
+        try:
+            survives(device, folder, said)
+        except AssertionError as error:
+            failed.append(f"{'torn' if torn else 'killed'} at {at}: {str(error)[:300]}")
+        shutil.rmtree(folder)
+    assert failed == [], "\n".join(failed)
