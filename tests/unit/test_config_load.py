@@ -294,3 +294,27 @@ def test_schema_accepts_what_the_loader_accepts() -> None:
     validator.validate(data)
     data["cameras"]["north"]["rules"][0]["dwel_s"] = 1
     assert not validator.is_valid(data)
+
+
+def test_an_evidence_profile_is_a_name_or_a_file_beside_the_site(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def find(name: str) -> None:
+        seen.append(name)
+        if Path(name).is_file():
+            raise ConfigError(f"{name}:3: rules: is missing")
+        raise ConfigError(f"there is no profile `{name}`")
+
+    def said(profile: str) -> str:
+        path = write(tmp_path, GOOD + f"evidence:\n  profile: {profile}\n")
+        with pytest.raises(ConfigError) as caught:
+            load_site(path, RULES, find)
+        return str(caught.value).replace(f"{tmp_path}/", "")
+
+    line = len(GOOD.splitlines()) + 2
+    known = f"site.yaml:{line}: evidence.profile: there is no profile `cn-ga833`"
+    assert said("cn-ga833") == known
+    assert "there is no profile `mine.yaml`" in said("mine.yaml")
+    (tmp_path / "mine.yaml").touch()
+    assert said("mine.yaml") == "mine.yaml:3: rules: is missing"
+    assert seen == ["cn-ga833", str(tmp_path / "mine.yaml"), str(tmp_path / "mine.yaml")]
