@@ -36,6 +36,7 @@ class Listener:
         self._client.on_message = self._on_message
         self._changed = threading.Condition()
         self._messages: list[tuple[str, dict[str, Any]]] = []
+        self._bodies: list[bytes] = []
         self._why: str | None = None
         self._is_subscribed = False
 
@@ -65,6 +66,12 @@ class Listener:
         """What has arrived so far, in order."""
         with self._changed:
             return list(self._messages)
+
+    @property
+    def bodies(self) -> list[bytes]:
+        """The same messages as bytes, for those that are no JSON."""
+        with self._changed:
+            return list(self._bodies)
 
     def wait(self, count: int, timeout_s: float) -> bool:
         """Wait until at least `count` messages have arrived; False when that takes longer."""
@@ -97,6 +104,7 @@ class Listener:
         except ValueError:
             payload = {}
         with self._changed:
+            self._bodies.append(bytes(message.payload))
             self._messages.append((message.topic, payload if isinstance(payload, dict) else {}))
             self._changed.notify_all()
 
