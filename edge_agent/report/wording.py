@@ -44,6 +44,9 @@ _REASONS: Final = {
     "plates disagree": "plates disagree: the photos show different ones",
     "plate too narrow": "plate too narrow to be read in any photo",
     "plate not legible": "plate not legible in any photo",
+    "plate not read": "plates are not read here, but the site's evidence profile asks for one",
+    "interval too short": "interval too short: the photos lie less far apart than they have to",
+    "picture too small": "picture too small for the site's evidence profile",
 }
 _FACTS: Final = {
     "limit_s": "allowed",
@@ -119,6 +122,8 @@ def facts(manifest: Mapping[str, JSON]) -> Iterator[tuple[str, str]]:
     model = manifest.get("model") or {}
     if model:
         yield "model", str(model["name"])
+    if manifest.get("profile"):
+        yield "evidence profile", str(manifest["profile"])
 
 
 def hashes(case_id: str, manifest: Mapping[str, JSON]) -> Iterator[tuple[str, str]]:
