@@ -1,6 +1,8 @@
 """Profiles: which manifests meet them, which miss what, and that nobody gets away with a claim."""
 
 import json
+import shutil
+from base64 import b64encode
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
@@ -10,9 +12,13 @@ import pytest
 import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
+from selenium import webdriver
+from selenium.webdriver.chrome.options import Options
+from selenium.webdriver.chrome.service import Service
 
 from edge_agent.errors import ConfigError
 from edge_agent.evidence.manifest import FORMAT, Manifest
+from edge_agent.evidence.page import verify_page
 from edge_agent.evidence.profiles import (
     ATTACHED,
     Profile,
@@ -413,3 +419,34 @@ def test_the_documentation_knows_every_check_and_its_example_works(tmp_path: Pat
             assert f"`{rule.check}`" in text
     (tmp_path / "mine.yaml").write_text(text.split("```yaml\n")[1].split("```")[0])
     assert find_profile(str(tmp_path / "mine.yaml")).name == "mine"
+
+
+JUDGE = """
+const [told, attached] = arguments;
+return told.map((manifest) => [...brokenClaims(manifest, fromBase64(attached))]);
+"""
+
+
+@pytest.mark.slow
+def test_the_page_measures_as_the_command_line_does(tmp_path: Path) -> None:
+    binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    assert binary and driver, "run tools/install_test_needs.sh: chromium or its driver is missing"
+    (tmp_path / "mine.yaml").write_text(MINE)
+    mine = attachment(find_profile(str(tmp_path / "mine.yaml")))[ATTACHED]
+    cases: list[dict[str, Any]] = []
+    for name in (*NAMES, "mine", "nobodys"):
+        for change in (lambda m: None, *(change for _, change, _ in BAD)):
+            cases.append(facts())
+            change(cases[-1])
+            cases[-1]["profile"] = name
+    (tmp_path / "verify.html").write_text(verify_page(), "utf-8")
+    options = Options()
+    options.binary_location = binary
+    for option in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+        options.add_argument(option)
+    with webdriver.Chrome(options=options, service=Service(driver)) as chrome:
+        chrome.get((tmp_path / "verify.html").as_uri())
+        for attached in (mine, mine.replace(b'"at_least":2', b'"at_least":0'), b""):
+            seen: Any = chrome.execute_script(JUDGE, cases, b64encode(attached).decode())
+            told = [list(broken_claims(Manifest.model_validate(c), attached)) for c in cases]
+            assert seen == told
