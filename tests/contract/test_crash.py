@@ -1,17 +1,22 @@
-"""Killed before any of its file operations, or in the middle of a write: nothing decided is lost.
+"""Killed or cut off at any moment of its way to the disk: nothing that was decided is lost.
 
-A live device lives through a night (`crash/story.py`) and is killed at one boundary of its way to
-the disk; then it is started anew and goes on. `EDGE_AGENT_EXHAUSTIVE=1` takes every boundary both
-ways instead of enough of them.
+A live device lives through a night (`crash/story.py`). Before one of its file operations, or in
+the middle of a write, it is killed, or the power goes and takes what was not on the disk
+(`crash/disk.py`); then it is started anew and goes on. `EDGE_AGENT_EXHAUSTIVE=1` takes every moment
+in every way instead of enough of them.
 """
 
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -67,6 +72,14 @@ def device(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Device]:
     made.close()
 
 
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """In memory where possible: what a test like this waits for is the disk."""
+    memory = Path("/dev/shm")
+    with TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as made:
+        yield Path(made) / "night"
+
+
 @pytest.fixture(scope="module")
 def boundaries(device: Device, tmp_path_factory: pytest.TempPathFactory) -> int:
     """How many there are in a night that nobody disturbs."""
@@ -96,19 +109,67 @@ def survives(device: Device, folder: Path, said: list[dict[str, Any]]) -> None:
     assert all(morning[-1]["agrees"]), "the log contradicts what it had signed"
 
 
-def test_killed_at_every_boundary(device: Device, boundaries: int, tmp_path: Path) -> None:
+def flaw(device: Device, folder: Path, said: list[dict[str, Any]], how: str) -> list[str]:
+    """What is wrong after a new start, if anything is; the folder is gone then."""
+    try:
+        survives(device, folder, said)
+    except AssertionError as error:
+        return [f"{how}: {error}"]
+    finally:
+        shutil.rmtree(folder)
+    return []
+
+
+@pytest.fixture(scope="module")
+def disk() -> ModuleType:
+    spec = spec_from_file_location("crash_disk", HERE / "disk.py")
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_killed_at_every_boundary(device: Device, boundaries: int, folder: Path) -> None:
     assert boundaries >= 200
     points = [(at, False) for at in range(1, boundaries + 1)]
     points += [(at, True) for at in range(1, boundaries + 1, 1 if EXHAUSTIVE else 7)]
     failed = []
     for at, torn in points:
-        folder = tmp_path / "night"
         folder.mkdir()
         said, status = device.ask("night", folder, at=at, torn=torn)
         assert status == -9
-        try:
-            survives(device, folder, said)
-        except AssertionError as error:
-            failed.append(f"{'torn' if torn else 'killed'} at {at}: {str(error)[:300]}")
-        shutil.rmtree(folder)
+        failed += flaw(device, folder, said, f"{'torn' if torn else 'killed'} at {at}")
+    assert failed == [], "\n".join(failed)
+
+
+def test_killed_again_while_it_recovers(device: Device, boundaries: int, folder: Path) -> None:
+    failed = []
+    for at in range(boundaries // 4, boundaries, 1 if EXHAUSTIVE else 17):
+        for again in range(1, 20, 1 if EXHAUSTIVE else 6):
+            folder.mkdir()
+            said, _ = device.ask("night", folder, at=at)
+            more, status = device.ask("morning", folder, at=again)
+            assert status in (0, -9)  # the shorter recoveries are over by then
+            failed += flaw(device, folder, [*said, *more], f"killed at {at} and {again}")
+    assert failed == [], "\n".join(failed)
+
+
+def test_power_cut(device: Device, folder: Path, disk: ModuleType) -> None:
+    """Each moment with nothing, all or some of what had not been put on the disk."""
+    record = folder.with_name("record")
+    folder.mkdir()
+    said, status = device.ask("night", folder, record=str(record))
+    assert status == 0
+    operations = list(disk.read_record(record, folder))
+    shutil.rmtree(folder)
+    shares = [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (0.5, 0.5)]
+    failed, played = [], disk.Disk()
+    for done, operation in enumerate(operations):
+        played.play(operation)
+        at = operation.boundary
+        safe = [each for each in said if each.get("boundary", at + 1) <= at]
+        for names, writes in shares if EXHAUSTIVE else [shares[done % len(shares)]]:
+            played.leave(folder, disk.Keep(names, writes, random.Random(done)))
+            failed += flaw(device, folder, safe, f"cut after {at}, {names} names, {writes} writes")
     assert failed == [], "\n".join(failed)

@@ -3,7 +3,8 @@
  * Preloaded (LD_PRELOAD) into a process that calls arm(). Every call that changes a file or puts it
  * on the disk is a boundary: before the one with the given number the process is killed, as by
  * `kill -9`; TORN lets half of a write pass first. With a record, every call that succeeded is told
- * there, so that a test can work out what a disk holds after a power cut.
+ * there, with the number of its boundary, so that a test can work out what a disk holds after a
+ * power cut.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -59,7 +60,8 @@ static void end(void) {
 static void tell(const char *what, const char *a, const char *b, long at, const void *data, size_t n) {
     char head[9000];
     if (record < 0) return;
-    int length = snprintf(head, sizeof head, "%s\t%s\t%s\t%ld\t%zu\n", what, a, b ? b : "", at, n);
+    int length = snprintf(head, sizeof head, "%ld\t%s\t%s\t%s\t%ld\t%zu\n", done, what, a,
+                          b ? b : "", at, n);
     syscall(SYS_write, record, head, length);
     if (n) syscall(SYS_write, record, data, n);
 }
