@@ -35,6 +35,7 @@ class Finder(PlateFinder):
 
     def __init__(self, seen: Sequence[FoundPlate], closer: Sequence[FoundPlate] = ()) -> None:
         self.model = ModelInfo("finder", None)
+        self.sure_score = 0.25
         self.seen, self.closer, self.zooms = seen, closer, 0
 
     def find(self, image: Image, area: Box) -> list[FoundPlate]:
@@ -98,11 +99,18 @@ def test_an_unsure_glance_calls_for_a_closer_look() -> None:
         (plate(), reading("AB123CD", 0.4), "unsure"),
         (plate(), reading("HELLO"), "no grammar"),
         (plate(), reading(""), "unsure"),
+        (plate(score=0.2), reading("HELLO"), "unsure"),
     ],
 )
 def test_what_is_not_sound_says_why(found: FoundPlate, told: Reading, reason: str) -> None:
     read = reader(Finder([found]), (Reads({100: (told, told)}), "it")).look(frame(), EVERYWHERE)
     assert read is not None and read.reason == reason
+
+
+def test_a_faint_plate_is_proved_by_its_text() -> None:
+    finder = Finder([plate(score=0.2)])
+    read = reader(finder, (Reads({100: (BAD, GOOD)}), "it")).look(frame(), EVERYWHERE)
+    assert read is not None and (read.text, read.reason) == ("AB123CD", None)
 
 
 def test_a_sticker_gives_way_to_the_plate_beside_it() -> None:

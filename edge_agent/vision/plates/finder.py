@@ -65,7 +65,8 @@ class FoundPlate:
 class PlateFinder:
     """Finds plates with a network that also marks their corners."""
 
-    def __init__(self, card: Card, weights: Path) -> None:
+    def __init__(self, card: Card, weights: Path, min_score: float = 1.0) -> None:
+        """A `min_score` below the card's finds faint plates too, and more that is none."""
         if card.decoder != DECODER or not isinstance(card.classes, dict):
             raise ModelError(
                 f"model card {card.name}: it finds no number plates: expected decoder {DECODER!r} "
@@ -73,6 +74,8 @@ class PlateFinder:
             )
         self._network = Network(card, weights)
         self.model = self._network.model
+        self.sure_score = card.min_score
+        self._min_score = min(card.min_score, min_score)
         self._doubles = [i for i, name in card.classes.items() if name == DOUBLE_ROW]
 
     def find(self, image: Image, area: Box) -> list[FoundPlate]:
@@ -100,10 +103,10 @@ class PlateFinder:
         return [same[0], *(closer for closer in seen if not closer.is_near(plate))]
 
     def _best(self, rows: Floats) -> Floats:
-        """Rows above the card's score that survive suppression; column 4 is their full score."""
+        """Rows above the lowest score that survive suppression; column 4 is their full score."""
         card = self._network.card
         scores = rows[:, 4] * rows[:, 13:].max(axis=1)
-        rows, scores = rows[scores >= card.min_score].copy(), scores[scores >= card.min_score]
+        rows, scores = rows[scores >= self._min_score].copy(), scores[scores >= self._min_score]
         rows[:, 4] = scores
         half = rows[:, 2:4] / 2
         boxes = np.concatenate([rows[:, :2] - half, rows[:, :2] + half], 1)
@@ -111,7 +114,7 @@ class PlateFinder:
         return rows[suppress(Raw(boxes, scores, groups), groups, card.nms_iou)]
 
 
-def open_finder(name: str, paths: Sequence[Path]) -> PlateFinder:
+def open_finder(name: str, paths: Sequence[Path], min_score: float = 1.0) -> PlateFinder:
     """The plate finder of a model card; ModelError names the command that fixes what is missing."""
     card = find_card(name, paths)
-    return PlateFinder(card, find_weights(card, paths))
+    return PlateFinder(card, find_weights(card, paths), min_score)
