@@ -222,11 +222,12 @@ def _joint(
 ) -> dict[int, int]:
     """Rows of trails without an outline of their own -> the one that is around them too."""
     found: dict[int, int] = {}
+    others = [other.sights[-1 if other.last_s < t_s else -2].box for other in live]
     for row, trail in enumerate(live):
         if row in own or len(trail.sights) == 1:
             continue
         twins = [o for o in own if len(live[o].sights) > 1 and _is_twin(trail, live[o])]
-        column = own[twins[0]] if twins else _merged(trail, live, boxes, t_s)
+        column = own[twins[0]] if twins else _merged(trail, others, boxes, t_s)
         if column is not None:
             found[row] = column
     return found
@@ -249,9 +250,10 @@ def _is_twin(trail: Trail, seen: Trail) -> bool:
     return trail.box == seen.sights[-2].box
 
 
-def _merged(trail: Trail, live: Sequence[Trail], boxes: Sequence[Edges], t_s: float) -> int | None:
+def _merged(
+    trail: Trail, others: Sequence[Edges], boxes: Sequence[Edges], t_s: float
+) -> int | None:
     """The outline that goes around it and a neighbour, as both were seen a moment ago."""
-    others = [other.sights[-1 if other.last_s < t_s else -2].box for other in live]
     largest = max(size_of(box) for box in boxes) / math.sqrt(MERGED)
     for mine in (trail.box, trail.ahead(t_s)):
         best, fits = None, MERGED

