@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edge_agent.cli.profiles import open_profile, profiles, say_verdicts, verdicts_as_json
+from edge_agent.cli.publish import credentials, publish
 from edge_agent.cli.retention import hold, release, retain
 from edge_agent.cli.timestamp import timestamp
 from edge_agent.cli.trust import Trusted, trust_options
@@ -43,7 +44,7 @@ def evidence() -> None:
     """
 
 
-for command in (profiles, retain, hold, release, timestamp):
+for command in (profiles, retain, hold, release, timestamp, publish, credentials):
     evidence.add_command(command)
 
 

@@ -50,6 +50,7 @@ EXIT_CODES: Mapping[str, int] = MappingProxyType(
         "profile": 24,
         "revoked": 25,
         "timestamp": 26,
+        "c2pa": 27,
     }
 )
 """Kind of failure -> exit code of `evidence verify`; part of the command line's contract."""

@@ -1,0 +1,115 @@
+"""`evidence publish` and `evidence credentials`: copies that may be handed out, and their worth."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edge_agent import app
+from edge_agent.cli.trust import read_pem
+from edge_agent.cli.words import FILE
+from edge_agent.clock import SystemClock
+from edge_agent.errors import EvidenceError
+from edge_agent.evidence import EXIT_CODES, DeviceKey, container, verify
+from edge_agent.evidence.credentials import read_credentials, with_credentials
+from edge_agent.evidence.staging import cannot, make_folder, write_whole
+from edge_agent.text import printable
+
+
+@click.command()
+@click.argument("file", type=FILE)
+@click.option("--out", "folder", required=True, type=FILE, help="Folder for the copies.")
+@click.option("--config", type=FILE, help="Site file: sign Content Credentials into the copies.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
+def publish(file: Path, folder: Path, config: Path | None, as_json: bool) -> None:
+    """Take the redacted copies out of a bundle that verifies; originals stay inside.
+
+    \b
+    edge-agent evidence publish case.evb --out handover/
+    edge-agent evidence publish case.evb --out handover/ --config site.yaml
+
+    With --config the device's key signs each copy (C2PA): any viewer shows who made it and from
+    which bundle. That needs the extra `c2pa` and a certificate that a CA issued.
+    """
+    report = verify(file)
+    if not report.is_valid:
+        raise EvidenceError(f"{file}: is not published: {report.findings[0]}")
+    written = []
+    for name, copy in _copies(file, report.facts, config):
+        make_folder(folder)
+        write_whole(folder / name, copy)
+        written.append(str(folder / name))
+    if not written:
+        raise EvidenceError(f"{file}: holds no redacted copies, and nothing else may be published")
+    if as_json:
+        click.echo(json.dumps(written, indent=2))
+        return
+    for path in written:
+        click.echo(printable(f"published  {path}"))
+
+
+@click.command()
+@click.argument("file", type=FILE)
+@click.option("--root", type=FILE, help="PEM of the CA to trust.")
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+def credentials(file: Path, root: Path | None, as_json: bool) -> None:
+    """Check the Content Credentials of a published copy, and say which bundle it comes from.
+
+    \b
+    edge-agent evidence credentials handover/wide-redacted.jpg --root ca.pem
+    """
+    try:
+        found = read_credentials(file.read_bytes(), read_pem("--root", root) if root else None)
+    except OSError as error:
+        raise cannot(file, "be read", error) from error
+    except EvidenceError as error:
+        raise EvidenceError(f"{file}: {error}") from error
+    is_good = found.state == "Trusted" or (found.state == "Valid" and root is None)
+    if as_json:
+        told = {"state": found.state, "signer": found.signer, "problems": found.problems}
+        click.echo(json.dumps({**told, "facts": found.facts}, indent=2))
+    else:
+        verdict = "VALID" if found.state == "Trusted" else "INTACT" if is_good else "INVALID"
+        by = found.signer if found.state == "Trusted" else f"claims to be by {found.signer}"
+        about = f"case {found.facts.get('case')}, {found.facts.get('file')}"
+        wrong = "" if is_good else f" [{', '.join(found.problems)}]"
+        click.echo(printable(f"{verdict}  {file}: {by}; {about}{wrong}"))
+    raise click.exceptions.Exit(0 if is_good else EXIT_CODES["c2pa"])
+
+
+def _copies(
+    path: Path, facts: Mapping[str, Any], config: Path | None
+) -> Iterator[tuple[str, bytes]]:
+    """(file name, content) of every redacted copy."""
+    files = {member.name: member.data or b"" for member in container.unpack(path.read_bytes())}
+    wanted = [item for item in facts["derived"] if item.get("redaction") is not None]
+    signer = None if config is None else _signer(config, facts["source"]["kind"] == "replay")
+    for item in wanted:
+        name, data = item["path"].rpartition("/")[2], files[item["path"]]
+        if signer is None:
+            yield name, data
+            continue
+        key, url = signer
+        about = {
+            "case": facts["case"]["id"],
+            "device": facts["device"]["id"],
+            "evidential": facts["evidential"],
+            "reasons": facts["reasons"],
+            "bundle": facts["manifest_sha256"],
+            "file": item["path"],
+            "sha256": item["sha256"],
+        }
+        yield name, with_credentials(data, name, about, key, url)
+
+
+def _signer(config: Path, is_replay: bool) -> tuple[DeviceKey, str | None]:
+    """Who signs copies, and which authority tells the time; a replay's are signed as it is."""
+    site = app.load(config)
+    make = DeviceKey.for_replays if is_replay else DeviceKey.load_or_create
+    key = make(app.state_dir(site), site.device, SystemClock(), site.token)
+    stamper = site.evidence.timestamp
+    return key, None if stamper is None else stamper.url
