@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -16,15 +16,18 @@ import cv2
 import platformdirs
 
 from edge_agent import __version__
-from edge_agent.analyzers import rule_settings
+from edge_agent.analyzers import DOCUMENTED, rule_settings
 from edge_agent.assembly import Detectors, make_pipeline, make_redactor, model_paths
+from edge_agent.checkpoints import CheckpointFeed
 from edge_agent.clock import SystemClock
 from edge_agent.config import Camera, Site, load_site
 from edge_agent.config.lists import hiding_key, list_hashes
 from edge_agent.config.load import site_sha256
+from edge_agent.config.models import Mqtt
 from edge_agent.drawing import draw_zones
 from edge_agent.errors import UsageError
 from edge_agent.evidence import BundleWriter, DeviceKey
+from edge_agent.evidence.encryption import read_recipients
 from edge_agent.evidence.log import LogKey, MerkleLog
 from edge_agent.evidence.profiles import find_profile
 from edge_agent.folder import OutFolder
@@ -37,7 +40,7 @@ from edge_agent.runner import Lane, replay
 from edge_agent.signals import MockOutputs, open_recorded
 from edge_agent.sources import open_recording
 from edge_agent.types import Frame
-from edge_agent.uplink import Outbox, Uplink
+from edge_agent.uplink import Outbox, Uplink, topics
 from edge_agent.uplink.client import make_client
 
 PATIENCE_S = 10.0
@@ -179,8 +182,7 @@ def run_replay(
         journal.plate_key = hiding_key(site)
         uplink = None
         if request.publish and site.mqtt is not None:
-            uplink = stack.enter_context(Uplink(site.mqtt, outbox, origin, key.fingerprint))
-            journal.on_envelope = uplink.wake
+            uplink = stack.enter_context(_published(site.mqtt, journal, key.fingerprint))
         replay(lanes, journal, request.workers, observer.see)
         complaint = uplink.status().reason if uplink and not _delivers(uplink) else None
         return ReplayResult(
@@ -204,7 +206,20 @@ def _bundle_writer(
     log_key = LogKey.load_or_create(state_dir(site) / site.device)
     writer.log = MerkleLog(folder.log, log_key, origin.log, resumes=not origin.is_replay)
     writer.redactor, writer.policy = redactor, site.privacy.policy
+    writer.recipients = () if origin.is_replay else read_recipients(site.privacy.encrypt_to)
     return writer
+
+
+@contextmanager
+def _published(mqtt: Mqtt, journal: Journal, fingerprint: str) -> Iterator[Uplink]:
+    """Deliver what the journal keeps; in the end, leave the log's checkpoint at the broker."""
+    origin, log = journal.origin, journal.bundles.log
+    with Uplink(mqtt, journal.outbox, origin, fingerprint) as uplink:
+        journal.on_envelope = uplink.wake
+        yield uplink
+        if log is not None:
+            tree = topics.root(str(origin.site["name"]), origin.device, origin.is_replay)
+            CheckpointFeed(log, tree, uplink.announce).tell()
 
 
 def _outbox(folder: OutFolder, publish: bool) -> Outbox:
@@ -261,6 +276,7 @@ def check_site(
     site = load(config)
     if site.mqtt is not None:
         _check_broker(site, config)
+    profile = find_profile(site.evidence.profile) if site.evidence.profile else None
     detectors = Detectors(model_paths(site))
     pictures = dict(bind(site, stills)) if stills else {}
     cameras: dict[str, Any] = {}
@@ -269,6 +285,9 @@ def check_site(
         drawn = [str(_draw(name, camera, pictures[name], out))] if name in pictures else []
         rules = [rule.kind for rule in camera.rules]
         cameras[name] = {"model": camera.detector.model, "rules": rules, "drawn": drawn}
+        has_cases = not DOCUMENTED.isdisjoint(rules)
+        is_blind = bool(profile and profile.needs_plates and has_cases and camera.plates is None)
+        cameras[name]["misses"] = [f"plates, which {site.evidence.profile} asks for"] * is_blind
     make_redactor(site)
     return {"config": str(config), "cameras": cameras}
 

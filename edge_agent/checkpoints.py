@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from edge_agent.evidence.log import Checkpoint, MerkleLog, Note, Vkey
 from edge_agent.evidence.staging import write_whole
+from edge_agent.uplink import topics
 from edge_agent.uplink.session import Message
 from edge_agent.witness import Request
 
@@ -16,6 +17,7 @@ log = logging.getLogger(__name__)
 EVERY_S = 60.0
 """Even when nothing happens: silence is how a withheld log shows."""
 COSIGNED_FILE = "cosigned"
+_NOTE = "text/plain"
 
 
 @dataclass
@@ -38,9 +40,9 @@ class CheckpointFeed:
     """By the witness's key id."""
 
     @property
-    def topics(self) -> str:
-        """Where the witnesses answer."""
-        return f"{self.tree}/log/cosignature/+"
+    def answers(self) -> str:
+        """Topic filter of what the witnesses answer."""
+        return topics.cosignature(self.tree, "+")
 
     @property
     def cosigned(self) -> Note | None:
@@ -58,12 +60,12 @@ class CheckpointFeed:
         """Sign what the log holds now, publish it, and ask every witness to vouch for it."""
         self._is_asked = False
         note = self.log.checkpoint()
-        topic = f"{self.tree}/log/checkpoint"
-        self.announce(Message(topic, note.to_bytes(), content_type="text/plain", is_retained=True))
+        topic = topics.checkpoint(self.tree)
+        self.announce(Message(topic, note.to_bytes(), 0, _NOTE, is_retained=True))
         for witness in self.witnesses:
             body = self._request(witness, note).to_bytes()
-            topic = f"{self.tree}/log/add-checkpoint/{witness.key_id.hex()}"
-            self.announce(Message(topic, body, content_type="text/plain"))
+            topic = topics.add_checkpoint(self.tree, witness.key_id.hex())
+            self.announce(Message(topic, body, 0, _NOTE, expiry_s=round(EVERY_S)))
 
     def hear(self, topic: str, body: bytes) -> None:
         """Take a cosigned checkpoint; whatever is none of ours is dropped with a warning."""

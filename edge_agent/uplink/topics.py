@@ -13,9 +13,19 @@ _LEAVES = (
     "cam/{camera}/stats",
     "case/{case}",
     "io/out/{output}",
+    "log/checkpoint",
 )
+_WITNESSED = (
+    "log/add-checkpoint/{witness}",
+    "log/cosignature/{witness}",
+    "log/alarm/{witness}",
+)
+"""Between a live device's log and its witnesses; a replay's log has none."""
 
-ADDRESSES = tuple(f"{root}/{leaf}" for root in (_ROOT, f"{_ROOT}/replay") for leaf in _LEAVES)
+ADDRESSES = (
+    *(f"{root}/{leaf}" for root in (_ROOT, f"{_ROOT}/replay") for leaf in _LEAVES),
+    *(f"{_ROOT}/{leaf}" for leaf in _WITNESSED),
+)
 """Every topic that exists, as templates; `asyncapi.yaml` describes exactly these."""
 
 CASE_TYPE = "edge.evidence.case.v1"
@@ -37,6 +47,26 @@ def status(tree: str) -> str:
 def info(tree: str) -> str:
     """Retained birth message of the device whose root is given."""
     return f"{tree}/info"
+
+
+def checkpoint(tree: str) -> str:
+    """Retained checkpoint of the log (signed note) of the device whose root is given."""
+    return f"{tree}/log/checkpoint"
+
+
+def add_checkpoint(tree: str, witness: str) -> str:
+    """Requests for a cosignature; `witness` is the key id (hex) of who is asked."""
+    return f"{tree}/log/add-checkpoint/{witness}"
+
+
+def cosignature(tree: str, witness: str) -> str:
+    """Retained: the newest checkpoint that the witness of this key id (hex) has cosigned."""
+    return f"{tree}/log/cosignature/{witness}"
+
+
+def alarm(tree: str, witness: str) -> str:
+    """Retained: what the witness of this key id (hex) found wrong with the log."""
+    return f"{tree}/log/alarm/{witness}"
 
 
 def topic(envelope: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ from edge_agent.clock import Clock, utc_text
 from edge_agent.config.models import Mqtt
 from edge_agent.errors import UplinkError
 from edge_agent.evidence.log import Note
+from edge_agent.uplink import topics
 from edge_agent.uplink.client import explain_error, explain_refusal, explain_silence, make_client
 from edge_agent.witness.book import Refusal, WitnessBook
 from edge_agent.witness.request import Request
@@ -27,7 +28,8 @@ log = logging.getLogger(__name__)
 
 BACKOFF_MIN_S, BACKOFF_MAX_S = 1.0, 60.0
 _TICK_S = 0.5
-_CHECKPOINTS = "edge/v1/+/+/log/checkpoint"
+_ANY_DEVICE = topics.root("+", "+", is_replay=False)
+_CHECKPOINTS = topics.checkpoint(_ANY_DEVICE)
 
 
 class WitnessService:
@@ -46,7 +48,8 @@ class WitnessService:
         self._watch = watch
         self._clock = clock
         self._on_alarm = on_alarm
-        self._requests = f"edge/v1/+/+/log/add-checkpoint/{book.vkey.key_id.hex()}"
+        self._id = book.vkey.key_id.hex()
+        self._requests = topics.add_checkpoint(_ANY_DEVICE, self._id)
         self._why: str | None = None
         self._is_ready = False
 
@@ -80,7 +83,7 @@ class WitnessService:
     def _session(self, is_stopped: Callable[[], bool]) -> None:
         """One connection, from its beginning to its end."""
         self._why = None
-        client = make_client(self._mqtt, f"witness-{self._book.vkey.key_id.hex()}")
+        client = make_client(self._mqtt, f"witness-{self._id}")
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
@@ -116,7 +119,7 @@ class WitnessService:
 
     def _on_message(self, client: Client, _u: object, message: MQTTMessage) -> None:
         _, _, site, device, _, what, *_ = message.topic.split("/")
-        tree, origin = f"edge/v1/{site}/{device}", f"edge/{site}/{device}"
+        tree, origin = topics.root(site, device, is_replay=False), f"edge/{site}/{device}"
         try:
             if what == "checkpoint":
                 told = self._book.observe(Note.from_bytes(bytes(message.payload)))
@@ -148,7 +151,7 @@ class WitnessService:
             self._alarm(client, alarms)
 
     def _publish_newest(self, client: Client, tree: str, note: Note) -> None:
-        topic = f"{tree}/log/cosignature/{self._book.vkey.key_id.hex()}"
+        topic = topics.cosignature(tree, self._id)
         client.publish(topic, note.to_bytes(), qos=1, retain=True)
 
     def _tell_silences(self, client: Client | None) -> None:
@@ -167,6 +170,6 @@ class WitnessService:
                 "time": utc_text(self._clock.now()),
                 "witness": self._book.vkey.name,
             }
-            tree = "edge/v1/" + alarm.origin.removeprefix("edge/")
-            topic = f"{tree}/log/alarm/{self._book.vkey.key_id.hex()}"
+            _, site, device = alarm.origin.split("/")
+            topic = topics.alarm(topics.root(site, device, is_replay=False), self._id)
             client.publish(topic, rfc8785.dumps(body), qos=1, retain=True)

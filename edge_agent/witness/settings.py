@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,9 @@ from edge_agent.evidence.log import Vkey
 
 
 def _vkey(text: str) -> str:
-    Vkey.parse(text)
+    name = Vkey.parse(text).name
+    if not re.fullmatch(r"edge/[^/]+/[^/]+", name):
+        raise ValueError(f"`{name}` names no device's log; it is called edge/<site>/<device>")
     return text
 
 
