@@ -24,10 +24,9 @@ def free_port() -> int:
 def chronyd(tmp_path: Path) -> Iterator[Callable[..., ChronySync]]:
     """Starts a chronyd that leaves the machine's clock alone (`-x`); returns how to ask it."""
     program = shutil.which("chronyd", path=os.environ["PATH"] + ":/usr/sbin:/usr/local/sbin")
-    if program is None and os.environ.get("CI"):
-        pytest.fail("chrony is missing on CI: run tools/install_test_needs.sh")
     if program is None or os.geteuid():
-        pytest.skip("CHRONY ABSENT (or not root): run tools/install_test_needs.sh as root")
+        # Not among the tests' needs: installing it takes over the machine's own clock.
+        pytest.skip("CHRONY ABSENT (or not root): install chrony to run this test")
     with ExitStack() as stack:
 
         def start(*lines: str) -> ChronySync:

@@ -12,14 +12,18 @@ import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+
+from edge_agent.evidence import verify
 
 pytestmark = pytest.mark.slow
 
@@ -173,3 +177,52 @@ def test_power_cut(device: Device, folder: Path, disk: ModuleType) -> None:
             played.leave(folder, disk.Keep(names, writes, random.Random(done)))
             failed += flaw(device, folder, safe, f"cut after {at}, {names} names, {writes} writes")
     assert failed == [], "\n".join(failed)
+
+
+SITE = """
+site: {name: crash}
+device: box
+cameras:
+  north:
+    zones: {kerb: [[0.1, 0.3], [0.9, 0.3], [0.9, 1.0], [0.1, 1.0]]}
+    rules:
+      - {kind: parking.illegal, zone: kerb, dwell_s: 2}
+"""
+
+
+def arrival() -> Iterator[NDArray[np.uint8]]:
+    """A box drives in, stands for five seconds, drives on."""
+    noise = np.random.default_rng(0).integers(90, 110, (15, 20, 3))
+    road = np.kron(noise, np.ones((8, 8, 1))).astype(np.uint8)
+    for index in range(90):
+        left = 4 * min(index, 15) + 4 * max(0, index - 65)
+        picture = road.copy()
+        picture[60:90, left : left + 40] = (30, 30, 220)
+        yield picture
+
+
+def contents(out: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(out)): p.read_bytes() for p in out.rglob("*") if p.is_file()}
+
+
+def test_replay_killed_and_resumed(
+    device: Device, make_video: Callable[..., Path], folder: Path, tmp_path: Path
+) -> None:
+    """What is visible meanwhile verifies; in the end every byte is as if nothing had happened."""
+    video = make_video(tmp_path / "street.mp4", arrival(), fps=10)
+    site = tmp_path / "site.yaml"
+    site.write_text(SITE + f"state_dir: {tmp_path}\n")
+    args = [str(video), "--config", str(site), "--start", "2026-01-01"]
+    said, status = device.ask("replay", folder, args=args)
+    assert status == 0
+    boundaries, whole = said[-1]["boundaries"], contents(folder)
+    assert any(name.endswith(".evb") for name in whole)
+    shutil.rmtree(folder)
+    for at in range(1, boundaries, 1 if EXHAUSTIVE else max(1, boundaries // 16)):
+        _, status = device.ask("replay", folder, args=args, at=at)
+        assert status == -9
+        for bundle in folder.glob("evidence/*.evb"):
+            assert verify(bundle).is_valid, f"killed at {at}: {bundle.name}"
+        _, status = device.ask("replay", folder, args=args)
+        assert status == 0 and contents(folder) == whole, f"killed at {at}"
+        shutil.rmtree(folder)

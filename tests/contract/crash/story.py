@@ -20,6 +20,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from edge_agent.cli import cli
 from edge_agent.clock import ClockReading, ClockSpan, ManualClock, Sync
 from edge_agent.config import Evidence
 from edge_agent.evidence import BundleWriter, DeviceKey, verify, verify_chain
@@ -157,15 +158,32 @@ def agrees(folder: Path, state: Path, checkpoint: str) -> bool:
     return log.size >= signed.size and log.root(signed.size) == signed.root
 
 
-def carry_out(command: dict[str, Any], state: Path, say: Said) -> None:
-    """In the fork: live through a night or a morning, perhaps not to the end."""
-    folder = Path(command["folder"])
+def play(command: dict[str, Any], say: Said) -> None:
+    """In the fork: replay a recording, perhaps not to the end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for number in (1, 2):
+        os.dup2(nowhere, number)
+    shim = arm(command)
+    cli.main(args=["replay", *command["args"], "--out", command["folder"]], standalone_mode=False)
+    say(boundaries=shim.boundaries())
+
+
+def arm(command: dict[str, Any]) -> ctypes.CDLL:
     shim = ctypes.CDLL(None)
     record = -1
     if "record" in command:
         record = os.open(command["record"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     torn = int(command.get("torn", False))
-    shim.arm(str(folder).encode(), ctypes.c_long(command.get("at", 0)), torn, record)
+    shim.arm(command["folder"].encode(), ctypes.c_long(command.get("at", 0)), torn, record)
+    return shim
+
+
+def carry_out(command: dict[str, Any], state: Path, say: Said) -> None:
+    """In the fork: live through a night or a morning, perhaps not to the end."""
+    if command["do"] == "replay":
+        play(command, say)
+        return
+    folder, shim = Path(command["folder"]), arm(command)
     live = {"night": night, "morning": morning}[command["do"]]
 
     def mark(**facts: Any) -> None:
