@@ -11,6 +11,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from edge_agent.cli.log import log_commands
 from edge_agent.cli.profiles import open_profile, profiles, say_verdicts, verdicts_as_json
 from edge_agent.cli.publish import credentials, publish
 from edge_agent.cli.retention import hold, release, retain
