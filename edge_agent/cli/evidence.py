@@ -45,7 +45,7 @@ def evidence() -> None:
     """
 
 
-for command in (profiles, retain, hold, release, timestamp, publish, credentials):
+for command in (profiles, log_commands, retain, hold, release, timestamp, publish, credentials):
     evidence.add_command(command)
 
 
