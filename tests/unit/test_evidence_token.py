@@ -1,5 +1,6 @@
 """A device key in a token (SoftHSM): the same identity, and clear words when something is amiss."""
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -14,11 +15,14 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from edge_agent.clock import ManualClock
-from edge_agent.config import Pkcs11
+from edge_agent.config import Evidence, Pkcs11
 from edge_agent.errors import ConfigError, EvidenceError
+from edge_agent.evidence import BundleWriter, extract, verify
 from edge_agent.evidence.keys import DeviceKey
 from edge_agent.evidence.keys.identity import Home
 from edge_agent.evidence.keys.rotation import rotate
+from edge_agent.identity import CameraOrigin, Origin
+from edge_agent.types import Case, Event, Media, ModelInfo
 
 CLOCK = ManualClock(datetime(2026, 5, 13, tzinfo=UTC))
 MODULE = Path("/usr/lib/softhsm/libsofthsm2.so")
@@ -76,6 +80,23 @@ def test_signatures_are_as_those_of_a_file(token: Pkcs11, tmp_path: Path) -> Non
         signature = key.sign(b"%d" % n)
         key.key.public_key().verify(signature, b"%d" % n, ec.ECDSA(SHA256()))
         assert decode_dss_signature(signature)[1] <= HALF_ORDER
+
+
+def test_bundles_are_verified_like_any_other_and_name_the_grade(
+    token: Pkcs11, tmp_path: Path
+) -> None:
+    key = load(tmp_path, token)
+    media = Media("camera", "live", None, CLOCK.now(), "clock")
+    cameras = {"c1": CameraOrigin(media, ModelInfo("yolo", None))}
+    origin = Origin({"name": "plaza"}, "box-1", "boot", "ef" * 32, "edge-agent 0", cameras)
+    begin = Event("c1", "parking.illegal", "s1", "begin", 4.0, 12.0, CLOCK.now(), 120, "kerb")
+    case = Case("s1", begin, begin, (), None, False, ("vehicle has not left",))
+    bundle = BundleWriter(tmp_path / "out", key, origin, Evidence(), {}).write(case, None)
+    report = verify(Path(bundle.path), key.chain_pem)
+    assert (report.verdict, report.findings) == ("valid", ())
+    extract(Path(bundle.path), tmp_path / "case")
+    device = json.loads((tmp_path / "case" / "device.json").read_text())
+    assert device["key"] == key.facts
 
 
 def test_replays_repeat_and_need_no_token(tmp_path: Path) -> None:

@@ -1,0 +1,89 @@
+"""Keys that must not be believed, on fifty bundles each: expired, revoked, and time borrowed."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+
+from edge_agent.clock import ManualClock
+from edge_agent.evidence import EXIT_CODES, DeviceKey, verify
+from edge_agent.evidence.keys.identity import Home
+from edge_agent.evidence.keys.rotation import install, revoke, rotate
+from edge_agent.evidence.revocation import read_lists
+from edge_agent.evidence.standing import Authorities
+from edge_agent.evidence.succession import with_successors
+from tamper.bundles import START, Device
+
+BUNDLES = 50
+CLOCK = ManualClock(START)
+
+
+def name(text: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """Of a box that has a key."""
+    DeviceKey.load_or_create(tmp_path / "box" / "state", "box-1", CLOCK)
+    return Home.of(tmp_path / "box" / "state", "box-1", None)
+
+
+def bundles(home: Home) -> list[Path]:
+    device = Device.make(home.folder.parent.parent, 5, "live")
+    return list(device.bundles(BUNDLES))
+
+
+def certify(home: Home, until: datetime) -> bytes:
+    """Install a certificate by a CA that ends then; returns the CA's."""
+    ca, years = ec.generate_private_key(ec.SECP256R1()), timedelta(days=3650)
+
+    def issue(who: str, key: ec.EllipticCurvePublicKey, end: datetime) -> bytes:
+        builder = x509.CertificateBuilder().subject_name(name(who)).issuer_name(name("CA"))
+        dated = builder.not_valid_before(START - years).not_valid_after(end).public_key(key)
+        basic = x509.BasicConstraints(ca=who == "CA", path_length=None)
+        signed = dated.serial_number(7).add_extension(basic, critical=True)
+        return signed.sign(ca, hashes.SHA256()).public_bytes(Encoding.PEM)
+
+    root = issue("CA", ca.public_key(), START + years)
+    chain = home.folder / "chain.pem"
+    chain.write_bytes(issue("box-1", home.load().key.public_key(), until) + root)
+    install(home, chain, CLOCK)
+    return root
+
+
+def test_a_chain_that_had_expired_is_found(home: Home) -> None:
+    root = certify(home, START + timedelta(seconds=1))  # cases begin some seconds later
+    for path in bundles(home):
+        report = verify(path, root)
+        assert [finding.code for finding in report.findings] == ["certificate"]
+        assert "was not valid at the time of capture" in report.findings[0].text
+
+
+def test_a_chain_that_had_not_is_fine(home: Home) -> None:
+    root = certify(home, START + timedelta(days=1))
+    assert all(verify(path, root).verdict == "valid" for path in bundles(home))
+
+
+def test_a_revoked_key_is_found(home: Home) -> None:
+    written, root = bundles(home), home.load().chain_pem
+    lists = read_lists(revoke(home, CLOCK, "keyCompromise", None).read_bytes())
+    for path in written:
+        report = verify(path, root, authorities=Authorities(lists))
+        assert [finding.code for finding in report.findings] == ["revoked"]
+        assert verify(path, root).verdict == "valid"
+
+
+def test_what_the_next_key_signs_is_fine(home: Home) -> None:
+    root = home.load().chain_pem
+    statement = rotate(home, CLOCK, keep=False).statement
+    assert statement is not None
+    trusted = with_successors(root, [statement.read_bytes()], ())
+    for path in bundles(home):
+        assert verify(path, root).exit_code == EXIT_CODES["certificate"]
+        assert verify(path, trusted).verdict == "valid"
