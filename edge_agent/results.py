@@ -79,6 +79,11 @@ class ReplayResult:
                     f"begin at {media.start:%Y-%m-%d %H:%M} UTC: pass --start for true times"
                 )
             found += _signals_missing(lane, self.site.cameras[lane.source.camera])
+        if self.site.privacy.encrypt_to:
+            found.append(
+                "privacy.encrypt_to: only evidence of live cameras is encrypted; a replay has to "
+                "repeat byte by byte, which encryption never does: this one is in plain text"
+            )
         if self.undelivered:
             found.append(
                 f"{self.undelivered} messages wait in {self.folder.outbox} because "

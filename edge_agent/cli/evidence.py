@@ -11,6 +11,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from edge_agent.cli.encryption import decrypt, identity_option, opened
 from edge_agent.cli.log import log_commands
 from edge_agent.cli.profiles import open_profile, profiles, say_verdicts, verdicts_as_json
 from edge_agent.cli.publish import credentials, publish
@@ -21,6 +22,7 @@ from edge_agent.cli.words import FILE, tables
 from edge_agent.clock import utc_text
 from edge_agent.evidence import EXIT_CODES, Report, extract, verify, verify_chain
 from edge_agent.evidence.page import verify_page
+from edge_agent.evidence.profiles import Profile
 from edge_agent.evidence.staging import make_folder, write_whole
 from edge_agent.score import load_events, load_truth, score_events
 from edge_agent.text import printable
@@ -45,7 +47,7 @@ def evidence() -> None:
     """
 
 
-for command in (profiles, log_commands, retain, hold, release, timestamp, publish, credentials):
+for command in (profiles, log_commands, decrypt, retain, hold, release, timestamp, publish, credentials):
     evidence.add_command(command)
 
 
@@ -53,9 +55,14 @@ for command in (profiles, log_commands, retain, hold, release, timestamp, publis
 @click.argument("files", nargs=-1, required=True, type=FILE)
 @click.option("--profile", "wanted", metavar="NAME|FILE", help="Rules to measure them by.")
 @click.option("--json", "as_json", is_flag=True, help="Print findings as JSON.")
+@identity_option
 @trust_options
 def verify_command(
-    files: Sequence[Path], trusted: Trusted, wanted: str | None, as_json: bool
+    files: Sequence[Path],
+    trusted: Trusted,
+    wanted: str | None,
+    as_json: bool,
+    identity: Path | None,
 ) -> None:
     """Say whether bundles are what was signed, and name whatever is not.
 
@@ -71,26 +78,34 @@ def verify_command(
     Several bundles are also checked for order and for gaps between them. The profile that a bundle
     names is always checked; --profile measures it by another one (see `evidence profiles`).
     --crl says whose certificates were taken back, --tsa-root whose time-stamps count, --successor
-    which key took the place of the --root's (see docs/keys.md).
+    which key took the place of the --root's (see docs/keys.md), --witness who must have cosigned
+    the log, which proves when the bundle was there. Of encrypted originals only the
+    encrypted bytes are checked, unless --identity can open them.
     """
     profile = open_profile(wanted) if wanted else None
-    reports = [verify(path, trusted.root, profile, trusted.authorities) for path in files]
+    reports = [
+        opened(verify(path, trusted.root, profile, trusted.authorities), identity) for path in files
+    ]
     if len(files) > 1:
         reports.append(verify_chain(list({path.resolve(): path for path in files}.values())))
+    _tell(reports, profile, as_json)
+    codes = [report.exit_code for report in sorted(reports, key=lambda report: report.is_valid)]
+    worst = next((code for code in codes if code), 0)
+    raise click.exceptions.Exit(worst)
+
+
+def _tell(reports: Sequence[Report], profile: Profile | None, as_json: bool) -> None:
     if as_json:
         told = [_as_json(report) for report in reports]
         for entry, report in zip(told, reports, strict=True):
             if profile is not None and report.path:
                 entry["profile"] = verdicts_as_json(report, profile)
         click.echo(json.dumps(told, indent=2))
-    else:
-        for report in reports:
-            _say(report)
-            if profile is not None and report.verdicts:
-                say_verdicts(report, profile)
-    codes = [report.exit_code for report in sorted(reports, key=lambda report: report.is_valid)]
-    worst = next((code for code in codes if code), 0)
-    raise click.exceptions.Exit(worst)
+        return
+    for report in reports:
+        _say(report)
+        if profile is not None and report.verdicts:
+            say_verdicts(report, profile)
 
 
 @evidence.command("show")
@@ -157,6 +172,8 @@ def _say(report: Report) -> None:
             f"INTACT   {report.path}: nothing was altered since it was signed; the signer is not "
             f"proven (claims to be {device['id']}, {signer}): pass --root"
         )
+    if report.bracket is not None:
+        notes += f"; {report.bracket}"
     if report.stamp is not None:
         notes += f"; there by {utc_text(report.stamp.latest)} ({report.stamp.authority})"
     click.echo(printable(f"{notes}; {_worth(report)}"))
@@ -181,6 +198,7 @@ def _as_json(report: Report) -> dict[str, Any]:
         "evidential": report.facts.get("evidential"),
         "reasons": report.facts.get("reasons"),
         "device": device.get("id"),
+        "witnessed": None if report.bracket is None else report.bracket.as_json(),
         "there_by": None if report.stamp is None else utc_text(report.stamp.latest),
         "signer_fingerprint": device.get("fingerprint"),
         "findings": [

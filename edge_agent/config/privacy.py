@@ -9,8 +9,17 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Literal
 
+import pyrage
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
+from pyrage import x25519
 
 _Days = Annotated[int, Field(ge=0, le=36500)]
 
@@ -50,6 +59,10 @@ def jurisdictions() -> dict[str, Jurisdiction]:
     }
 
 
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
 class Privacy(BaseModel):
     """What leaves the box about people, and how long evidence is kept."""
 
@@ -68,6 +81,9 @@ class Privacy(BaseModel):
     plate_model: str | None = None
     """Model card that looks for plates, e.g. `hyperlpr3_320`; without one, most of every other
     vehicle is covered."""
+    encrypt_to: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = ()
+    """Public keys of age (`age1...`): evidence of live cameras is stored so that only whoever has
+    one of the secret keys sees the originals."""
     retention: str | None = None
     """Whose law says how long evidence is kept, e.g. `lu`; without one nothing is deleted."""
     keep_days: _Days | None = None
@@ -83,6 +99,19 @@ class Privacy(BaseModel):
         assert days is not None
         name = f"{self.retention}, {days} days"
         return Policy(name, timedelta(days=days), timedelta(days=law.min_days))
+
+    @field_validator("encrypt_to")
+    @classmethod
+    def _are_public_keys(cls, keys: tuple[str, ...]) -> tuple[str, ...]:
+        for key in keys:
+            try:
+                x25519.Recipient.from_str(key)
+            except pyrage.RecipientError as error:
+                raise ValueError(
+                    f"is no public key of age ({error}): `age-keygen -o operator.key` makes a "
+                    "pair; name the one that begins with age1, keep the file away from the box"
+                ) from error
+        return keys
 
     @model_validator(mode="after")
     def _has_key(self) -> Privacy:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ from edge_agent.clock import utc_text
 from edge_agent.config import Evidence
 from edge_agent.config.privacy import Policy
 from edge_agent.errors import EvidenceError
-from edge_agent.evidence import container, manifest
+from edge_agent.evidence import manifest
 from edge_agent.evidence.chain import Chain, Link, manifest_bytes
 from edge_agent.evidence.contents import Contents
 from edge_agent.evidence.dsse import Envelope
+from edge_agent.evidence.encryption import Recipient, encrypt_originals
 from edge_agent.evidence.facts import (
     agreed_plate,
     case_facts,
@@ -26,9 +28,9 @@ from edge_agent.evidence.facts import (
     shares_of,
     source_facts,
 )
-from edge_agent.evidence.filing import discard_staged, file_bundle, recover
+from edge_agent.evidence.filing import discard_staged, file_bundle, recover, renew_proof
 from edge_agent.evidence.keys import DeviceKey
-from edge_agent.evidence.log import MerkleLog
+from edge_agent.evidence.log import MerkleLog, Note
 from edge_agent.evidence.overlay import draw_overlay
 from edge_agent.evidence.profiles import attachment, find_profile, measured
 from edge_agent.evidence.rates import frame_rates
@@ -41,8 +43,12 @@ from edge_agent.identity import Origin, case_id
 from edge_agent.ports import Redactor
 from edge_agent.types import Bundle, Case, Image, Photo
 
+log = logging.getLogger(__name__)
+
 CLIP = "media/clip.mp4"
 OVERLAY = "derived/wide-overlay.jpg"
+UNWITNESSED = 64
+"""So many of the newest bundles may still wait for a witness when the box starts."""
 HEADERS = 128
 """Bytes that a container adds to each file, its name aside."""
 
@@ -72,8 +78,13 @@ class BundleWriter:
         """Makes the copies that may be handed out; None: there are none."""
         self.policy: Policy | None = None
         """How long bundles are kept; None: until somebody deletes them."""
+        self.recipients: Sequence[Recipient] = ()
+        """Whose public keys originals are encrypted to; none: they stay readable."""
         self.log: MerkleLog | None = None
         """What every manifest becomes an entry of; None: bundles carry no proof of one."""
+        self.witnessed: Callable[[], manifest.Cosigned | None] = lambda: None
+        """The newest state of the log that a witness is known to have seen."""
+        self._unwitnessed: set[Path] = set()
         self._chain = Chain(folder, origin.log)
         if origin.is_replay:
             self.restart()
@@ -91,6 +102,7 @@ class BundleWriter:
             for found in recover(self.folder, self.log):
                 link = Link(found.manifest.chain.index, _sha256(found.text))
                 self._chain.append(found.manifest.case.id, link)
+        self._unwitnessed.update(Path(bundle.path) for bundle in self.newest(UNWITNESSED))
 
     def newest(self, count: int) -> Iterator[Bundle]:
         """The bundles that were written last, in order, as far as they are still there."""
@@ -119,9 +131,9 @@ class BundleWriter:
         path = self.path_of(case)
         identity = path.stem
         before = self._chain.link_of(identity)
-        if clip is None and case.clip_s is not None and before is not None:
-            clip = _earlier_clip(path, before)
         contents = self._collect(case, clip, identity)
+        if clip is None and case.clip_s is not None and before is not None:
+            contents.keep_clip(path, before.manifest_sha256, bool(self.recipients))
         if shed is not None:
             contents.give_up(shed)
         try:
@@ -129,12 +141,15 @@ class BundleWriter:
             if self._profile is not None:
                 facts = measured(facts, self._profile)
             facts = with_sheet(facts, contents)
+            if self.recipients:
+                facts = encrypt_originals(facts, contents, self.recipients)
             text = facts.to_bytes()
         except ValueError as error:
             raise EvidenceError(f"case {identity}: a fact cannot be signed: {error}") from error
         members = {**self._sealed(text), **contents.ordered(facts)}
         _check_room(path, members, room)
         file_bundle(path, members, self.log)
+        self._unwitnessed.add(path)
         link = Link(facts.chain.index, _sha256(text))
         self._chain.append(identity, link)
         return Bundle(identity, str(path), link.manifest_sha256, facts.as_json())
@@ -241,6 +256,23 @@ class BundleWriter:
             }
         )
 
+    def _place(self) -> manifest.LogFacts | None:
+        if self.log is None:
+            return None
+        after = self.witnessed()
+        known = {} if after is None else {"after": after}
+        return manifest.LogFacts(origin=self.log.origin, index=self.log.size, **known)
+
+    def renew_proofs(self, note: Note) -> None:
+        """Prove under a cosigned checkpoint what came before it and is not so proven yet."""
+        for path in sorted(self._unwitnessed):
+            try:
+                if self.log is not None and renew_proof(path, self.log, note):
+                    self._unwitnessed.discard(path)
+            except EvidenceError as error:
+                self._unwitnessed.discard(path)
+                log.warning("proof not renewed", extra={"path": str(path), "why": str(error)})
+
     def _manifest(
         self, case: Case, contents: Contents, identity: str, before: Link | None
     ) -> manifest.Manifest:
@@ -270,7 +302,7 @@ class BundleWriter:
                 previous=self._chain.head.manifest_sha256 if self._chain.head else None,
             ),
             supersedes=None if before is None else manifest.Superseded(**_as_dict(before)),
-            log=_place(self.log),
+            log=self._place(),
             profile=None,
             privacy=manifest.Privacy(redacted=False, delete_after=self._delete_after(case)),
             **agreed_plate(case),
@@ -280,10 +312,6 @@ class BundleWriter:
 
 def _log_key(log: MerkleLog | None) -> dict[str, Any]:
     return {} if log is None else {"log": {"origin": log.origin, "key": str(log.vkey)}}
-
-
-def _place(log: MerkleLog | None) -> manifest.LogFacts | None:
-    return None if log is None else manifest.LogFacts(origin=log.origin, index=log.size)
 
 
 def _check_room(path: Path, members: Mapping[str, bytes], room: int | None) -> None:
@@ -302,18 +330,3 @@ def _as_dict(link: Link) -> dict[str, Any]:
 
 def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def _earlier_clip(path: Path, before: Link) -> bytes | None:
-    """The clip of the revision that is about to be replaced, provided nobody has touched it."""
-    try:
-        found = {member.name: member.data for member in container.unpack(path.read_bytes())}
-        text = found.get("manifest.json") or b""
-        if _sha256(text) != before.manifest_sha256:
-            return None
-        earlier = manifest.Manifest.from_bytes(text)
-    except (OSError, ValueError, EvidenceError):
-        return None
-    clip = found.get(CLIP)
-    hashes = {item.path: item.sha256 for item in earlier.media}
-    return clip if clip is not None and _sha256(clip) == hashes.get(CLIP) else None

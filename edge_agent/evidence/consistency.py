@@ -165,8 +165,11 @@ def _places(manifest: Manifest) -> Iterator[str]:
     """Originals lie in `media/` under their role, and nothing else lies there."""
     for item in manifest.media:
         path = "media/clip.mp4" if isinstance(item, ClipFile) else f"media/{item.role}.jpg"
+        path += ".age" if item.plain is not None else ""
         if item.path != path:
             yield f"{item.role} lies in {item.path}, not in {path}"
+        if (item.plain is None) != (manifest.privacy.encrypted_to is None):
+            yield f"{item.path} contradicts what is said of encryption"
     for derived in manifest.derived:
         if not derived.path.startswith("derived/"):
             yield f"{derived.path} is derived, but does not lie in derived/"

@@ -139,12 +139,21 @@ class ObjectFacts(Part):
     box: NormalisedBox
 
 
+class Plain(Part):
+    """What an encrypted file holds."""
+
+    sha256: Sha256
+    bytes: Count
+
+
 class FileFacts(Part):
     """One file of the bundle."""
 
     path: FileName
     sha256: Sha256
     bytes: Count
+    plain: Plain | None = None
+    """Present where the file is encrypted (age)."""
 
 
 class Encoding(Part):
@@ -289,6 +298,8 @@ class Cosigned(Part):
     witness: Words
     utc: Utc
     """When the witness saw it: the bundle is not older."""
+    signature: Words
+    """The cosignature in base64: key id, POSIX time and Ed25519 (c2sp.org/tlog-cosignature)."""
 
 
 class LogFacts(Part):
@@ -305,6 +316,8 @@ class Privacy(Part):
     redacted: bool
     """Of the originals: always false; redacted copies are listed under `derived`."""
     delete_after: Words | None
+    encrypted_to: Annotated[list[Words], Field(min_length=1)] | None = None
+    """Public keys (age) to which every original is encrypted; absent where none is."""
 
 
 class Shed(Part):

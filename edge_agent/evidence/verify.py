@@ -32,6 +32,7 @@ from edge_agent.evidence.profiles import ATTACHED, Profile, Verdict, broken_clai
 from edge_agent.evidence.staging import cannot, make_folder, write_whole
 from edge_agent.evidence.standing import Authorities, first_seen, judge_stamp, standing_flaws
 from edge_agent.evidence.timestamp import TOKEN, Stamp
+from edge_agent.evidence.witnessed import TimeBracket
 
 EXIT_CODES: Mapping[str, int] = MappingProxyType(
     {
@@ -47,10 +48,13 @@ EXIT_CODES: Mapping[str, int] = MappingProxyType(
         "leaf": 19,
         "inclusion": 20,
         "checkpoint": 21,
+        "witness": 22,
+        "time": 23,
         "profile": 24,
         "revoked": 25,
         "timestamp": 26,
         "c2pa": 27,
+        "encrypted": 28,
     }
 )
 """Kind of failure -> exit code of `evidence verify`; part of the command line's contract."""
@@ -88,6 +92,8 @@ class Report:
     """What became of the rules of the profile that was asked for."""
     stamp: Stamp | None = None
     """The time-stamp, if it has one by an authority that the verifier was given."""
+    bracket: TimeBracket | None = None
+    """When it was made, by witnesses that the verifier was given."""
 
     @property
     def missed(self) -> tuple[Verdict, ...]:
@@ -140,6 +146,7 @@ class Inspection:
     """The certificate leads to a root that the verifier was given."""
     chain: trust.Chain | None = None
     stamp: Stamp | None = None
+    bracket: TimeBracket | None = None
 
     def findings(self) -> Iterator[Finding]:
         """Everything that is wrong, in the order of the contract."""
@@ -153,6 +160,7 @@ class Inspection:
         proof = self.bundle.read(PROOF) if PROOF in self.bundle.members else None
         for flaw in log_flaws(self.manifest, self.text, proof, self.bundle.read(DEVICE)):
             yield Finding(*flaw)
+        yield from self._witnesses(self.manifest)
         yield from self._time(self.manifest)
         for text in contradictions(self.manifest):
             yield Finding("inconsistent", MANIFEST, text)
@@ -209,6 +217,12 @@ class Inspection:
                 flaws.append("does not lead to the given root: made by somebody else")
         yield from (Finding("certificate", CERTIFICATES, text) for text in flaws)
 
+    def _witnesses(self, manifest: Manifest) -> Iterator[Finding]:
+        if self.authorities.witnesses:
+            self.bracket = TimeBracket(self.authorities.witnesses)
+            flaws = self.bracket.flaws(manifest, self.bundle.read(PROOF))
+            yield from (Finding(*flaw) for flaw in flaws)
+
     def _time(self, manifest: Manifest) -> Iterator[Finding]:
         token, stampers = self.bundle.read(TOKEN), self.authorities.stampers
         if TOKEN in self.bundle.members and stampers is not None:
@@ -218,7 +232,8 @@ class Inspection:
 
     def _standing(self) -> Iterator[Finding]:
         if self.chain is not None:
-            seen, lists = first_seen(self.stamp), self.authorities.lists
+            cosigned = None if self.bracket is None else self.bracket.not_after
+            seen, lists = first_seen(self.stamp, cosigned), self.authorities.lists
             for text in standing_flaws(self.chain, self.root, lists, seen):
                 yield Finding("revoked", CERTIFICATES, text)
 
@@ -253,8 +268,8 @@ def verify(
         verdicts = profile.judge(inspection.manifest) if profile is not None else ()
         facts = inspection.manifest.as_json()
         facts["manifest_sha256"] = hashlib.sha256(inspection.text).hexdigest()
-    is_pinned, stamp = inspection.is_pinned, inspection.stamp
-    return Report(str(path), findings, facts, is_pinned, verdicts, stamp)
+    about = (inspection.is_pinned, verdicts, inspection.stamp, inspection.bracket)
+    return Report(str(path), findings, facts, *about)
 
 
 def extract(path: Path, folder: Path) -> list[Path]:

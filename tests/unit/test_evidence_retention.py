@@ -192,11 +192,9 @@ def test_a_deletion_is_told_once_and_enters_the_log(
             journal = Journal(origin(), outbox, made, tmp_path / "events.jsonl")
             with journal:
                 told += journal.envelopes
-    (envelope,) = told
-    assert envelope["type"] == "edge.evidence.deleted.v1"
+    (envelope,) = (each for each in told if each["type"] == "edge.evidence.deleted.v1")
     assert envelope["subject"] == f"case/{old.stem}"
-    assert envelope["data"]["log"] == {"origin": "edge/plaza/box-1", "index": 0}
-    assert log.leaf(0) == leaf_hash(canonical(envelope))
+    assert log.leaf(envelope["data"]["log"]["index"]) == leaf_hash(canonical(envelope))
     stone = find(old.parent, old.stem)
     assert stone is not None and untold(old.parent) == []
     grave, _ = read(stone)

@@ -172,8 +172,12 @@ function isOtherPlate(a, b) {
 /** Originals lie in `media/` under their role, and nothing else lies there. */
 function* checkPlaces(manifest) {
   for (const item of manifest.media) {
-    const path = item.role === "clip" ? "media/clip.mp4" : `media/${item.role}.jpg`;
+    const name = item.role === "clip" ? "media/clip.mp4" : `media/${item.role}.jpg`;
+    const path = item.plain ? `${name}.age` : name;
     if (item.path !== path) yield `${item.role} lies in ${item.path}, not in ${path}`;
+    if (Boolean(item.plain) !== Boolean(manifest.privacy.encrypted_to)) {
+      yield `${item.path} contradicts what is said of encryption`;
+    }
   }
   for (const { path } of manifest.derived) {
     if (!path.startsWith("derived/")) yield `${path} is derived, but does not lie in derived/`;
