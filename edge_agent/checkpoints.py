@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from edge_agent.evidence.log import Checkpoint, MerkleLog, Note, Vkey
+from edge_agent.evidence.manifest import Cosigned
 from edge_agent.evidence.staging import write_whole
+from edge_agent.evidence.witnessed import known_before
 from edge_agent.uplink import topics
 from edge_agent.uplink.session import Message
 from edge_agent.witness import Request
@@ -33,7 +35,10 @@ class CheckpointFeed:
     announce: Callable[[Message], None]
     witnesses: Sequence[Vkey] = ()
     """Whose cosignatures count."""
+    on_cosigned: Callable[[Note], None] = lambda note: None
+    """Called by `tick` with a longer checkpoint that a witness has vouched for."""
     _told_s: float | None = field(default=None, init=False)
+    _passed_on: str = field(default="", init=False)
     _is_asked: bool = field(default=False, init=False)
     """A witness stands elsewhere than we thought: tell it again, without waiting a minute."""
     _cosigned: dict[bytes, tuple[Checkpoint, Note]] = field(default_factory=dict, init=False)
@@ -50,8 +55,17 @@ class CheckpointFeed:
         found = sorted(self._cosigned.values(), key=lambda pair: pair[0].size)
         return found[-1][1] if found else None
 
+    def known_before(self) -> Cosigned | None:
+        """What a manifest of now can say of the newest state that a witness has seen."""
+        note = self.cosigned
+        return None if note is None else known_before(note, self.witnesses)
+
     def tick(self, now_s: float) -> None:
         """Tell the checkpoint if it is time to; `now_s` is monotonic."""
+        note = self.cosigned
+        if note is not None and note.text != self._passed_on:
+            self._passed_on = note.text
+            self.on_cosigned(note)
         if self._told_s is None or now_s - self._told_s >= EVERY_S or self._is_asked:
             self._told_s = now_s
             self.tell()

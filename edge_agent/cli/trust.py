@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ import click
 
 from edge_agent.cli.words import FILE
 from edge_agent.errors import EvidenceError, UsageError
+from edge_agent.evidence.log import Vkey
+from edge_agent.evidence.log.note import COSIGNATURE
 from edge_agent.evidence.revocation import Revocations, read_lists
 from edge_agent.evidence.standing import Authorities
 from edge_agent.evidence.succession import with_successors
@@ -20,7 +22,7 @@ from edge_agent.evidence.trust import read_roots
 
 @dataclass(frozen=True, slots=True)
 class Trusted:
-    """What `--root`, `--crl`, `--tsa-root` and `--successor` hand over."""
+    """What `--root`, `--crl`, `--tsa-root`, `--successor` and `--witness` hand over."""
 
     root: bytes | None
     authorities: Authorities
@@ -35,6 +37,9 @@ def trust_options(command: Callable[..., None]) -> Callable[..., None]:
     @click.option(
         "--successor", "statements", type=FILE, multiple=True, help="Names the root's next key."
     )
+    @click.option(
+        "--witness", "names", metavar="VKEY", multiple=True, help="Who must have seen its log."
+    )
     @functools.wraps(command)
     def wrapped(
         *,
@@ -42,9 +47,12 @@ def trust_options(command: Callable[..., None]) -> Callable[..., None]:
         lists: Sequence[Path],
         stamper: Path | None,
         statements: Sequence[Path],
+        names: Sequence[str],
         **others: Any,  # noqa: ANN401  (the command's own)
     ) -> None:
-        others["trusted"] = _trusted(root, lists, stamper, statements)
+        trusted = _trusted(root, lists, stamper, statements)
+        authorities = replace(trusted.authorities, witnesses=tuple(map(_witness, names)))
+        others["trusted"] = replace(trusted, authorities=authorities)
         command(**others)
 
     return wrapped
@@ -72,6 +80,16 @@ def _trusted(
         pem = with_successors(pem, texts, revocations)
     stampers = None if stamper is None else read_pem("--tsa-root", stamper)
     return Trusted(pem, Authorities(revocations, stampers))
+
+
+def _witness(text: str) -> Vkey:
+    try:
+        key = Vkey.parse(text.strip())
+    except ValueError as error:
+        raise UsageError(f"--witness: {text}: {error}; see `edge-agent witness --help`") from error
+    if key.algorithm != COSIGNATURE:
+        raise UsageError(f"--witness: {key.name}: is the key of a log, not of a witness")
+    return key
 
 
 def _revocations(path: Path) -> Revocations:

@@ -17,7 +17,7 @@ from pathlib import Path
 from edge_agent.errors import EvidenceError
 from edge_agent.evidence import container
 from edge_agent.evidence.container import ContainerError
-from edge_agent.evidence.log import MerkleLog
+from edge_agent.evidence.log import Checkpoint, MerkleLog, Note, Proof
 from edge_agent.evidence.logged import PROOF
 from edge_agent.evidence.manifest import Manifest
 from edge_agent.evidence.staging import cannot, sync_folder, write_whole
@@ -64,6 +64,32 @@ def file_bundle(path: Path, members: Mapping[str, bytes], merkle_log: MerkleLog 
         sync_folder(path.parent)
     except OSError as error:
         raise cannot(path, "be written", error) from error
+
+
+def renew_proof(path: Path, merkle_log: MerkleLog, note: Note) -> bool:
+    """Prove a bundle's entry under another checkpoint, e.g. one that a witness has cosigned.
+
+    Nothing else of the file changes. False, and nothing is done, when the bundle is not in the
+    log or came after that checkpoint. Raises EvidenceError when it cannot be read or written.
+    """
+    try:
+        members = {
+            member.name: member.data or b"" for member in container.unpack(path.read_bytes())
+        }
+        manifest = Manifest.from_bytes(members["manifest.json"])
+    except (OSError, ValueError, KeyError) as error:
+        raise EvidenceError(
+            f"{path}: is no bundle whose proof could be renewed: {error}"
+        ) from error
+    size = Checkpoint.parse(note.text).size
+    if manifest.log is None or manifest.log.origin != merkle_log.origin:
+        return False
+    if manifest.log.index >= size:
+        return False
+    steps = merkle_log.inclusion(manifest.log.index, size)
+    members[PROOF] = Proof(manifest.log.index, steps, note).to_bytes()
+    write_whole(path, container.pack(members.items()))
+    return True
 
 
 def discard_staged(folder: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from edge_agent.clock import utc_text
+from edge_agent.evidence.log import Vkey
 from edge_agent.evidence.manifest import Manifest
 from edge_agent.evidence.revocation import Revocations, revocation_flaws
 from edge_agent.evidence.timestamp import Stamp, read_stamp
@@ -24,6 +25,8 @@ class Authorities:
     """Certificates that were taken back."""
     stampers: bytes | None = None
     """Time-stamping authorities, PEM."""
+    witnesses: tuple[Vkey, ...] = ()
+    """Whose cosignatures count: one of them must be there. Empty: none is asked for."""
 
 
 def judge_stamp(

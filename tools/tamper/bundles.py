@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
@@ -16,6 +17,7 @@ from edge_agent.clock import ManualClock
 from edge_agent.config import Evidence
 from edge_agent.evidence import BundleWriter, DeviceKey
 from edge_agent.evidence.legibility import with_plates
+from edge_agent.evidence.log import LogKey, MerkleLog
 from edge_agent.geometry import Polygon
 from edge_agent.identity import CameraOrigin, Origin
 from edge_agent.types import (
@@ -44,6 +46,7 @@ class Device:
     key: DeviceKey
     writer: BundleWriter
     chance: random.Random
+    numbers: Iterator[int] = field(default_factory=itertools.count)
 
     @classmethod
     def make(cls, folder: Path, seed: int, kind: Literal["live", "replay"] = "replay") -> Device:
@@ -56,11 +59,12 @@ class Device:
         origin = Origin(site, "box-1", f"{seed:032x}", "ef" * 32, "edge-agent 0", cameras)
         kerb = Polygon([(0.1, 0.1), (0.9, 0.1), (0.9, 0.9), (0.1, 0.9)])
         writer = BundleWriter(folder / "evidence", key, origin, Evidence(), {"c1": {"kerb": kerb}})
+        writer.log = MerkleLog(folder / "log", LogKey.load_or_create(folder / "state"), origin.log)
         return cls(key, writer, random.Random(seed))
 
     def bundles(self, count: int) -> Iterator[Path]:
         """Write so many cases, one after the other."""
-        for n in range(count):
+        for n in itertools.islice(self.numbers, count):
             case = _case(f"s{n}", self.chance)
             clip = self.chance.randbytes(2000) if self.chance.random() < 0.7 else None
             yield Path(self.writer.write(case, clip).path)
