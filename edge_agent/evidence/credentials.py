@@ -88,7 +88,8 @@ def with_credentials(
         with library.Builder(manifest, context) as builder:
             builder.sign(signer, _MIME, io.BytesIO(jpeg), copy)
     except library.C2paError as error:
-        raise EvidenceError(f"{title}: no Content Credentials: {error}; {_NEEDED}") from error
+        cure = _NEEDED if "certificate" in str(error) else "see `evidence: timestamp:`"
+        raise EvidenceError(f"{title}: no Content Credentials: {error}; {cure}") from error
     return copy.getvalue()
 
 

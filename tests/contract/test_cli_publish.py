@@ -228,3 +228,12 @@ def test_without_the_library_the_extra_is_named(
     monkeypatch.setitem(__import__("sys").modules, "c2pa", None)
     done = run("evidence", "publish", path, "--out", config.with_name("c"), "--config", config)
     assert "pip install 'edge-agent[c2pa]'" in str(done.exception)
+
+
+def test_an_authority_that_is_not_there_is_told(config: Path, authority: Authority) -> None:
+    install(config, authority)
+    config.write_text(SITE + "evidence: {timestamp: {url: 'http://127.0.0.1:1/tsr'}}\n")
+    path, folder = write(config, Blank()), config.with_name("c")
+    done = run("evidence", "publish", path, "--out", folder, "--config", config)
+    assert "see `evidence: timestamp:`" in str(done.exception)
+    assert not folder.exists()

@@ -119,6 +119,7 @@ class Server:
                 outer.asked += 1
                 answer = outer.respond(question)
                 self.send_response(200 if answer else 503)
+                self.send_header("Content-Type", "application/timestamp-reply")
                 self.end_headers()
                 self.wfile.write(answer)
 
