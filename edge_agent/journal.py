@@ -112,9 +112,10 @@ class Journal:
     def _tell(self, bundle: Bundle, case: Case) -> None:
         latest = replace(case.latest, plate=self._plate(case.latest.plate))
         shown = replace(case, latest=latest, plate=self._plate(case.plate))
-        self._keep(case_envelope(bundle, shown, self.origin))
         if "shed" in bundle.manifest:
             self._keep(event_envelope(_shed_event(latest, bundle.manifest["shed"]), self.origin))
+        # Last, so that what fails before it can be done again without telling the case twice.
+        self._keep(case_envelope(bundle, shown, self.origin))
 
     def _tell_filed(self) -> None:
         """Say of the newest bundles that they exist where a power cut kept that from being said."""

@@ -29,6 +29,8 @@ MB = 1_000_000
 BALLAST_FILE = ".ballast"
 BALLAST_BYTES = 8 * MB
 """Room for some five hundred records, their envelopes and their leaves."""
+RECORD_BYTES = 64_000
+"""More than any record takes."""
 
 What = Literal["clip", "derived", "enter", "leave", "wide", "close"]
 LADDER: Final[tuple[tuple[What, ...], ...]] = (
@@ -94,10 +96,12 @@ class Storage:
         for less, kept_clip, shed in _ladder(case, clip, why):
             if shed is not None and held.intersection(shed.what):
                 break
-            is_record = not less.photos and shed is not None
-            if is_record:
+            is_record = not less.photos and kept_clip is None
+            if is_record and room < RECORD_BYTES:
                 self.ballast.release()
             try:
+                if room <= 0 and not is_record:
+                    raise NoSpace(f"{self._bundles.path_of(case)}: there is no room")
                 bundle = self._bundles.write(less, kept_clip, shed, None if is_record else room)
             except NoSpace as error:
                 refusal = error
@@ -130,7 +134,7 @@ def _ladder(
     case: Case, clip: bytes | None, why: Literal["disk budget", "disk full"]
 ) -> Iterator[tuple[Case, bytes | None, Shed | None]]:
     """The case with ever less of it: as it is, at last the record alone."""
-    there = {photo.role for photo in case.photos} | {"derived"}
+    there = {"derived", *(photo.role for photo in case.photos)} if case.photos else set()
     there |= {"clip"} if clip is not None else set()
     told = 0
     for step in LADDER:

@@ -5,10 +5,13 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Self
 
 import pytest
@@ -118,3 +121,38 @@ def refused() -> Callable[..., None]:
         assert not missing, f"{missing} not in: {said}"
 
     return check
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """A small disk of its own, as large as one says, or read-only; for the superuser only."""
+    path = tmp_path / "disk"
+    path.mkdir()
+    make = ["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", str(path)]
+    if os.geteuid() or subprocess.run(make, capture_output=True, check=False).returncode:
+        pytest.skip("NO DISK: only the superuser may mount one")
+
+    def change(options: str) -> Path:
+        subprocess.run(["mount", "-o", f"remount,{options}", str(path)], check=True)
+        return path
+
+    try:
+        yield change
+    finally:
+        subprocess.run(["umount", str(path)], check=True)
+
+
+@pytest.fixture(scope="session")
+def crash_part() -> Callable[[str], ModuleType]:
+    """Loads a module of `crash/`, which is no package."""
+
+    def load(name: str) -> ModuleType:
+        path = Path(__file__).with_name("crash") / f"{name}.py"
+        spec = spec_from_file_location(f"crash_{name}", path)
+        assert spec is not None and spec.loader is not None
+        module = module_from_spec(spec)
+        sys.modules[spec.name] = module  # where dataclasses look for their annotations
+        spec.loader.exec_module(module)
+        return module
+
+    return load

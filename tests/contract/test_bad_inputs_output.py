@@ -156,25 +156,6 @@ def test_file_that_cannot_grow(
     assert contents(out) == undisturbed
 
 
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
-    """A small disk of its own, as large as one says, or read-only; for the superuser only."""
-    path = tmp_path / "disk"
-    path.mkdir()
-    make = ["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", str(path)]
-    if os.geteuid() or subprocess.run(make, capture_output=True, check=False).returncode:
-        pytest.skip("NO DISK: only the superuser may mount one")
-
-    def change(options: str) -> Path:
-        subprocess.run(["mount", "-o", f"remount,{options}", str(path)], check=True)
-        return path
-
-    try:
-        yield change
-    finally:
-        subprocess.run(["umount", str(path)], check=True)
-
-
 @pytest.mark.parametrize(
     ("size", "stuck"), [("4k", "events.jsonl"), ("12k", ".evb"), ("48k", ".evb")]
 )

@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
@@ -124,16 +123,6 @@ def flaw(device: Device, folder: Path, said: list[dict[str, Any]], how: str) -> 
     return []
 
 
-@pytest.fixture(scope="module")
-def disk() -> ModuleType:
-    spec = spec_from_file_location("crash_disk", HERE / "disk.py")
-    assert spec is not None and spec.loader is not None
-    module = module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_killed_at_every_boundary(device: Device, boundaries: int, folder: Path) -> None:
     assert boundaries >= 200
     points = [(at, False) for at in range(1, boundaries + 1)]
@@ -159,8 +148,9 @@ def test_killed_again_while_it_recovers(device: Device, boundaries: int, folder:
     assert failed == [], "\n".join(failed)
 
 
-def test_power_cut(device: Device, folder: Path, disk: ModuleType) -> None:
+def test_power_cut(device: Device, folder: Path, crash_part: Callable[[str], ModuleType]) -> None:
     """Each moment with nothing, all or some of what had not been put on the disk."""
+    disk = crash_part("disk")
     record = folder.with_name("record")
     folder.mkdir()
     said, status = device.ask("night", folder, record=str(record))

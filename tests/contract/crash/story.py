@@ -69,15 +69,16 @@ def case(subject: str, begin_s: float, revision: int = 1, has_photos: bool = Fal
 
 
 @contextmanager
-def device(folder: Path, state: Path) -> Iterator[Journal]:
-    """The part of a live device that writes."""
+def device(folder: Path, state: Path, records: Path | None = None) -> Iterator[Journal]:
+    """The part of a live device that writes; `records`: where its outbox lies, if elsewhere."""
+    records = records or folder
     key = DeviceKey.load_or_create(state, "box-1", ManualClock(START))
     settings = Evidence(min_free_mb=0)
     bundles = BundleWriter(folder / "evidence", key, ORIGIN, settings, {})
     bundles.log = MerkleLog(folder / "log", LogKey.load_or_create(state), ORIGIN.log)
     with (
-        Outbox(folder / "outbox.db") as outbox,
-        Journal(ORIGIN, outbox, bundles, folder / "events.jsonl") as journal,
+        Outbox(records / "outbox.db") as outbox,
+        Journal(ORIGIN, outbox, bundles, Path(os.devnull)) as journal,
     ):
         journal.storage = Storage(bundles, Ballast(folder / "evidence", 65536), settings)
         yield journal
@@ -114,12 +115,12 @@ def morning(journal: Journal, say: Said) -> None:
     say(event=journal.envelopes[-1]["id"])
 
 
-def inspect(folder: Path, state: Path) -> dict[str, Any]:
+def inspect(folder: Path, state: Path, records: Path | None = None) -> dict[str, Any]:
     """What anybody finds who looks: envelopes, bundles, log."""
     key = DeviceKey.load_or_create(state, "box-1", ManualClock(START))
     log = MerkleLog(folder / "log", LogKey.load_or_create(state), ORIGIN.log)
-    with Outbox(folder / "outbox.db") as outbox:
-        rows = outbox.pending()
+    with Outbox((records or folder) / "outbox.db") as outbox:
+        rows = outbox.pending(limit=1000)
     envelopes = [json.loads(row.body) for row in rows]
     flaws = [
         f"envelope {row.sequence} is not leaf {envelope['data']['log']['index']}"
@@ -144,6 +145,7 @@ def inspect(folder: Path, state: Path) -> dict[str, Any]:
     strays = sorted(path.name for path in evidence.iterdir() if path.name not in known)
     return {
         "ids": [envelope["id"] for envelope in envelopes],
+        "types": [envelope["type"] for envelope in envelopes],
         "sequences": [int(envelope["sequence"]) for envelope in envelopes],
         "cases": cases,
         "flaws": flaws + [f"stray file {name}" for name in strays],
