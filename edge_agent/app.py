@@ -179,7 +179,7 @@ def run_replay(
         bundles = _bundle_writer(site, folder, key, origin, redactor)
         journal = stack.enter_context(Journal(origin, outbox, bundles, folder.events))
         journal.outputs = MockOutputs(site.outputs)  # nothing real may move in a replay
-        journal.plate_key = hiding_key(site)
+        journal.plate_key = hiding_key(site, state_dir(site))
         uplink = None
         if request.publish and site.mqtt is not None:
             uplink = stack.enter_context(_published(site.mqtt, journal, key.fingerprint))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,7 +20,7 @@ from edge_agent.evidence.manifest import Manifest
 from edge_agent.evidence.retold import case_of
 from edge_agent.evidence.storage import Storage
 from edge_agent.identity import LogPlace, Origin
-from edge_agent.plates import hashed
+from edge_agent.plates import PlateKey
 from edge_agent.ports import Outputs
 from edge_agent.types import JSON, Bundle, Case, Event, Pulse
 from edge_agent.uplink import (
@@ -30,6 +31,8 @@ from edge_agent.uplink import (
     event_envelope,
     topic,
 )
+
+Plate = Mapping[str, JSON] | None
 
 GRANT = "access.granted"
 """The kind of event that closes the contact which its `output` names."""
@@ -56,8 +59,8 @@ class Journal:
     outputs: Outputs | None = None
     storage: Storage | None = None
     """Gives up what the disk has no room for; None: a full disk is an error."""
-    plate_key: bytes | None = field(default=None, repr=False)
-    """Plates are told as a hash with this key; None: in plain text."""
+    plate_key: Callable[[datetime], PlateKey] | None = field(default=None, repr=False)
+    """Plates are told as a hash with the key of their time; None: in plain text."""
     envelopes: list[dict[str, Any]] = field(default_factory=list, init=False)
     written: dict[str, Bundle] = field(default_factory=dict, init=False)
 
@@ -95,7 +98,7 @@ class Journal:
     def event(self, event: Event, is_late: bool = False) -> None:
         """Store one event, unless it is a mere suspicion; one that comes late moves nothing."""
         if event.phase not in INTERNAL:
-            shown = replace(event, plate=self._plate(event.plate))
+            shown = replace(event, plate=self._plate(event.plate, event.wall))
             self._keep(event_envelope(shown, self.origin))
         if event.kind == GRANT and self.outputs is not None and not is_late:
             # Told before it is done: what opened a gate is known even if the power fails now.
@@ -110,8 +113,9 @@ class Journal:
         self._tell(bundle, case)
 
     def _tell(self, bundle: Bundle, case: Case) -> None:
-        latest = replace(case.latest, plate=self._plate(case.latest.plate))
-        shown = replace(case, latest=latest, plate=self._plate(case.plate))
+        at = case.latest.wall
+        latest = replace(case.latest, plate=self._plate(case.latest.plate, at))
+        shown = replace(case, latest=latest, plate=self._plate(case.plate, at))
         if "shed" in bundle.manifest:
             self._keep(event_envelope(_shed_event(latest, bundle.manifest["shed"]), self.origin))
         # Last, so that what fails before it can be done again without telling the case twice.
@@ -132,11 +136,11 @@ class Journal:
             self._keep(deletion_envelope(event, grave.case, self.origin))
             tombstone.mark_told(path)
 
-    def _plate(self, plate: Mapping[str, JSON] | None) -> Mapping[str, JSON] | None:
+    def _plate(self, plate: Plate, at: datetime) -> Plate:
         """What is told of a plate outside of evidence."""
         if plate is None or self.plate_key is None or plate["text"] is None:
             return plate
-        return {**plate, "text": None, "hash": hashed(plate["text"], self.plate_key)}
+        return {**plate, "text": None, **self.plate_key(at).hide(plate["text"])}
 
     def _keep(self, envelope: dict[str, Any]) -> None:
         log = self.bundles.log

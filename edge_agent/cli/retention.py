@@ -11,6 +11,7 @@ import click
 from edge_agent import app
 from edge_agent.cli.words import FILE
 from edge_agent.clock import SystemClock
+from edge_agent.config.lists import rotating_keys
 from edge_agent.errors import EvidenceError, UsageError
 from edge_agent.evidence import DeviceKey, holds, retention
 from edge_agent.evidence.chain import manifest_bytes
@@ -61,6 +62,9 @@ def retain(  # noqa: PLR0913  (click hands over one per option)
     for path in retention.delete(found, key, policy, now):
         click.echo(printable(f"deleted     {path.name.partition('.')[0]}; tombstone {path}"))
     click.echo(f"{len(found)} deleted, {len(kept) - len(found)} kept ({policy.name})")
+    if site.privacy.rotate_days is not None:
+        for name in rotating_keys(site, app.state_dir(site)).destroy(now - policy.keep):
+            click.echo(f"destroyed   the key that plates were hashed with from {name} on")
 
 
 @click.command()

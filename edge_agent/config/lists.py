@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 from edge_agent.config.document import Document
 from edge_agent.config.models import PlateListFile, Privacy, Site
 from edge_agent.errors import ConfigError
-from edge_agent.plates import PlateBook, PlateList
+from edge_agent.plates import PlateBook, PlateKey, PlateList, RotatingKeys
+from edge_agent.plates.rotation import FOLDER
 from edge_agent.plates.rows import Row, read_rows, refuse
 from edge_agent.plates.secrecy import HASH, read_key
 
@@ -23,11 +25,23 @@ def open_book(site: Site) -> PlateBook:
     return PlateBook(lists, read_key(site.privacy.key_file) if site.privacy.key_file else None)
 
 
-def hiding_key(site: Site) -> bytes | None:
+def hiding_key(site: Site, state_dir: Path) -> Callable[[datetime], PlateKey] | None:
     """What plates are hashed with before they leave the box; None: they leave it in plain text."""
     privacy = site.privacy
-    is_hidden = privacy.plates == "hashed"
-    return read_key(privacy.key_file) if is_hidden and privacy.key_file else None
+    if privacy.plates != "hashed":
+        return None
+    if privacy.rotate_days is not None:
+        return rotating_keys(site, state_dir).at
+    assert privacy.key_file is not None
+    key = PlateKey(read_key(privacy.key_file))
+    return lambda moment: key
+
+
+def rotating_keys(site: Site, state_dir: Path) -> RotatingKeys:
+    """The keys of a site whose keys change."""
+    days = site.privacy.rotate_days
+    assert days is not None
+    return RotatingKeys(state_dir / site.device / FOLDER, days)
 
 
 def list_hashes(site: Site) -> list[str]:

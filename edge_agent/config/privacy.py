@@ -72,6 +72,8 @@ class Privacy(BaseModel):
     """`hashed`: outside of evidence, events carry a keyed hash in place of the text."""
     key_file: Path | None = None
     """What plates are hashed with: made by `edge-agent plates key`, readable by its owner only."""
+    rotate_days: Annotated[int, Field(ge=1, le=366)] | None = None
+    """Events get another key of their own after as many days; lists keep `key_file`."""
     redact: bool = True
     """Make a copy of every evidence photo in which bystanders and other vehicles' plates are
     pixelated; nothing else may be published."""
@@ -115,8 +117,10 @@ class Privacy(BaseModel):
 
     @model_validator(mode="after")
     def _has_key(self) -> Privacy:
-        if self.plates == "hashed" and self.key_file is None:
+        if self.plates == "hashed" and self.key_file is None and self.rotate_days is None:
             raise ValueError("hashed plates need a key: add `key_file:`, e.g. key_file: plates.key")
+        if self.plates != "hashed" and self.rotate_days is not None:
+            raise ValueError("`rotate_days` needs `plates: hashed`")
         return self
 
     @model_validator(mode="after")

@@ -10,6 +10,7 @@ import hmac
 import os
 import re
 import secrets
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,20 @@ from edge_agent.errors import ConfigError
 
 HASH: Final = re.compile(r"[0-9a-f]{64}")
 _MOST_BYTES: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class PlateKey:
+    """What plates are hashed with."""
+
+    secret: bytes = field(repr=False)
+    name: str | None = None
+    """Of one that is followed by others: the first day of its period."""
+
+    def hide(self, text: str) -> dict[str, str]:
+        """What is told in place of the text."""
+        told = {"hash": hashed(text, self.secret)}
+        return told if self.name is None else {**told, "key": self.name}
 
 
 def hashed(text: str, key: bytes) -> str:

@@ -24,6 +24,7 @@ from edge_agent.evidence.log import LogKey, MerkleLog
 from edge_agent.evidence.tombstone import find, read, untold
 from edge_agent.identity import CameraOrigin, Origin, leaf_hash
 from edge_agent.journal import Journal
+from edge_agent.plates import RotatingKeys
 from edge_agent.types import Box, Case, Event, Media, ModelInfo, Track
 from edge_agent.uplink import Outbox, canonical, schema_for, schemas
 
@@ -239,8 +240,11 @@ def test_the_command_line_deletes_what_is_due(fill: Fill, tmp_path: Path) -> Non
     site = tmp_path / "site.yaml"
     site.write_text(
         f"site: {{name: plaza}}\ndevice: box-1\nstate_dir: {tmp_path / 'state'}\n"
-        "privacy: {retention: lu}\ncameras: {c1: {}}\n"
+        "privacy: {retention: lu, plates: hashed, rotate_days: 7}\ncameras: {c1: {}}\n"
     )
+    keys = tmp_path / "state" / "box-1" / "plate-keys"
+    for moment in (START - 30 * DAY, START):
+        RotatingKeys(keys, 7).at(moment)
     command = ["evidence", "retain", str(old.parent), "--config", str(site), "--now", "2026-05-13"]
     runner = CliRunner()
     listed = runner.invoke(cli, [*command, "--dry-run"])
@@ -256,3 +260,4 @@ def test_the_command_line_deletes_what_is_due(fill: Fill, tmp_path: Path) -> Non
     done = runner.invoke(cli, [*command, "--clock-trusted"])
     assert "1 deleted, 1 kept (lu, 8 days)" in done.output, done.exception
     assert not old.exists()
+    assert [path.stem for path in keys.iterdir()] == [RotatingKeys(keys, 7).at(START).name]

@@ -15,7 +15,7 @@ from edge_agent.config import Evidence, Output
 from edge_agent.evidence import BundleWriter, DeviceKey
 from edge_agent.identity import CameraOrigin, Origin
 from edge_agent.journal import Journal
-from edge_agent.plates import hashed
+from edge_agent.plates import PlateKey, hashed
 from edge_agent.signals import MockOutputs
 from edge_agent.types import Box, Case, Event, Media, ModelInfo, Track
 from edge_agent.uplink import Outbox, schema_for, schemas
@@ -97,7 +97,7 @@ def test_nothing_else_moves_anything(journal: Journal) -> None:
 def test_plates_leave_the_box_as_hashes_where_privacy_asks_for_it(
     journal: Journal, tmp_path: Path
 ) -> None:
-    journal.plate_key = KEY
+    journal.plate_key = lambda at: PlateKey(KEY)
     unread = {"text": None, "confidence": 0.0, "region": None, "reason": "one look only"}
     journal.event(event("plate.read"))
     journal.event(replace(event("plate.read", 4.0), plate=unread))
