@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -45,11 +46,7 @@ def retain(  # noqa: PLR0913  (click hands over one per option)
         raise UsageError(f"{config}: names no `privacy: {{retention: ...}}`: nothing is deleted")
     now = _time(moment) if moment else SystemClock().now()
     kept = retention.survey(folder, policy)
-    for each in kept:
-        if each.manifest is None:
-            click.echo(printable(f"unreadable  {each.path}: kept; look at it"), err=True)
-        elif each.is_held and each.until is not None and each.until <= now:
-            click.echo(printable(f"held        {each.path}"))
+    _say_kept(kept, now)
     is_trusted = dry_run or clock_trusted or _is_synchronised()
     found = retention.due(kept, now, is_trusted)
     if dry_run:
@@ -101,6 +98,14 @@ def _note(file: Path, action: Literal["hold", "release"], by: str, reason: str) 
     except (OSError, ValueError, EvidenceError) as error:
         raise EvidenceError(f"{file}: is no evidence bundle: {error}") from error
     holds.note(file.resolve().parent, case, action, (SystemClock().now(), by, reason))
+
+
+def _say_kept(kept: Sequence[retention.Kept], now: datetime) -> None:
+    for each in kept:
+        if each.manifest is None:
+            click.echo(printable(f"unreadable  {each.path}: kept; look at it"), err=True)
+        elif each.is_held and each.until is not None and each.until <= now:
+            click.echo(printable(f"held        {each.path}"))
 
 
 def _is_synchronised() -> bool:
