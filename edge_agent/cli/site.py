@@ -37,6 +37,8 @@ def check(config: Path, stills: Sequence[str], out: Path, as_json: bool) -> None
         worth = " (never evidential)" if camera["model"] == "motion" else ""
         rules = ", ".join(camera["rules"]) or "no rules"
         click.echo(f"camera {name}: model {camera['model']}{worth}; {rules}")
+        for missed in camera["misses"]:
+            click.echo(f"  no case will be evidential: reads no {missed}")
         for drawn in camera["drawn"]:
             click.echo(f"  zones drawn: {drawn}")
     click.echo(f"{config}: good")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+import edge_agent.demo
 from edge_agent.cli import cli
 from edge_agent.clock import ManualClock
 from edge_agent.config import Evidence
@@ -102,3 +103,13 @@ def test_profiles_are_listed_with_their_sources(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(MINE)
     (told,) = json.loads(run("profiles", tmp_path / "mine.yaml", "--json").stdout)
     assert [rule["id"] for rule in told["rules"]] == ["two", "eyes"]
+
+
+def test_check_tells_a_site_that_no_case_can_meet_its_profile(tmp_path: Path) -> None:
+    street = Path(edge_agent.demo.__file__).with_name("street.yaml").read_text()
+    for profile, is_told in (("cn-four-photo", True), (None, False)):
+        site = street if profile else street.replace("  profile: cn-four-photo", "  # none")
+        (tmp_path / "site.yaml").write_text(site.replace("evidence:\n  # none", "# none\n#"))
+        said = CliRunner().invoke(cli, ["check", "--config", str(tmp_path / "site.yaml")])
+        assert said.exit_code == 0
+        assert ("reads no plates, which cn-four-photo asks for" in said.stdout) == is_told

@@ -42,6 +42,11 @@ class Profile(Settings):
             raise ValueError(f"two rules have the id `{twice[0]}`; give every rule its own")
         return self
 
+    @property
+    def needs_plates(self) -> bool:
+        """A case from a camera where no plates are read can never meet it."""
+        return any(rule.check == "legible_plates" for rule in self.rules)
+
     def judge(self, manifest: Manifest) -> tuple[Verdict, ...]:
         """What the manifest meets and misses, rule by rule; a case meets it if it misses none."""
         return tuple(rule.judge(manifest) for rule in self.rules)
