@@ -331,6 +331,8 @@ class Photo:
     """The part of the picture that is kept; None keeps all of it."""
     sharpness: float
     """Variance of the Laplacian inside `subject`; comparable within one case only."""
+    beside: tuple[tuple[str, Box], ...] = ()
+    """Class and box of everything else that was seen in the picture or is remembered there."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -345,7 +347,8 @@ class Case:
     """Media times of the clip's first and last moment, or None when there is none to cut."""
     is_complete: bool
     reasons: tuple[str, ...]
-    """Why it is partial, e.g. `arrival not seen`; then it cannot be evidential either."""
+    """Why it is partial, e.g. `arrival not seen`; then it is not evidential either, unless the
+    site's evidence profile does without what is missing."""
     revision: int = 1
     doubts: tuple[str, ...] = ()
     """Why it cannot be evidential although it may be complete, e.g. `camera moved`."""
