@@ -28,6 +28,7 @@ from edge_agent.drawing import draw_zones
 from edge_agent.errors import UsageError
 from edge_agent.evidence import BundleWriter, DeviceKey
 from edge_agent.evidence.encryption import read_recipients
+from edge_agent.evidence.keys.token import check_token
 from edge_agent.evidence.log import LogKey, MerkleLog
 from edge_agent.evidence.profiles import find_profile
 from edge_agent.folder import OutFolder
@@ -276,6 +277,8 @@ def check_site(
     site = load(config)
     if site.mqtt is not None:
         _check_broker(site, config)
+    if site.token is not None:
+        check_token(site.token)
     profile = find_profile(site.evidence.profile) if site.evidence.profile else None
     detectors = Detectors(model_paths(site))
     pictures = dict(bind(site, stills)) if stills else {}

@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID
 from edge_agent.cli import cli
 from edge_agent.clock import ManualClock, utc_text
 from edge_agent.config import Evidence
-from edge_agent.errors import EvidenceError
+from edge_agent.errors import ConfigError, EvidenceError
 from edge_agent.evidence import EXIT_CODES, BundleWriter, DeviceKey
 from edge_agent.identity import CameraOrigin, Origin
 from edge_agent.types import ArrayPicture, Box, Case, Event, Frame, Media, ModelInfo, Photo
@@ -54,7 +54,7 @@ commonName = supplied
 class Operator:
     """An operator's certificate authority."""
 
-    def __init__(self, folder: Path, name: str = "Operator CA") -> None:
+    def __init__(self, folder: Path, kind: str = "ec") -> None:
         folder.mkdir()
         self.folder = folder
         self.root = folder / "ca.pem"
@@ -62,9 +62,9 @@ class Operator:
         (folder / "index.txt").touch()
         for counter in ("serial", "crlnumber"):
             (folder / counter).write_text("1000\n")
-        curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-        made = ["-keyout", "ca.key", "-out", "ca.pem", "-days", "3650", "-subj", f"/CN={name}"]
-        self.openssl("req", "-x509", *curve, "-nodes", *made)
+        options = {"ec": ["ec", "-pkeyopt", "ec_paramgen_curve:P-384"], "rsa": ["rsa:2048"]}
+        made = ["-keyout", "ca.key", "-out", "ca.pem", "-days", "3650", "-subj", "/CN=Operator CA"]
+        self.openssl("req", "-x509", "-newkey", *options[kind], "-nodes", *made)
 
     def openssl(self, *arguments: object) -> None:
         command = ["openssl", *map(str, arguments)]
@@ -98,9 +98,9 @@ def config(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def operator(tmp_path: Path) -> Operator:
-    return Operator(tmp_path / "ca")
+@pytest.fixture(params=["ec"])
+def operator(tmp_path: Path, request: pytest.FixtureRequest) -> Operator:
+    return Operator(tmp_path / "ca", request.param)
 
 
 def run(*args: object) -> Result:
@@ -170,6 +170,20 @@ def test_no_request_is_made_for_a_key_that_is_lost(config: Path) -> None:
     assert "restore the key, or remove the certificate" in refusal("csr", config)
 
 
+@pytest.mark.parametrize("command", ["check", "key show", "key csr"])
+def test_a_token_that_cannot_be_used_is_bad_configuration(config: Path, command: str) -> None:
+    token = "{pkcs11: {module: absent.so, token: box, pin_file: pin}}"
+    config.write_text(f"{SITE}device_key: {token}\n")
+    pin = config.with_name("pin")
+    done = run(*command.split(), "--config", config)
+    assert isinstance(done.exception, ConfigError)
+    assert f"pin_file {pin}: No such file" in str(done.exception)
+    pin.write_text("1234")
+    pin.chmod(0o600)
+    done = run(*command.split(), "--config", config)
+    assert f"module {config.with_name('absent.so')}: cannot be loaded" in str(done.exception)
+
+
 def test_a_request_asks_for_what_evidence_and_its_copies_need(config: Path) -> None:
     request = x509.load_pem_x509_csr(key("csr", config)["request"].encode())
     assert request.is_signature_valid
@@ -180,6 +194,7 @@ def test_a_request_asks_for_what_evidence_and_its_copies_need(config: Path) -> N
     assert next(iter(purposes)).dotted_string == "1.3.6.1.5.5.7.3.36"
 
 
+@pytest.mark.parametrize("operator", ["ec", "rsa"], indirect=True)
 def test_an_operator_certifies_the_device(config: Path, operator: Operator) -> None:
     told = key("install", config, certified(config, operator))
     assert told["chain"] == ["CN=box-1", "CN=Operator CA"]
@@ -322,6 +337,7 @@ def test_a_stolen_key_names_no_successor(config: Path) -> None:
     assert "ask for the new certificate another way" in str(done.exception)
 
 
+@pytest.mark.parametrize("operator", ["ec", "rsa"], indirect=True)
 def test_an_operator_revokes_a_device(config: Path, operator: Operator) -> None:
     chain = certified(config, operator)
     key("install", config, chain)

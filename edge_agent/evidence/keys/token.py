@@ -195,6 +195,12 @@ class TokenKeyring:
             ]
 
 
+def check_token(settings: Pkcs11) -> None:
+    """Raise ConfigError or EvidenceError unless the token is there and takes the PIN."""
+    with _Login(settings).session():
+        pass
+
+
 def _library() -> ModuleType:
     try:
         return importlib.import_module("pkcs11")
