@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import rfc8785
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
@@ -304,6 +304,7 @@ def cases(draw: st.DrawFn) -> dict[str, Any]:
     return said
 
 
+@settings(deadline=None)
 @given(cases(), st.sampled_from(NAMES))
 def test_losing_a_photo_never_meets_a_profile(said: dict[str, Any], name: str) -> None:
     def met(case: dict[str, Any]) -> set[str]:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 import rfc8785
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_agent.clock import ManualClock
@@ -146,6 +146,7 @@ def test_letters_of_plates_and_names_are_drawn(text: str) -> None:
         assert not np.array_equal(drawn(letter), drawn("\U00010400")), f"{letter} is unknown"
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"])), st.integers(1, 900))
 def test_fitted_text_fits(text: str, limit_px: int) -> None:
     shown, ink = fit(text, Ink(30), limit_px)
