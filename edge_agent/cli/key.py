@@ -59,13 +59,7 @@ def show(config: Path, as_json: bool) -> None:
     \b
     edge-agent key show --config site.yaml
     """
-    home = _home(config)
-    if not home.certificate.exists():
-        raise EvidenceError(
-            f"{home.certificate}: {home.device} has no key yet; it is made on first use, or now by "
-            "`edge-agent key csr`"
-        )
-    _say(_facts(home), as_json)
+    _say(_facts(_existing(config)), as_json)
 
 
 @key.command("csr")
@@ -103,7 +97,7 @@ def install(chain: Path, config: Path, as_json: bool) -> None:
     It must be for this key and this device's name and be valid now; otherwise nothing changes.
     Restart the agent afterwards.
     """
-    home = _home(config)
+    home = _existing(config)
     rotation.install(home, chain, SystemClock())
     _say(_facts(home), as_json)
 
@@ -127,7 +121,7 @@ def rotate(config: Path, old: str, as_json: bool) -> None:
     Whoever trusts the old certificate passes the statement on: `evidence verify --successor`.
     A revoked key states nothing. Restart the agent afterwards, and have a CA certify the new key.
     """
-    home = _home(config)
+    home = _existing(config)
     done = rotation.rotate(home, SystemClock(), keep=old == "keep")
     statement = None if done.statement is None else str(done.statement)
     facts = {"replaces": done.old_fingerprint, "statement": statement}
@@ -152,7 +146,7 @@ def revoke(
     by the CA, whose list --crl takes over. Verifiers pass the list: `evidence verify --crl`.
     Evidence with proof that it was there before stays good. Then run `edge-agent key rotate`.
     """
-    home = _home(config)
+    home = _existing(config)
     if crl is not None and since is not None:
         raise UsageError("--since: a CA's list says itself since when; leave it out with --crl")
     if crl is not None:
@@ -165,6 +159,16 @@ def revoke(
 def _home(config: Path) -> Home:
     site = app.load(config)
     return Home.of(app.state_dir(site), site.device, site.token)
+
+
+def _existing(config: Path) -> Home:
+    home = _home(config)
+    if not home.certificate.exists():
+        raise EvidenceError(
+            f"{home.certificate}: {home.device} has no key yet; it is made on first use, or now by "
+            "`edge-agent key csr`"
+        )
+    return home
 
 
 def _facts(home: Home) -> dict[str, Any]:

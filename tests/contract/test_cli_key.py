@@ -159,9 +159,12 @@ def test_show_tells_grade_and_validity(config: Path) -> None:
     )
 
 
-def test_without_a_key_show_says_when_it_is_made(config: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", ["show", "rotate", "revoke"])
+def test_without_a_key_it_is_said_when_one_is_made(
+    config: Path, tmp_path: Path, command: str
+) -> None:
     config.write_text(SITE.replace("box-1", "box-2"))
-    assert "box-2 has no key yet; it is made on first use" in refusal("show", config)
+    assert "box-2 has no key yet; it is made on first use" in refusal(command, config)
     assert not (tmp_path / "state" / "box-2").exists()
 
 

@@ -21,6 +21,7 @@ from edge_agent.evidence import BundleWriter, extract, verify
 from edge_agent.evidence.keys import DeviceKey
 from edge_agent.evidence.keys.identity import Home
 from edge_agent.evidence.keys.rotation import rotate
+from edge_agent.evidence.succession import with_successors
 from edge_agent.identity import CameraOrigin, Origin
 from edge_agent.types import Case, Event, Media, ModelInfo
 
@@ -184,3 +185,20 @@ def test_rotation_makes_the_new_key_inside(token: Pkcs11, tmp_path: Path, keep: 
     assert load(tmp_path, token).fingerprint == new.fingerprint != old.fingerprint
     new.key.public_key().verify(new.sign(b"x"), b"x", ec.ECDSA(SHA256()))
     assert (home.ring.find(old.key.public_key()) is not None) == keep
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_a_rotation_moves_the_key_from_a_file_into_the_token(
+    token: Pkcs11, tmp_path: Path, keep: bool
+) -> None:
+    old = DeviceKey.load_or_create(tmp_path, "box-1", CLOCK)
+    with pytest.raises(EvidenceError, match=r"is for the key in .*device-key.pem; run `edge-agent"):
+        load(tmp_path, token)
+    done = rotate(Home.of(tmp_path, "box-1", token), CLOCK, keep)
+    assert done.new.facts["grade"] == "pkcs11"
+    assert load(tmp_path, token).fingerprint == done.new.fingerprint
+    assert done.statement is not None
+    trusted = with_successors(old.chain_pem, [done.statement.read_bytes()], ())
+    assert trusted == old.chain_pem + done.new.chain_pem
+    assert not (tmp_path / "box-1" / "device-key.pem").exists()
+    assert len(list(tmp_path.rglob("*-key.pem"))) == keep

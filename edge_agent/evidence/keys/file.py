@@ -90,13 +90,19 @@ class FileKeyring:
         return FileKey(private, self.grade)
 
     def replace(self, old: ec.EllipticCurvePublicKey, keep: bool) -> None:
-        """On flash the bytes of a removed file may stay readable until they are overwritten."""
+        """Without a successor here the old key just goes: the new one is in a token.
+
+        On flash the bytes of a removed file may stay readable until they are overwritten.
+        """
         if keep and self._current.exists():
             make_folder(self.folder / RETIRED, 0o700)
             name = public_name(self._read(self._current).public_key())
             write_whole(self.folder / RETIRED / f"{name}-key.pem", _bytes(self._current), 0o600)
         try:
-            self._next.replace(self._current)
+            if self._next.exists():
+                self._next.replace(self._current)
+            else:
+                self._current.unlink(missing_ok=True)
         except OSError as error:
             raise cannot(self._current, "be replaced", error) from error
 

@@ -9,8 +9,10 @@ import fcntl
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from edge_agent.clock import Clock
 from edge_agent.config import Pkcs11
@@ -82,13 +84,17 @@ class Home:
     device: str
     stem: str
     ring: Keyring
+    former: Keyring | None = None
+    """Where the key was before the device got a token."""
 
     @classmethod
     def of(cls, state_dir: Path, device: str, token: Pkcs11 | None) -> Home:
         """The device's own."""
         folder = state_dir / device
-        ring: Keyring = FileKeyring(folder, "device", "file")
-        return cls(folder, device, "device", ring if token is None else TokenKeyring(token))
+        files = FileKeyring(folder, "device", "file")
+        if token is None:
+            return cls(folder, device, "device", files)
+        return cls(folder, device, "device", TokenKeyring(token), files)
 
     @property
     def certificate(self) -> Path:
@@ -113,7 +119,7 @@ class Home:
         pem, chain = read_certificate(self.certificate)
         key = self.ring.find(chain.key)
         if key is None:
-            raise self._orphan()
+            raise self._orphan(chain.key)
         if chain.name != self.device:
             raise EvidenceError(
                 f"{self.certificate}: names {chain.name}, but the site file names {self.device}; "
@@ -126,7 +132,20 @@ class Home:
             )
         return DeviceKey(key, pem, chain.fingerprint, self.certificate)
 
-    def _orphan(self) -> EvidenceError:
+    def before(self) -> Home:
+        """The same identity while its key is still in a file, though there is a token by now."""
+        public = read_certificate(self.certificate)[1].key
+        former = self.former
+        if former is None or self.ring.find(public) is not None or former.find(public) is None:
+            return self
+        return replace(self, ring=former, former=None)
+
+    def _orphan(self, public: ec.EllipticCurvePublicKey) -> EvidenceError:
+        if self.former is not None and self.former.find(public) is not None:
+            return EvidenceError(
+                f"{self.certificate}: is for the key in {self.former.where}; "
+                f"run `edge-agent key rotate` to give the device one in {self.ring.where}"
+            )
         if self.ring.find(None) is None:
             return EvidenceError(
                 f"{self.ring.where}: is missing, but {self.certificate} belongs to some key; "

@@ -48,10 +48,12 @@ def install(home: Home, chain: Path, clock: Clock) -> DeviceKey:
 def rotate(home: Home, clock: Clock, keep: bool) -> Rotation:
     """Give the device a new key and a certificate of its own making for it.
 
+    This is also how the key gets from a file into a token.
     The certificate is what counts: until it is replaced, the old key is in use, whatever happens.
     """
     with home.locked():
-        old = home.load(even_revoked=True)
+        before = home.before()
+        old = before.load(even_revoked=True)
         is_trusted = own_revocation(home.revocation, read_chain(old.chain_pem)) is None
         key = home.ring.create()
         pem, now = self_signed(key, home.device, clock.now()), clock.now()
@@ -61,7 +63,7 @@ def rotate(home: Home, clock: Clock, keep: bool) -> Rotation:
             statement = retired.with_name(retired.name.replace("-cert.pem", "-successor.dsse"))
             write_whole(statement, _statement(old, home.device, pem, now))
         write_whole(home.certificate, pem)
-        home.ring.replace(old.key.public_key(), keep)
+        before.ring.replace(old.key.public_key(), keep)
         return Rotation(old.fingerprint, home.load(), statement, retired)
 
 
