@@ -25,6 +25,7 @@ FACTS = "org.edge-agent.evidence"
 
 _MIME = "image/jpeg"
 _CAPTURED = "http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture"
+_EDITED = "bystanders and other vehicles' plates made irrecognisable"
 _NEEDED = (
     "the device's certificate must be issued by a CA, with key usage digitalSignature, extended "
     "key usage emailProtection and an authority key identifier: see `edge-agent key csr`"
@@ -57,24 +58,6 @@ def with_credentials(
     device = chain.certificates[0]
     if device.issuer == device.subject:
         raise EvidenceError(f"{key.certificate}: no Content Credentials: {_NEEDED}")
-    edited = "bystanders and other vehicles' plates made irrecognisable"
-    manifest = {
-        "claim_generator_info": [{"name": "edge-agent"}],
-        "format": _MIME,
-        "title": title,
-        "assertions": [
-            {
-                "label": "c2pa.actions.v2",
-                "data": {
-                    "actions": [
-                        {"action": "c2pa.created", "digitalSourceType": _CAPTURED},
-                        {"action": "c2pa.edited", "description": edited},
-                    ]
-                },
-            },
-            {"label": FACTS, "data": dict(facts)},
-        ],
-    }
     settings = {"builder": {"thumbnail": {"enabled": False}}}
     copy = io.BytesIO()
     try:
@@ -85,7 +68,7 @@ def with_credentials(
             tsa_url,
         )
         context = library.Context(library.Settings.from_dict(settings))
-        with library.Builder(manifest, context) as builder:
+        with library.Builder(_manifest(title, facts), context) as builder:
             builder.sign(signer, _MIME, io.BytesIO(jpeg), copy)
     except library.C2paError as error:
         cure = _NEEDED if "certificate" in str(error) else "see `evidence: timestamp:`"
@@ -113,6 +96,22 @@ def read_credentials(jpeg: bytes, root: bytes | None = None) -> Credentials:
     signer = signed.get("common_name") or signed.get("issuer") or ""
     state = found["validation_state"]
     return Credentials(state, signer, facts[0] if facts else {}, problems)
+
+
+def _manifest(title: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+    actions = [
+        {"action": "c2pa.created", "digitalSourceType": _CAPTURED},
+        {"action": "c2pa.edited", "description": _EDITED},
+    ]
+    return {
+        "claim_generator_info": [{"name": "edge-agent"}],
+        "format": _MIME,
+        "title": title,
+        "assertions": [
+            {"label": "c2pa.actions.v2", "data": {"actions": actions}},
+            {"label": FACTS, "data": dict(facts)},
+        ],
+    }
 
 
 def _plain(signature: bytes) -> bytes:
