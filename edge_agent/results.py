@@ -9,6 +9,7 @@ from typing import Any
 from zipfile import ZipFile
 
 import cv2
+import numpy as np
 
 from edge_agent import __version__
 from edge_agent.clock import utc_text
@@ -20,7 +21,10 @@ from edge_agent.folder import OutFolder
 from edge_agent.report import CaseReport, Recording, ReportData, write_report
 from edge_agent.runner import Lane
 from edge_agent.text import printable
-from edge_agent.types import Bundle, Frame
+from edge_agent.types import Bundle, Frame, Image
+
+SCENE_BLOCKS = 96
+"""Across the picture of the whole scene: of a face a tenth as wide as the picture, ten remain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +158,14 @@ def _case_report(case: CaseVerdict) -> CaseReport:
 
 
 def _photos(case: CaseVerdict) -> dict[str, bytes]:
+    """What a report shows, as reports are passed on: redacted copies, if there are any."""
+    derived = (item for item in case.manifest["derived"] if item.get("redaction"))
+    copies = {item["derived_from"]: item["path"] for item in reversed(list(derived))}
     with ZipFile(case.path) as bundle:
         photos = (item for item in case.manifest["media"] if item["path"].endswith(".jpg"))
-        return {photo["role"]: bundle.read(photo["path"]) for photo in photos}
+        return {
+            photo["role"]: bundle.read(copies.get(photo["path"], photo["path"])) for photo in photos
+        }
 
 
 def _recording(lane: Lane, result: ReplayResult) -> Recording:
@@ -165,9 +174,19 @@ def _recording(lane: Lane, result: ReplayResult) -> Recording:
     scene = None
     if name in result.first_frames:
         still = result.first_frames[name].image
+        if result.site.privacy.redact:
+            still = _coarse(still)
         drawn = draw_zones(still, camera.zones, camera.lines, camera.directions)
         scene = cv2.imencode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
     return Recording(name, media.name, media.sha256, utc_text(media.start), lane.last_s, scene)
+
+
+def _coarse(image: Image) -> Image:
+    """The scene without anybody in it who could be recognised: it is not part of any case."""
+    height, width = image.shape[:2]
+    blocks = SCENE_BLOCKS, max(1, round(SCENE_BLOCKS * height / width))
+    few = cv2.resize(image, blocks, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(few, (width, height), interpolation=cv2.INTER_NEAREST), np.uint8)
 
 
 def summary(result: ReplayResult, cases: Sequence[CaseVerdict]) -> dict[str, Any]:
