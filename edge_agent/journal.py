@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from edge_agent.errors import EvidenceError, UplinkError
 from edge_agent.evidence import BundleWriter, tombstone
@@ -19,7 +19,7 @@ from edge_agent.evidence.log import Note
 from edge_agent.evidence.manifest import Manifest
 from edge_agent.evidence.retold import case_of
 from edge_agent.evidence.storage import Storage
-from edge_agent.identity import LogPlace, Origin
+from edge_agent.identity import LogPlace, Origin, leaf_hash
 from edge_agent.plates import PlateKey
 from edge_agent.ports import Outputs
 from edge_agent.types import JSON, Bundle, Case, Event, Pulse
@@ -33,6 +33,8 @@ from edge_agent.uplink import (
 )
 
 Plate = Mapping[str, JSON] | None
+
+T = TypeVar("T")
 
 GRANT = "access.granted"
 """The kind of event that closes the contact which its `output` names."""
@@ -65,6 +67,8 @@ class Journal:
     written: dict[str, Bundle] = field(default_factory=dict, init=False)
 
     def __enter__(self) -> Journal:
+        if self.bundles.log is not None:
+            self.bundles.log.keep = self._keep_leaf
         if not self.origin.is_replay:
             self._recover()
         try:
@@ -145,22 +149,25 @@ class Journal:
     def _keep(self, envelope: dict[str, Any]) -> None:
         log = self.bundles.log
         place = None if log is None else LogPlace(log.origin, log.size)
-        stored = self._store(envelope, place)
+        stored = self._with_room(lambda: self.outbox.add(envelope, topic(envelope), place))
         record = canonical(stored)
         # What is told again, after a kill or by a resumed replay, has its old place already.
         if log is not None and place is not None and stored["data"].get("log") == place.as_json():
-            log.append(record)
+            log.append_leaf(leaf_hash(record))
         self._append(record + b"\n")
         self.envelopes.append(stored)
         self.on_envelope()
 
-    def _store(self, envelope: dict[str, Any], place: LogPlace | None) -> dict[str, Any]:
+    def _keep_leaf(self, index: int, leaf: bytes) -> None:
+        self._with_room(lambda: self.outbox.keep_leaf(index, leaf))
+
+    def _with_room(self, store: Callable[[], T]) -> T:
         try:
-            return self.outbox.add(envelope, topic(envelope), place)
+            return store()
         except UplinkError:
             if self.storage is None or not self.storage.ballast.release():
                 raise
-            return self.outbox.add(envelope, topic(envelope), place)
+            return store()
 
     def _recover(self) -> None:
         """Append what the outbox and the evidence folder know and a power cut kept from the log."""

@@ -138,6 +138,11 @@ class Outbox:
             query = "SELECT 1 FROM known WHERE id = ?"
             return self._db.execute(query, (identity,)).fetchone() is not None
 
+    def keep_leaf(self, index: int, leaf: bytes) -> None:
+        """Keep the leaf of an entry that is no envelope, e.g. a bundle's, as `add` does."""
+        with self._guard(), self._transaction():
+            self._db.execute("INSERT OR REPLACE INTO leaves VALUES (?, ?)", (index, leaf))
+
     def leaves(self, start: int) -> list[tuple[int, bytes]]:
         """Index and hash of the log's entries from `start` on that are still kept here."""
         with self._guard():

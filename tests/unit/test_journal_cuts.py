@@ -174,3 +174,21 @@ def test_an_older_copy_of_the_log_is_refused(tmp_path: Path) -> None:
     log.restart()
     with pytest.raises(EvidenceError, match="an older copy was restored"), device(folder):
         pass
+
+
+def test_what_the_log_could_not_store_is_made_up_for(tmp_path: Path) -> None:
+    folder, obstacle = tmp_path / "run", tmp_path / "run/log/tile"
+    with pytest.raises(Cut), device(folder) as journal:
+        journal.event(event(0))
+        obstacle.write_text("where the tiles should be")
+        for _ in range(2):
+            with pytest.raises(EvidenceError, match="cannot be made a folder"):
+                journal.case(case(), None)
+        journal.event(event(1))
+        raise Cut
+    obstacle.unlink()
+    with device(folder):
+        pass
+    told, size = settled(folder)
+    assert told == [LOITERS, LOITERS, CASE]
+    assert size == 5, "the first try is an entry as well: its place was told to the second"

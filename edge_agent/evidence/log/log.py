@@ -9,6 +9,7 @@ Nothing signed is handed out before it is on the disk, so no two checkpoints eve
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
@@ -44,6 +45,8 @@ class MerkleLog:
         make_folder(folder)
         self.folder = folder
         self.origin = origin
+        self.keep: Callable[[int, bytes], None] = lambda index, leaf: None
+        """Keeps a new entry's leaf safe until the next checkpoint; may refuse it by raising."""
         self._key = key
         self._tiles = Tiles(folder)
         self._stored = lru_cache(CACHED_TILES)(self._tiles.read)
@@ -70,10 +73,12 @@ class MerkleLog:
 
     def append(self, record: bytes) -> int:
         """Add a record; returns its index."""
-        return self.append_leaf(merkle.leaf_hash(record))
+        leaf = merkle.leaf_hash(record)
+        self.keep(self.size, leaf)
+        return self.append_leaf(leaf)
 
     def append_leaf(self, leaf: bytes) -> int:
-        """As `append`, for a record of which only the leaf hash is known; returns its index."""
+        """As `append`, for a record whose leaf is kept safe already; returns its index."""
         index, found = self.size, leaf
         for level in range(len(self._edge) + 1):
             if level == len(self._edge):
