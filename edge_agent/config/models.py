@@ -17,8 +17,8 @@ from pydantic import (
     model_validator,
 )
 
-from edge_agent.config.privacy import Privacy as Privacy
 from edge_agent.config.base import Settings
+from edge_agent.config.privacy import Privacy as Privacy
 from edge_agent.config.signing import DeviceKeySettings, Pkcs11, TimestampSettings
 from edge_agent.geometry import Ground
 
@@ -310,6 +310,8 @@ class Evidence(Settings):
     """As much is left free on the disk for everything else; only records go below it."""
     profile: Annotated[str, Field(min_length=1)] | None = None
     """What a case has to show to be evidential: a shipped profile's name, or a file of your own."""
+    sheet: bool = True
+    """Whether a case carries the sheet to print; it takes up to 500 kB."""
     timestamp: TimestampSettings | None = None
 
 

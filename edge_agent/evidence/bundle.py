@@ -140,7 +140,8 @@ class BundleWriter:
             facts = self._manifest(case, contents, identity, before)
             if self._profile is not None:
                 facts = measured(facts, self._profile)
-            facts = with_sheet(facts, contents)
+            if self._settings.sheet:
+                facts = with_sheet(facts, contents)
             if self.recipients:
                 facts = encrypt_originals(facts, contents, self.recipients)
             text = facts.to_bytes()

@@ -79,11 +79,13 @@ def key(tmp_path: Path) -> DeviceKey:
     return DeviceKey.load_or_create(tmp_path / "state", "box-1", ManualClock(START))
 
 
-def writer(folder: Path, key: DeviceKey, profile: str | None = None) -> BundleWriter:
+def writer(
+    folder: Path, key: DeviceKey, profile: str | None = None, sheet: bool = True
+) -> BundleWriter:
     media = Media("camera", "live", None, START, "given")
     cameras = {"c1": CameraOrigin(media, ModelInfo("yolo", None))}
     who = Origin({"name": "plaza"}, "box-1", "boot-7", "ef" * 32, "edge-agent 0", cameras)
-    return BundleWriter(folder, key, who, Evidence(profile=profile), {})
+    return BundleWriter(folder, key, who, Evidence(profile=profile, sheet=sheet), {})
 
 
 def members(path: str | Path) -> dict[str, bytes]:
@@ -233,3 +235,9 @@ def test_the_slowest_moment_of_a_clip_counts(
     data = make_video(tmp_path / "a.mp4", 6, times_ms=times_ms).read_bytes()
     assert frame_rates(data) == {"frames": 6, "fps": 12.195, "min_fps": 4.0}
     assert frame_rates(b"no clip") == {}
+
+
+def test_a_site_may_do_without_the_sheet(tmp_path: Path, key: DeviceKey) -> None:
+    bundle = writer(tmp_path, key, sheet=False).write(case(), None)
+    assert [item["path"] for item in bundle.manifest["derived"]] == ["derived/wide-overlay.jpg"]
+    assert verify(Path(bundle.path)).is_valid
