@@ -17,7 +17,7 @@ from edge_agent.analyzers.crash.impact import (
     is_undisturbed,
     touch,
 )
-from edge_agent.analyzers.crash.trails import Trail, Trails, size_of
+from edge_agent.analyzers.crash.trails import Trail, Trails
 from edge_agent.types import Scene
 
 STRIDE_S = 0.075
@@ -90,7 +90,7 @@ class Collisions:
         picture = self._picture
         self._hits = [h for h in self._hits if frame.t_s - h[0].t_s <= WINDOW_S + 2 * MEETS_S]
         for trail in self.trails.all:
-            if trail.last_s < frame.t_s or size_of(trail.box) < SMALLEST * frame.width / 2:
+            if trail.last_s < frame.t_s or trail.size_px < SMALLEST * frame.width / 2:
                 continue
             found = impulse(trail, CHANGE, picture)
             if found is None or found.change < CHANGE or not found.before.is_steady:

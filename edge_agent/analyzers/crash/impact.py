@@ -158,13 +158,16 @@ def motion(sights: Sequence[Sight], least_s: float, picture: Size) -> Motion | N
 
     Sights at the border are left out if the others are enough.
     """
-    cuts = [_cut(s.box, picture) for s in sights]
+    left, top = BORDER * picture[0], BORDER * picture[1]
+    right, bottom = picture[0] - left, picture[1] - top
+    boxes = [s.box for s in sights]
+    cuts = [(b[0] < left, b[1] < top, b[2] > right, b[3] > bottom) for b in boxes]
     whole = [s for s, cut in zip(sights, cuts, strict=True) if cut == UNCUT]
     if len(whole) >= FEWEST and _lasts(whole, least_s):
         sights, cuts = whole, [UNCUT]
     if len(sights) < 2 or not _lasts(sights, least_s):
         return None
-    size_px = median([size_of(s.box) for s in sights])
+    size_px = median([s.size_px for s in sights])
     return Motion(sights, _fit(sights), size_px, _any(cuts))
 
 
@@ -196,11 +199,6 @@ def centre(box: Edges) -> Vector:
     return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
 
 
-def _cut(box: Edges, picture: Size) -> Cut:
-    x, y = BORDER * picture[0], BORDER * picture[1]
-    return box[0] < x, box[1] < y, box[2] > picture[0] - x, box[3] > picture[1] - y
-
-
 def impulse(trail: Trail, least: float, picture: Size) -> Impulse | None:
     """The change of its velocity `WINDOW_S` ago; None where it cannot be told or is clearly less.
 
@@ -224,7 +222,7 @@ def _bend(first: Sight, moment: Sight, last: Sight) -> float:
     a, b, c = centre(first.box), centre(moment.box), centre(last.box)
     dx = (c[0] - b[0]) / after_s - (b[0] - a[0]) / before_s
     dy = (c[1] - b[1]) / after_s - (b[1] - a[1]) / before_s
-    return math.hypot(dx, dy) / size_of(moment.box)
+    return math.hypot(dx, dy) / moment.size_px
 
 
 def _moment(trail: Trail) -> tuple[Sight, list[Sight], list[Sight]] | None:

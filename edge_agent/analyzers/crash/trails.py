@@ -11,7 +11,8 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from edge_agent.types import Detections
 
@@ -45,14 +46,14 @@ WEAKEST = 0.2
 """Least score of a detection that counts."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Sight:
+class Sight(NamedTuple):
     """One outline at one time."""
 
     t_s: float
     step: int
     """Counts the pictures that were looked at."""
     box: Edges
+    size_px: float
     is_own: bool
     """False for an outline that belongs to another vehicle and is around it as well."""
     company: frozenset[int] = frozenset()
@@ -73,6 +74,10 @@ class Trail:
     @property
     def box(self) -> Edges:
         return self.sights[-1].box
+
+    @property
+    def size_px(self) -> float:
+        return self.sights[-1].size_px
 
     @property
     def own_s(self) -> float:
@@ -169,17 +174,20 @@ class Trails:
         if live and edges:
             own = _own(t_s, live, edges)
             for row, column in own.items():
-                live[row].add(Sight(t_s, self._step, edges[column], is_own=True))
+                live[row].add(self._sight(t_s, edges[column], is_own=True))
             joint = _joint(t_s, live, edges, own)
             for row, column in joint.items():
-                live[row].add(Sight(t_s, self._step, edges[column], is_own=False))
+                live[row].add(self._sight(t_s, edges[column], is_own=False))
             for column in sorted(set(joint.values())):
                 _introduce([live[row] for row, c in (own | joint).items() if c == column])
         for column in sorted(set(range(len(edges))) - set(own.values())):
             self._count += 1
             trail = Trail(self._count)
-            trail.add(Sight(t_s, self._step, edges[column], is_own=True))
+            trail.add(self._sight(t_s, edges[column], is_own=True))
             self.all.append(trail)
+
+    def _sight(self, t_s: float, box: Edges, *, is_own: bool) -> Sight:
+        return Sight(t_s, self._step, box, size_of(box), is_own)
 
     def _is_live(self, trail: Trail, t_s: float) -> bool:
         """What was seen once must be seen again at once."""
@@ -193,13 +201,15 @@ def _own(t_s: float, live: Sequence[Trail], boxes: Sequence[Edges]) -> dict[int,
     pairs = []
     theirs = [size_of(box) for box in boxes]
     for row, trail in enumerate(live):
-        last, ahead, ours = trail.box, trail.ahead(t_s), size_of(trail.box)
+        last, ahead, ours = trail.box, trail.ahead(t_s), trail.size_px
         is_new, reach = len(trail.sights) == 1, _reach(trail, t_s)
-        for column, (box, size) in enumerate(zip(boxes, theirs, strict=True)):
-            if not ALIKE <= ours / size <= 1 / ALIKE:
-                continue
+        far = 4 * reach * ours
+        for column, box in enumerate(boxes):
+            if abs(last[0] - box[0]) > far and abs(ahead[0] - box[0]) > far:
+                continue  # cheaper, and true of most pairs
+            size = theirs[column]
             cost = min(_apart(last, box), _apart(ahead, box)) / min(ours, size)
-            if cost <= reach:
+            if cost <= reach and ALIKE <= ours / size <= 1 / ALIKE:
                 pairs.append((cost + FARTHEST if is_new else cost, row, column))
     found: dict[int, int] = {}
     taken: set[int] = set()
@@ -222,7 +232,7 @@ def _joint(
 ) -> dict[int, int]:
     """Rows of trails without an outline of their own -> the one that is around them too."""
     found: dict[int, int] = {}
-    others = [other.sights[-1 if other.last_s < t_s else -2].box for other in live]
+    others = [other.sights[-1 if other.last_s < t_s else -2] for other in live]
     for row, trail in enumerate(live):
         if row in own or len(trail.sights) == 1:
             continue
@@ -237,7 +247,7 @@ def _introduce(group: Sequence[Trail]) -> None:
     """These were just seen in one outline."""
     for trail in group:
         company = frozenset(other.id for other in group if other is not trail)
-        trail.sights[-1] = replace(trail.sights[-1], company=company)
+        trail.sights[-1] = trail.sights[-1]._replace(company=company)
 
 
 def _apart(a: Edges, b: Edges) -> float:
@@ -251,15 +261,15 @@ def _is_twin(trail: Trail, seen: Trail) -> bool:
 
 
 def _merged(
-    trail: Trail, others: Sequence[Edges], boxes: Sequence[Edges], t_s: float
+    trail: Trail, others: Sequence[Sight], boxes: Sequence[Edges], t_s: float
 ) -> int | None:
     """The outline that goes around it and a neighbour, as both were seen a moment ago."""
     largest = max(size_of(box) for box in boxes) / math.sqrt(MERGED)
     for mine in (trail.box, trail.ahead(t_s)):
-        best, fits = None, MERGED
+        best, fits, own_px = None, MERGED, size_of(mine)
         for other in others:
-            both = around(mine, other)
-            if not LARGER * max(size_of(other), size_of(mine)) <= size_of(both) <= largest:
+            both = around(mine, other.box)
+            if not LARGER * max(other.size_px, own_px) <= size_of(both) <= largest:
                 continue
             for column, box in enumerate(boxes):
                 fit = likeness(both, box)
