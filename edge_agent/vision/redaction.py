@@ -1,10 +1,10 @@
 """Hiding heads, faces and other vehicles' plates in a copy of a photo, for good.
 
 What is hidden becomes a few blocks of one colour each (pixelation, never blur, which can be
-undone): a face or head keeps `FACE_BLOCKS` x `FACE_BLOCKS` mean colours, a plate one. Faces are
-still told apart by networks at 8 x 8 blocks (McPherson et al., arXiv:1609.00408) and text in
-mosaics of some blocks per character can be read back; these few numbers hold neither. Irreversible
-pixelation counts as deletion (EDPB guidelines 3/2019).
+undone): a face or head keeps `FACE_BLOCKS` x `FACE_BLOCKS` mean colours, a plate one. In finer
+mosaics networks tell faces apart (McPherson et al., arXiv:1609.00408), and text can be read back
+from some blocks per character; these few numbers hold neither. Irreversible pixelation counts as
+deletion (EDPB guidelines 3/2019).
 
 Without any weights, what the camera's detector saw says where heads and plates must be, and more
 is covered than need be. Networks for faces and plates add what it did not see.
