@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,6 +19,9 @@ from edge_agent.evidence import EXIT_CODES, DeviceKey, container, verify
 from edge_agent.evidence.credentials import read_credentials, with_credentials
 from edge_agent.evidence.staging import cannot, make_folder, write_whole
 from edge_agent.text import printable
+
+NOTICE = "notice.json"
+"""What the copies are, and of which bundle."""
 
 
 @click.command()
@@ -38,13 +42,15 @@ def publish(file: Path, folder: Path, config: Path | None, as_json: bool) -> Non
     report = verify(file)
     if not report.is_valid:
         raise EvidenceError(f"{file}: is not published: {report.findings[0]}")
-    written = []
-    for name, copy in _copies(file, report.facts, config):
-        make_folder(folder)
-        write_whole(folder / name, copy)
-        written.append(str(folder / name))
-    if not written:
+    copies = dict(_copies(file, report.facts, config))
+    if not copies:
         raise EvidenceError(f"{file}: holds no redacted copies, and nothing else may be published")
+    notice = json.dumps(_notice(report.facts, copies), indent=2, ensure_ascii=False)
+    written = []
+    for name, data in {**copies, NOTICE: notice.encode() + b"\n"}.items():
+        make_folder(folder)
+        write_whole(folder / name, data)
+        written.append(str(folder / name))
     if as_json:
         click.echo(json.dumps(written, indent=2))
         return
@@ -79,6 +85,29 @@ def credentials(file: Path, root: Path | None, as_json: bool) -> None:
         wrong = "" if is_good else f" [{', '.join(found.problems)}]"
         click.echo(printable(f"{verdict}  {file}: {by}; {about}{wrong}"))
     raise click.exceptions.Exit(0 if is_good else EXIT_CODES["c2pa"])
+
+
+def _notice(facts: Mapping[str, Any], copies: Mapping[str, bytes]) -> dict[str, Any]:
+    """What whoever gets the copies has to know; it is readable without the bundle."""
+    by_name = {item["path"].rpartition("/")[2]: item for item in facts["derived"]}
+    return {
+        "what": "Redacted copies; they prove nothing by themselves: ask for the bundle named here.",
+        "bundle": {"case": facts["case"]["id"], "manifest_sha256": facts["manifest_sha256"]},
+        "device": facts["device"],
+        "evidential": facts["evidential"],
+        "reasons": facts["reasons"],
+        "delete_after": facts["privacy"]["delete_after"],
+        "copies": [
+            {
+                "file": name,
+                "sha256": hashlib.sha256(data).hexdigest(),
+                "sha256_in_bundle": by_name[name]["sha256"],
+                "derived_from": by_name[name]["derived_from"],
+                "redaction": by_name[name]["redaction"],
+            }
+            for name, data in copies.items()
+        ],
+    }
 
 
 def _copies(

@@ -1,5 +1,6 @@
 """Copies that are handed out, with Content Credentials and without."""
 
+import hashlib
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -134,6 +135,14 @@ def told(path: Path, *args: object) -> dict[str, Any]:
 def test_only_redacted_copies_leave_the_bundle(config: Path) -> None:
     copies = published(config)
     assert "wide-redacted.jpg" in copies
+    notice = json.loads(copies.pop("notice.json").read_bytes())
+    assert [each["file"] for each in notice["copies"]] == list(copies)
+    for each in notice["copies"]:
+        data = copies[each["file"]].read_bytes()
+        assert each["sha256"] == hashlib.sha256(data).hexdigest()
+        assert each["derived_from"].startswith("media/")
+        assert each["redaction"]["method"] == "pixelation"
+    assert notice["bundle"]["manifest_sha256"]
     for path in copies.values():
         picture = cv2.imread(str(path))
         assert picture is not None
