@@ -9,6 +9,7 @@ from typing import Protocol
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from edge_agent.clock import Sync
+from edge_agent.privacy import Redacted
 from edge_agent.types import (
     BayLook,
     Box,
@@ -19,6 +20,7 @@ from edge_agent.types import (
     HeadSighting,
     Media,
     ModelInfo,
+    Photo,
     PlateRead,
     Pulse,
     Scene,
@@ -103,6 +105,16 @@ class PlateReader(Protocol):
 
     def look(self, frame: Frame, vehicle: Box) -> PlateRead | None:
         """Look at one vehicle now, for an evidence photo; None where no plate is found."""
+        ...
+
+
+class Redactor(Protocol):
+    """Makes people and vehicles that are in a picture by chance irrecognisable in a copy."""
+
+    models: tuple[ModelInfo, ...]
+
+    def redact(self, photo: Photo, plate: PlateRead | None) -> Redacted:
+        """A copy of the whole picture; `plate` is the subject's, which stays legible."""
         ...
 
 

@@ -180,7 +180,7 @@ class CaseCollector:
         if role == "close":
             grown = clamp(grow(box, self._settings.close_margin), frame.width, frame.height)
             crop = Box(*(float(round(edge)) for edge in _edges(grown)))
-        return Photo(role, frame, box, crop, chosen.sight.laplacian)
+        return Photo(role, frame, box, crop, chosen.sight.laplacian, chosen.beside)
 
 
 def _has_left(dossier: Dossier) -> bool:
