@@ -47,7 +47,17 @@ def evidence() -> None:
     """
 
 
-for command in (profiles, log_commands, decrypt, retain, hold, release, timestamp, publish, credentials):
+for command in (
+    profiles,
+    log_commands,
+    decrypt,
+    retain,
+    hold,
+    release,
+    timestamp,
+    publish,
+    credentials,
+):
     evidence.add_command(command)
 
 
@@ -180,9 +190,11 @@ def _say(report: Report) -> None:
 
 
 def _worth(report: Report) -> str:
+    # Older versions kept no log; what can be checked without one was checked.
+    unlogged = "" if report.facts["log"] else "; in no log"
     if not report.facts["evidential"]:
-        return "not evidential: " + ", ".join(report.facts["reasons"])
-    return "evidential" if report.is_pinned else "claims to be evidential"
+        return "not evidential: " + ", ".join(report.facts["reasons"]) + unlogged
+    return ("evidential" if report.is_pinned else "claims to be evidential") + unlogged
 
 
 def _as_json(report: Report) -> dict[str, Any]:
@@ -197,6 +209,7 @@ def _as_json(report: Report) -> dict[str, Any]:
         "pinned": report.is_pinned,
         "evidential": report.facts.get("evidential"),
         "reasons": report.facts.get("reasons"),
+        "log": report.facts.get("log"),
         "device": device.get("id"),
         "witnessed": None if report.bracket is None else report.bracket.as_json(),
         "there_by": None if report.stamp is None else utc_text(report.stamp.latest),
@@ -210,6 +223,10 @@ def _as_json(report: Report) -> dict[str, Any]:
 
 def _seconds(value: object) -> str:
     return f"{value:.2f} s" if isinstance(value, int | float) else "the time"
+
+
+def _entry(place: Mapping[str, Any] | None) -> str:
+    return "none" if place is None else f"entry {place['index']} of {place['origin']}"
 
 
 def _plate(plate: Mapping[str, Any]) -> str:
@@ -233,6 +250,7 @@ def _show(facts: Mapping[str, Any]) -> None:
         "model": facts["model"]["name"],
         "device": f"{device['id']}, certificate {device['fingerprint'][:16]}…",
         "manifest": facts["manifest_sha256"],
+        "log": _entry(facts["log"]),
         "profile": facts["profile"] or "none",
     }
     if facts.get("plate"):

@@ -13,9 +13,11 @@ from edge_agent.cli.trust import read_pem
 from edge_agent.cli.words import FILE
 from edge_agent.errors import EvidenceError, UsageError
 from edge_agent.evidence import EXIT_CODES, container, verify
+from edge_agent.evidence.chain import manifest_bytes
 from edge_agent.evidence.log import Checkpoint, Note, Proof, Vkey
 from edge_agent.evidence.log.audit import LogAudit
 from edge_agent.evidence.logged import DEVICE, PROOF
+from edge_agent.evidence.manifest import Manifest
 from edge_agent.text import printable
 
 
@@ -101,6 +103,36 @@ def verify_log(  # noqa: PLR0913  (click hands over one per option)
     else:
         _say(verdict)
     raise click.exceptions.Exit(verdict.exit_code)
+
+
+@log_commands.command("prune")
+@click.argument("folder", type=FILE)
+@click.option("--before", type=click.IntRange(0), help="The first entry to keep.")
+@click.option("--bundles", type=FILE, help="Keep what the bundles in this folder need.")
+def prune_log(folder: Path, before: int | None, bundles: Path | None) -> None:
+    """Remove the hashes that only proofs about old entries need.
+
+    \b
+    edge-agent evidence log prune results/log --before 250000
+    edge-agent evidence log prune results/log --bundles results/evidence
+
+    Proofs that were handed out stay valid: they are complete in themselves. The log goes on, and
+    later entries are proven as before. Of earlier ones no new proof can be made, not even one
+    under a later checkpoint that a witness vouches for; --bundles spares the oldest bundle there
+    and everything after it.
+    """
+    if (before is None) == (bundles is None):
+        raise UsageError("pass either --before or --bundles")
+    audit = LogAudit.open(folder)
+    minimum = before if bundles is None else _oldest(bundles, audit.told)
+    audit.prune(minimum or 0)
+    click.echo(printable(f"pruned  {folder}: {minimum} of {audit.told.size} entries are forgotten"))
+
+
+def _oldest(folder: Path, told: Checkpoint) -> int:
+    """The first entry that a bundle in the folder is; all of them when there is none."""
+    places = [Manifest.from_bytes(manifest_bytes(path)).log for path in folder.glob("*.evb")]
+    return min((p.index for p in places if p and p.origin == told.origin), default=told.size)
 
 
 def _examine(verdict: Verdict, given: Given) -> None:

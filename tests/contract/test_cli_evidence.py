@@ -17,6 +17,7 @@ from edge_agent.config import Evidence
 from edge_agent.evidence import EXIT_CODES, BundleWriter, DeviceKey
 from edge_agent.evidence.container import pack, unpack
 from edge_agent.evidence.dsse import Envelope
+from edge_agent.evidence.log import LogKey, MerkleLog
 from edge_agent.identity import CameraOrigin, Origin
 from edge_agent.types import ArrayPicture, Box, Case, Event, Frame, Media, ModelInfo, Photo
 
@@ -43,6 +44,8 @@ def write(folder: Path, key: DeviceKey, kind: Any = "replay", *subjects: str) ->
     frame = Frame("c1", 120, 12.0, wall, ArrayPicture(np.zeros((36, 64, 3), np.uint8)))
     photo = Photo("wide", frame, Box(4, 4, 8, 7), None, 1.0)
     writer = BundleWriter(folder, key, origin, Evidence(), {})
+    log_key = LogKey.load_or_create(folder.parent / "state")
+    writer.log = MerkleLog(folder / "log", log_key, origin.log, resumes=not origin.is_replay)
     paths = []
     for subject in subjects or ("s1",):
         begin = Event("c1", "parking.illegal", subject, "begin", 4.0, 12.0, wall, 120, "kerb")
@@ -58,9 +61,11 @@ def bundle(tmp_path: Path, key: DeviceKey) -> Path:
 
 
 def sign(path: Path, key: DeviceKey, change: Callable[[Any], None]) -> None:
-    """What somebody with a key of their own can say."""
+    """What somebody with a key of their own can say, and that they keep no log."""
     members = {member.name: member.data or b"" for member in unpack(path.read_bytes())}
+    del members["proof.tlog-proof"]
     manifest = json.loads(members["manifest.json"])
+    manifest["log"] = None
     change(manifest)
     text = rfc8785.dumps(manifest)
     envelope = Envelope(text, b"", key.fingerprint)
@@ -96,9 +101,9 @@ def test_a_claim_to_be_evidential_is_no_more_than_that(tmp_path: Path, key: Devi
         manifest.update(evidential=True, reasons=[])
 
     sign(path, key, pretend)
-    assert run("verify", path).stdout.endswith("pass --root; claims to be evidential\n")
+    assert run("verify", path).stdout.endswith("pass --root; claims to be evidential; in no log\n")
     root = tmp_path / "state" / "box-1" / "device-cert.pem"
-    assert run("verify", path, "--root", root).stdout.endswith("; evidential\n")
+    assert run("verify", path, "--root", root).stdout.endswith("; evidential; in no log\n")
 
 
 def test_with_its_root_it_is_valid(bundle: Path, root: Path, key: DeviceKey) -> None:
@@ -136,9 +141,11 @@ def test_machines_are_told_as_much_as_people(bundle: Path, root: Path, key: Devi
         "pinned": False,
         "evidential": False,
         "reasons": ["replay", "vehicle has not left"],
+        "log": {"origin": "edge/plaza/box-1/replay/boot", "index": 0},
         "device": "box-1",
         "signer_fingerprint": key.fingerprint,
         "there_by": None,
+        "witnessed": None,
         "findings": [],
     }
     assert json.loads(run("verify", bundle, "--json").stdout) == [expected]

@@ -186,3 +186,14 @@ def test_a_pruned_log_says_so_and_proves_the_rest(results: Results) -> None:
     assert (code, told["pruned"], told["findings"]) == (0, 256, [])
     edit(results.events, lambda lines: lines.__setitem__(299, lines[299].replace(b'"k', b'"l')))
     assert results.codes() == ["leaf"]
+
+
+def test_pruning_spares_what_bundles_need(results: Results) -> None:
+    said = invoke("evidence", "log", "prune", results.log, "--bundles", results.folder / "evidence")
+    assert "300 of 302 entries are forgotten" in said.stdout
+    assert results.ask()[1]["pruned"] == 256 and results.codes() == []
+    assert results.reopened().prove(300).index == 300
+    with pytest.raises(EvidenceError, match="has 302 entries"):
+        invoke("evidence", "log", "prune", results.log, "--before", 303)
+    with pytest.raises(UsageError, match="either --before or --bundles"):
+        invoke("evidence", "log", "prune", results.log)

@@ -48,6 +48,14 @@ class LogAudit:
         except ValueError as error:
             raise EvidenceError(f"{path}: {error}") from error
 
+    def prune(self, minimum: int) -> None:
+        """As `MerkleLog.prune`, for a log that nobody has opened or that goes on meanwhile."""
+        if not 0 <= minimum <= self.told.size:
+            raise EvidenceError(
+                f"{self.folder}: has {self.told.size} entries, so {minimum} cannot be forgotten"
+            )
+        self._tiles.prune(minimum)
+
     def signature_flaws(self, key: Vkey) -> Iterator[Flaw]:
         """What is wrong with the log's own signature."""
         if key.name != self.told.origin:

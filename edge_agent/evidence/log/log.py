@@ -146,9 +146,7 @@ class MerkleLog:
         """
         if not 0 <= minimum <= self._signed_size:
             raise ValueError(f"cannot forget {minimum} records: {self._signed_size} are signed")
-        for level in range(len(self._edge)):
-            for index in range(minimum >> WIDTH_BITS * (level + 1)):
-                self._tiles.remove(level, index)
+        self._tiles.prune(minimum)
         self._stored.cache_clear()
 
     def restart(self) -> None:

@@ -94,9 +94,15 @@ class Tiles:
             with contextlib.suppress(OSError):
                 partials.rmdir()
 
-    def remove(self, level: int, index: int) -> None:
-        """Remove a full tile."""
-        path = self.path(level, index)
+    def prune(self, minimum: int) -> None:
+        """Remove every tile that only proofs about records before `minimum` need."""
+        level, full = 0, minimum >> WIDTH_BITS
+        while full:
+            for index in range(full):
+                self._remove(self.path(level, index))
+            level, full = level + 1, full >> WIDTH_BITS
+
+    def _remove(self, path: Path) -> None:
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
