@@ -19,6 +19,7 @@ from edge_agent.config import Evidence
 from edge_agent.errors import EvidenceError
 from edge_agent.evidence.bundle import BundleWriter
 from edge_agent.evidence.chain import manifest_bytes
+from edge_agent.evidence.legibility import Shown, plate_doubts
 from edge_agent.evidence.manifest import Manifest, Shed
 from edge_agent.evidence.staging import NoSpace
 from edge_agent.types import Bundle, Case
@@ -154,6 +155,8 @@ def _without(case: Case, shed: Shed) -> Case:
     photos = tuple(photo for photo in case.photos if photo.role not in shed.what)
     plates = case.plates and {photo.role: case.plates[photo.role] for photo in photos}
     reasons = case.reasons if shed.reason is None else (*case.reasons, shed.reason)
+    seen = [Shown.of(read) for read in (plates or {}).values()]
+    unseen = () if plates is None else plate_doubts(seen, Shown.told(case.plate))
     clip_s = None if "clip" in shed.what else case.clip_s
     return replace(
         case,
@@ -162,6 +165,7 @@ def _without(case: Case, shed: Shed) -> Case:
         reasons=reasons,
         is_complete=not reasons,
         clip_s=clip_s,
+        doubts=tuple(dict.fromkeys((*case.doubts, *unseen))),
     )
 
 

@@ -13,11 +13,23 @@ from edge_agent.clock import ClockReading, ClockSpan, ManualClock, Sync
 from edge_agent.config import Evidence
 from edge_agent.evidence import BundleWriter, DeviceKey, verify, verify_chain
 from edge_agent.evidence.consistency import contradictions
+from edge_agent.evidence.legibility import with_plates
 from edge_agent.evidence.manifest import Manifest
 from edge_agent.evidence.staging import NoSpace, make_folder
 from edge_agent.evidence.storage import Ballast, Storage
 from edge_agent.identity import CameraOrigin, Origin
-from edge_agent.types import ArrayPicture, Box, Case, Event, Frame, Media, ModelInfo, Photo, Role
+from edge_agent.types import (
+    ArrayPicture,
+    Box,
+    Case,
+    Event,
+    Frame,
+    Media,
+    ModelInfo,
+    Photo,
+    PlateRead,
+    Role,
+)
 
 START = datetime(2026, 5, 13, 9, 49, 12, tzinfo=UTC)
 SYNC = Sync("ntp", True, 12.0)
@@ -138,6 +150,28 @@ def test_what_is_shed_and_what_is_there_must_agree(storage: Open) -> None:
     silent = facts.case.model_copy(update={"reasons": ["arrival not seen"]})
     (found,) = contradictions(facts.model_copy(update={"case": silent}))
     assert "photos were given up" in found
+
+
+class Reader:
+    """Reads the plate wherever it looks."""
+
+    models: tuple[ModelInfo, ...] = (ModelInfo("plates", "ab" * 32),)
+
+    def read(self, frame: Frame, tracks: Any) -> tuple[PlateRead, ...]:
+        return ()
+
+    def look(self, frame: Frame, vehicle: Box) -> PlateRead | None:
+        return PlateRead(1, "AB12", (0.9,) * 4, "eu", (), 0.9)
+
+
+@pytest.mark.parametrize("before", ["", "before"])
+def test_a_plate_that_no_photo_shows_any_more_is_doubted(storage: Open, before: str) -> None:
+    full = storage(disk_budget_mb=1)
+    if before:
+        full.write(case(before), None)
+    found, facts = kept(full, with_plates(case(), Reader()), None)
+    assert found == (set() if before else {"wide", "close"})
+    assert ("plate not legible" in facts.reasons) == bool(before)
 
 
 def test_ballast_is_kept_given_up_and_taken_again(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 
 const MILLISECOND_S = 0.00101; // times of day are told in whole ms, media times rounded to us
 const ROUNDED_S = 0.001; // durations are rounded to ms
+const MAX_ERROR_MS = 1000;
+const [UNSYNCED, STEPPED] = ["clock not synchronised", "clock stepped"];
 const LOOK_ALIKE = ["0ODQ", "1IL7T", "2Z", "4A", "5S", "6G", "8B3", "VY", "UV", "MN", "CG"];
 const [SURE, UNSURE] = [0.9, 0.5];
 const [DISAGREE, NARROW] = ["plates disagree", "plate too narrow"];
@@ -16,6 +18,8 @@ async function contradictions(manifest) {
     checkOrder,
     checkBounds,
     checkClock,
+    checkTrust,
+    checkRoom,
     checkMarks,
     checkPlates,
     checkPlaces,
@@ -98,6 +102,44 @@ function* checkClock(manifest) {
     if (Math.abs(passed - moment.pts_s) > MILLISECOND_S) {
       yield `the time of ${name} is not that of the recording`;
     }
+  }
+}
+
+/** What the device knew of its clock, and the reasons that follow from it. */
+function* checkTrust({ source, reasons }) {
+  const clock = source.clock ?? null;
+  if (source.kind === "replay") {
+    if (clock !== null) yield "a recording tells of a device's clock";
+    return;
+  }
+  if (clock === null) {
+    if (source.start_from === "clock" && !reasons.includes(UNSYNCED)) {
+      yield `its time is the device's own, its reasons do not say \`${UNSYNCED}\``;
+    }
+    return;
+  }
+  const isClose = clock.max_error_ms !== null && clock.max_error_ms <= MAX_ERROR_MS;
+  if (!(clock.synced && isClose) && !reasons.includes(UNSYNCED)) {
+    yield `what is told of the clock means \`${UNSYNCED}\`, its reasons do not say it`;
+  }
+  if (clock.steps.length > 0 && !reasons.includes(STEPPED)) {
+    yield `the clock was stepped, its reasons do not say \`${STEPPED}\``;
+  }
+}
+
+/** What was given up for want of room is not there, and photos are missed by name. */
+function* checkRoom(manifest) {
+  const shed = manifest.shed ?? null;
+  if (shed === null) return;
+  const there = manifest.media.map((item) => item.role);
+  if (manifest.derived.length > 0) there.push("derived");
+  for (const what of shed.what) {
+    if (there.includes(what)) yield `${what} was given up for want of room, and is there`;
+  }
+  const reason = `photos shed: ${shed.why}`;
+  const hasPhotos = shed.what.some((what) => !["clip", "derived"].includes(what));
+  if (hasPhotos && !manifest.case.reasons.includes(reason)) {
+    yield `photos were given up, its reasons do not say \`${reason}\``;
   }
 }
 
