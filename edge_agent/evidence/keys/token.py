@@ -100,7 +100,7 @@ class _Login:
         self.facts.update(
             algorithm="ES256",
             grade="tpm" if is_tpm else "pkcs11",
-            token=f"{token.manufacturer_id.strip()} {token.model.strip()}",
+            token=" ".join(f"{token.manufacturer_id} {token.model}".split()),
         )
         return token
 
@@ -161,15 +161,23 @@ class TokenKeyring:
         return found[0] if found else None
 
     def create(self) -> TokenKey:
-        pkcs11 = _library()
-        curve = {pkcs11.Attribute.EC_PARAMS: _P256}
+        pkcs11, label = _library(), self._login.settings.label
+        named, untold = pkcs11.Attribute, pkcs11.constants.DEFAULT
         identity = secrets.token_bytes(_ID_BYTES)
         with self._login.session() as session:
-            parameters = session.create_domain_parameters(pkcs11.KeyType.EC, curve, local=True)
-            public, _ = parameters.generate_keypair(
-                id=identity, label=self._login.settings.label, store=True
+            parameters = session.create_domain_parameters(
+                pkcs11.KeyType.EC, {named.EC_PARAMS: _P256}, local=True
             )
-            return TokenKey(_public(public[pkcs11.Attribute.EC_POINT]), identity, self._login)
+            public, _ = parameters.generate_keypair(
+                id=identity,
+                label=label,
+                store=True,
+                # A TPM does not bear to be told what an EC key cannot do anyway.
+                public_template=dict.fromkeys((named.ENCRYPT, named.WRAP), untold),
+                private_template=dict.fromkeys((named.DECRYPT, named.UNWRAP), untold),
+                capabilities=pkcs11.MechanismFlag.SIGN | pkcs11.MechanismFlag.VERIFY,
+            )
+            return TokenKey(_public(public[named.EC_POINT]), identity, self._login)
 
     def replace(self, old: ec.EllipticCurvePublicKey, keep: bool) -> None:
         pkcs11 = _library()
