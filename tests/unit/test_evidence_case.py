@@ -512,3 +512,27 @@ def test_the_native_picture_is_not_converted_before_it_is_needed() -> None:
     # 4/s for 2 s of arrival, 1 s around the limit and 4 s of departure; every 2 s in between.
     assert Counting.native == 0
     assert Counting.grey_count < 50
+
+
+def test_photos_know_what_else_was_there_and_not_the_vehicle_itself() -> None:
+    person, stranger = Box(500, 100, 520, 160), Box(20, 100, 110, 160)
+
+    class Busy(Street):
+        def scene(self, n: int) -> Scene:
+            scene, car = super().scene(n), self.car(n / FPS)
+            boxes = [(b.x1, b.y1, b.x2, b.y2) for b in (car, person, stranger)]
+            names = ("car", "person")
+            seen = Detections(
+                np.array(boxes, np.float32), np.full(3, 0.4, np.float32), np.array([0, 1, 0]), names
+            )
+            hidden = Track(50, "person", 0.9, Box(5, 5, 9, 19), (0.0, 0.0), 0.1, 1.0, None)
+            return replace(scene, detections=seen, tracks=(*scene.tracks, hidden))
+
+    street = Busy()
+    *_, case = play(street, ordinary(street))
+    assert len(case.photos) == 4
+    for each in case.photos:
+        assert {cls for cls, _ in each.beside} == {"car", "person"}
+        assert (("person", person) in each.beside) and (("car", stranger) in each.beside)
+        assert ("person", Box(5, 5, 9, 19)) in each.beside, "remembered, though not seen"
+        assert len(each.beside) == 3
