@@ -121,7 +121,7 @@ class SmokeFire:
     def _region(self, sign: _Sign) -> Array | None:
         """The largest connected region in which the sign has lasted."""
         lasting = (sign.level_s >= SURE * self._after_s).astype(np.uint8)
-        if not lasting.any():
+        if np.count_nonzero(lasting) < MIN_CELLS[sign.sign]:
             return None
         _, labels, stats, _ = cv2.connectedComponentsWithStats(lasting, connectivity=8)
         largest = int(np.argmax(stats[1:, cv2.CC_STAT_AREA])) + 1
@@ -164,9 +164,11 @@ def _cues(sign: _Sign, region: Array, cells: Cells) -> list[str]:
     is_growing = count >= GROWTH * sign.first_cells
     if sign.sign == "fire":
         return ["flame_colour", "flicker", *(["growing"] if is_growing else [])]
+    if np.count_nonzero(cells.is_veil) < MIN_VEILED or cells.share_veiled > WEATHER:
+        return []
     around = cv2.dilate(region.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     veiled, clear = (int(each[around].sum()) for each in (cells.is_veil, cells.is_clear))
-    if veiled < MIN_VEILED or clear < CLEAR * veiled or cells.share_veiled > WEATHER:
+    if veiled < MIN_VEILED or clear < CLEAR * veiled:
         return []
     rows, first_rows = np.nonzero(region)[0], np.nonzero(sign.region)[0]
     is_rising = rows.min() < first_rows.min()

@@ -205,13 +205,13 @@ def _shining(frame: Frame, box: Box, colours: Sequence[Colour]) -> Shares:
 
 def _flashing(watched: _Watched, colours: Sequence[Colour]) -> _Flashing | None:
     """The strongest rhythm of the latest looks, or None."""
-    times = [t_s for t_s, _ in watched.looks]
+    times, shares = zip(*watched.looks, strict=True)
     span_s = times[-1] - times[0]
     fps = (len(times) - 1) / max(span_s, 1e-9)
     if span_s < LEAST_S or fps < 0.99 * LEAST_FPS:
         return None
     found = []
-    for i, series in enumerate(zip(*[shares for _, shares in watched.looks], strict=True)):
+    for i, series in enumerate(zip(*shares, strict=True)):
         if _is_lamp(series):
             even = np.interp(np.linspace(times[0], times[-1], len(times)), times, series)
             rhythm = _rhythm(even, fps)
@@ -222,6 +222,8 @@ def _flashing(watched: _Watched, colours: Sequence[Colour]) -> _Flashing | None:
 
 def _is_lamp(shares: Sequence[float]) -> bool:
     """True for what shines and goes out, but for a tenth of the looks either way."""
+    if max(shares) - min(shares) < CONTRAST:
+        return False  # cheaper, and true of most
     ordered = sorted(shares)
     off, on = ordered[len(ordered) // 10], ordered[-1 - len(ordered) // 10]
     return on - off >= CONTRAST and on - off >= DEPTH * (on + off)

@@ -79,9 +79,12 @@ def distinct(tracks: Iterable[Track], scene: Scene) -> list[Track]:
 
 
 def _is_part(box: Box, of: Box, is_clear: bool) -> bool:
+    shared = overlap(box, of)
+    if not shared:
+        return False
     if is_clear:
         return iou(box, of) >= SAME
-    return overlap(box, of) >= SAME * max(min(box.area, of.area), 1e-6)
+    return shared >= SAME * max(min(box.area, of.area), 1e-6)
 
 
 class Lane:
