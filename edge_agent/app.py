@@ -119,7 +119,9 @@ def open_lanes(site: Site, request: ReplayRequest) -> list[Lane]:
     return lanes
 
 
-def make_origin(site: Site, config: Path, lanes: Sequence[Lane]) -> Origin:
+def make_origin(
+    site: Site, config: Path, lanes: Sequence[Lane], redactor: Redactor | None
+) -> Origin:
     """Who speaks in this run; its id follows from what is played and how."""
     info = site.site
     config_sha256 = site_sha256(config)
@@ -134,6 +136,7 @@ def make_origin(site: Site, config: Path, lanes: Sequence[Lane]) -> Origin:
         __version__,
         *(_played(lane) for lane in lanes),
         *list_hashes(site),
+        *(model.sha256 for model in (redactor.models if redactor else ())),
         find_profile(profile).model_dump_json() if profile else None,
     )
     return Origin(
@@ -170,7 +173,7 @@ def run_replay(
     if request.publish:
         _check_broker(site, request.config)
     lanes, redactor = open_lanes(site, request), make_redactor(site)
-    origin = make_origin(site, request.config, lanes)
+    origin = make_origin(site, request.config, lanes, redactor)
     folder = OutFolder(request.out, origin.boot_id)
     key = DeviceKey.for_replays(state_dir(site), site.device, SystemClock(), site.token)
     with ExitStack() as stack:
