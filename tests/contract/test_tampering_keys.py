@@ -7,13 +7,17 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
+from edge_agent.checkpoints import CheckpointFeed
 from edge_agent.clock import ManualClock
 from edge_agent.evidence import EXIT_CODES, DeviceKey, verify
 from edge_agent.evidence.keys.identity import Home
 from edge_agent.evidence.keys.rotation import install, revoke, rotate
+from edge_agent.evidence.log import Vkey, cosign
+from edge_agent.evidence.log.note import COSIGNATURE
 from edge_agent.evidence.revocation import read_lists
 from edge_agent.evidence.standing import Authorities
 from edge_agent.evidence.succession import with_successors
@@ -87,3 +91,26 @@ def test_what_the_next_key_signs_is_fine(home: Home) -> None:
     for path in bundles(home):
         assert verify(path, root).exit_code == EXIT_CODES["certificate"]
         assert verify(path, trusted).verdict == "valid"
+
+
+@pytest.mark.parametrize(("since_s", "code"), [(1200, 0), (300, EXIT_CODES["revoked"])])
+def test_what_a_witness_saw_before_a_revocation_keeps_its_worth(
+    home: Home, since_s: int, code: int
+) -> None:
+    device = Device.make(home.folder.parent.parent, 5, "live")
+    witness = Ed25519PrivateKey.generate()
+    path, log = next(device.bundles(1)), device.writer.log
+    assert log is not None
+    vkey = Vkey("city.example/w1", witness.public_key().public_bytes_raw(), COSIGNATURE)
+    note = log.checkpoint()
+    seen = cosign(note.text, vkey.name, witness, int(START.timestamp()) + 600)
+    feed = CheckpointFeed(log, "edge/v1/plaza/box-1", lambda _: None, [vkey])
+    feed.on_cosigned = device.writer.renew_proofs
+    feed.hear("t", note.with_signature(seen).to_bytes())
+    feed.tick(0)
+    since = START + timedelta(seconds=since_s)
+    lists = read_lists(revoke(home, ManualClock(since), "keyCompromise", None).read_bytes())
+    told = verify(path, device.key.chain_pem, authorities=Authorities(lists, witnesses=(vkey,)))
+    assert told.exit_code == code
+    alone = verify(path, device.key.chain_pem, authorities=Authorities(lists))
+    assert alone.exit_code == EXIT_CODES["revoked"]
