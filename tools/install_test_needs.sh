@@ -11,7 +11,7 @@ packages="mosquitto mosquitto-clients libegl1 libgl1 libgl1-mesa-dri
     tesseract-ocr tesseract-ocr-chi-sim chromium chromium-driver softhsm2
     swtpm tpm2-tools tpm2-abrmd libtss2-tcti-tabrmd0 libtpm2-pkcs11-1 libtpm2-pkcs11-tools
     dbus-daemon
-    golang-go golang-golang-x-mod-dev gcc libc6-dev"
+    golang-go golang-golang-x-mod-dev gcc libc6-dev jq"
 
 missing() {
     for package in $packages; do
