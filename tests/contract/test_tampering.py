@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pyrage import x25519
 from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
@@ -14,10 +16,13 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from edge_agent.clock import ManualClock
-from edge_agent.evidence import DeviceKey, Report, verify
+from edge_agent.evidence import EXIT_CODES, DeviceKey, Report, verify
+from edge_agent.evidence.log import Vkey, cosign
+from edge_agent.evidence.log.note import COSIGNATURE
 from edge_agent.evidence.page import verify_page
+from edge_agent.evidence.standing import Authorities
 from tamper.bundles import START, Device
-from tamper.mutations import MUTATIONS, Scene
+from tamper.mutations import MUTATIONS, Scene, forked_log
 
 pytestmark = pytest.mark.slow
 
@@ -109,7 +114,7 @@ def assert_alike(report: Report, seen: dict[str, Any]) -> None:
 def test_tampering_is_found_and_named(
     name: str, bundles: list[bytes], thief: DeviceKey, device: Device, checked: Checked
 ) -> None:
-    mutation, keys = MUTATIONS[name], (thief, device.key)
+    mutation, keys = MUTATIONS[name], (thief, device.key, device.log_key)
     forged = [
         mutation.apply(Scene.of(bundle, bundles[seed - 1], keys, seed))
         for seed, bundle in enumerate(bundles)
@@ -128,6 +133,51 @@ def test_nothing_is_said_against_genuine_bundles(kind: Any, folder: Path, checke
     for report, seen in checked(genuine, box.key.chain_pem):
         assert report.verdict == "valid", report.findings
         assert_alike(report, seen)
+
+
+def test_of_encrypted_originals_the_encrypted_bytes_are_checked(
+    folder: Path, checked: Checked
+) -> None:
+    box = Device.make(folder / "encrypted", 17, "live")
+    box.writer.recipients = [x25519.Identity.generate().to_public()]
+    genuine = [path.read_bytes() for path in box.bundles(BUNDLES // 5)]
+    for report, seen in checked(genuine, box.key.chain_pem):
+        assert report.verdict == "valid", report.findings
+        assert all(item["path"].endswith(".age") for item in report.facts["media"])
+        assert_alike(report, seen)
+    marks = [bundle.index(b"age-encryption.org/v1") for bundle in genuine]
+    forged = [
+        bundle[: at + 200] + bytes([bundle[at + 200] ^ 1]) + bundle[at + 201 :]
+        for bundle, at in zip(genuine, marks, strict=True)
+    ]
+    for report, seen in checked(forged, box.key.chain_pem):
+        assert report.findings[0].code == "altered"
+        assert report.findings[0].file.endswith(".age")
+        assert_alike(report, seen)
+
+
+def cosigned(device: Device) -> tuple[list[bytes], Authorities]:
+    """Fifty bundles that a witness has seen, and that it is believed."""
+    paths, witness = list(device.bundles(BUNDLES)), Ed25519PrivateKey.generate()
+    assert device.writer.log is not None
+    note = device.writer.log.checkpoint()
+    seen = cosign(note.text, "city.example/w1", witness, round(START.timestamp()) + 3600)
+    device.writer.renew_proofs(note.with_signature(seen))
+    vkey = Vkey("city.example/w1", witness.public_key().public_bytes_raw(), COSIGNATURE)
+    return [path.read_bytes() for path in paths], Authorities(witnesses=(vkey,))
+
+
+def test_only_a_witness_tells_a_forked_log(folder: Path, thief: DeviceKey, tmp_path: Path) -> None:
+    box = Device.make(folder / "forked", 13, "live")
+    genuine, authorities = cosigned(box)
+    path, keys = tmp_path / "case.evb", (thief, box.key, box.log_key)
+    for seed, bundle in enumerate(genuine):
+        path.write_bytes(bundle)
+        assert verify(path, box.key.chain_pem, authorities=authorities).verdict == "valid"
+        path.write_bytes(forked_log(Scene.of(bundle, genuine[seed - 1], keys, seed)))
+        assert verify(path, box.key.chain_pem).verdict == "valid"  # a bundle alone cannot know
+        report = verify(path, box.key.chain_pem, authorities=authorities)
+        assert report.exit_code == EXIT_CODES["witness"]
 
 
 def shown(browser: webdriver.Chrome, choice: str, path: Path) -> str:

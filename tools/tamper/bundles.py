@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -32,6 +32,7 @@ from edge_agent.types import (
     Photo,
     PlateRead,
     Role,
+    Track,
 )
 
 START = datetime(2026, 5, 13, 9, 49, 12, tzinfo=UTC)
@@ -44,6 +45,7 @@ class Device:
     """One box that writes bundles of invented cases."""
 
     key: DeviceKey
+    log_key: LogKey
     writer: BundleWriter
     chance: random.Random
     numbers: Iterator[int] = field(default_factory=itertools.count)
@@ -58,9 +60,11 @@ class Device:
         site = {"name": "plaza", "lat": 52.5, "lon": 13.4}
         origin = Origin(site, "box-1", f"{seed:032x}", "ef" * 32, "edge-agent 0", cameras)
         kerb = Polygon([(0.1, 0.1), (0.9, 0.1), (0.9, 0.9), (0.1, 0.9)])
-        writer = BundleWriter(folder / "evidence", key, origin, Evidence(), {"c1": {"kerb": kerb}})
-        writer.log = MerkleLog(folder / "log", LogKey.load_or_create(folder / "state"), origin.log)
-        return cls(key, writer, random.Random(seed))
+        settings, zones = Evidence(sheet=False), {"c1": {"kerb": kerb}}
+        writer = BundleWriter(folder / "evidence", key, origin, settings, zones)
+        log_key = LogKey.load_or_create(folder / "state")
+        writer.log = MerkleLog(folder / "log", log_key, origin.log)
+        return cls(key, log_key, writer, random.Random(seed))
 
     def bundles(self, count: int) -> Iterator[Path]:
         """Write so many cases, one after the other."""
@@ -78,6 +82,9 @@ class _Reader:
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
         self._text = chance.choice(PLATES)
+
+    def read(self, frame: Frame, tracks: Iterable[Track]) -> tuple[PlateRead, ...]:
+        return ()
 
     def look(self, frame: Frame, vehicle: Box) -> PlateRead | None:
         if self._chance.random() < 0.2:

@@ -1,7 +1,7 @@
 """What forgers do to a bundle, one function per threat, and the codes that name it.
 
 A forger without the device's key packs the container as spotlessly as we would, corrects every
-hash that can be corrected, and signs with a key of his own; an insider has the device's key.
+hash that can be corrected, and signs with a key of his own; an insider has the device's keys.
 """
 
 from __future__ import annotations
@@ -12,18 +12,24 @@ import io
 import json
 import random
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
 import rfc8785
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edge_agent.evidence import DeviceKey
 from edge_agent.evidence.container import pack, unpack
 from edge_agent.evidence.dsse import Envelope
+from edge_agent.evidence.log import Checkpoint, LogKey, Note, Proof
+from edge_agent.evidence.log.note import sign
+from edge_agent.identity import leaf_hash
 
 Members = dict[str, bytes]
+Keys = tuple[DeviceKey, DeviceKey, LogKey]
+"""The thief's, the device's, and its log's."""
 Json = dict[str, Any]
 MANIFEST, SEAL, PROOF = "manifest.json", "manifest.dsse", "proof.tlog-proof"
 
@@ -39,12 +45,14 @@ class Scene:
     """A key of the forger's own, with a certificate for the same device name."""
     device: DeviceKey
     """The device's own, for what an insider could do."""
+    log: LogKey
+    """The log's own, likewise."""
     chance: random.Random
 
     @classmethod
-    def of(cls, bundle: bytes, other: bytes, keys: Sequence[DeviceKey], seed: int) -> Scene:
-        """`keys`: the thief's and the device's."""
-        return cls(opened(bundle), opened(other), keys[0], keys[1], random.Random(seed))
+    def of(cls, bundle: bytes, other: bytes, keys: Keys, seed: int) -> Scene:
+        """A scene whose chances follow from the seed."""
+        return cls(opened(bundle), opened(other), *keys, random.Random(seed))
 
     def one(self, prefix: str) -> str:
         """Some member whose name begins so."""
@@ -66,6 +74,14 @@ class Scene:
         text = self.members[MANIFEST]
         unsigned = Envelope(text, b"", key.fingerprint)
         self.members[SEAL] = Envelope(text, key.sign(unsigned.signed), key.fingerprint).to_bytes()
+
+    def fork(self, manifest: Json) -> None:
+        """Another manifest, signed by the device and proven in a log made for the purpose."""
+        manifest["log"]["index"] = 0
+        self.sign(manifest, self.device)
+        told = Checkpoint(manifest["log"]["origin"], 1, leaf_hash(self.members[MANIFEST]))
+        note = Note(told.text, (self.log.sign(told.text, told.origin),))
+        self.members[PROOF] = Proof(0, (), note).to_bytes()
 
 
 @dataclass(frozen=True)
@@ -242,7 +258,7 @@ def backdated_by_insider(scene: Scene) -> bytes:
     manifest = scene.manifest
     photos = [item for item in manifest["media"] if item["role"] == "wide"]
     photos[0]["pts_s"] = -1000.0
-    scene.sign(manifest, scene.device)
+    scene.fork(manifest)
     return pack(scene.members.items())
 
 
@@ -256,7 +272,7 @@ def evidential_by_insider(scene: Scene) -> bytes:
     """Told to be evidential although its reasons say otherwise."""
     manifest = scene.manifest
     manifest["evidential"] = not manifest["evidential"]
-    scene.sign(manifest, scene.device)
+    scene.fork(manifest)
     return pack(scene.members.items())
 
 
@@ -264,7 +280,24 @@ def profile_claimed(scene: Scene) -> bytes:
     """Told to be all that a profile asks for, by who has the device's key."""
     manifest = scene.manifest
     manifest["profile"] = "cn-ga832"
-    scene.sign(manifest, scene.device)
+    scene.fork(manifest)
+    return pack(scene.members.items())
+
+
+def clock_by_insider(scene: Scene) -> bytes:
+    """A recording's time vouched for by a clock that never saw it, by who has the keys."""
+    manifest = scene.manifest
+    clock = {"ref": "gnss", "synced": True, "max_error_ms": 1, "steps": []}
+    manifest["source"]["clock"] = clock
+    scene.fork(manifest)
+    return pack(scene.members.items())
+
+
+def shed_by_insider(scene: Scene) -> bytes:
+    """A photo that is there, told to have been given up, by who has the keys."""
+    manifest = scene.manifest
+    manifest["shed"] = {"what": [manifest["media"][0]["role"]], "why": "disk full"}
+    scene.fork(manifest)
     return pack(scene.members.items())
 
 
@@ -279,6 +312,75 @@ def renamed_device(scene: Scene) -> bytes:
 def foreign_certificate(scene: Scene) -> bytes:
     """The certificate of another box."""
     scene.members["chain.pem"] = scene.thief.chain_pem
+    return pack(scene.members.items())
+
+
+def foreign_proof(scene: Scene) -> bytes:
+    """The proof of another bundle."""
+    scene.members[PROOF] = scene.other[PROOF]
+    return pack(scene.members.items())
+
+
+def stripped_proof(scene: Scene) -> bytes:
+    """No proof that it is in the log."""
+    del scene.members[PROOF]
+    return pack(scene.members.items())
+
+
+def altered_path(scene: Scene) -> bytes:
+    """One hash of the audit path is another, or one is too many."""
+    proof = Proof.from_bytes(scene.members[PROOF])
+    steps = list(proof.path) or [bytes(32)]
+    place = scene.chance.randrange(len(steps))
+    steps[place] = scene.chance.randbytes(32)
+    scene.members[PROOF] = replace(proof, path=tuple(steps)).to_bytes()
+    return pack(scene.members.items())
+
+
+def altered_checkpoint(scene: Scene) -> bytes:
+    """The log is told to be longer than was signed."""
+    proof = Proof.from_bytes(scene.members[PROOF])
+    longer = replace(proof.checkpoint, size=proof.checkpoint.size + 1 + scene.chance.randrange(9))
+    note = Note(longer.text, proof.note.signatures)
+    scene.members[PROOF] = replace(proof, note=note).to_bytes()
+    return pack(scene.members.items())
+
+
+def truncated_log(scene: Scene) -> bytes:
+    """The bundle's proof under a checkpoint of a log that was cut back before it."""
+    proof = Proof.from_bytes(scene.members[PROOF])
+    short = replace(proof.checkpoint, size=scene.chance.randrange(proof.index + 1))
+    scene.members[PROOF] = replace(
+        proof, note=Note(short.text, (scene.log.sign(short.text, short.origin),))
+    ).to_bytes()
+    return pack(scene.members.items())
+
+
+def thief_checkpoint(scene: Scene) -> bytes:
+    """The true checkpoint, signed by a key that is not the log's."""
+    proof = Proof.from_bytes(scene.members[PROOF])
+    key = Ed25519PrivateKey.from_private_bytes(scene.chance.randbytes(32))
+    signature = sign(proof.note.text, proof.checkpoint.origin, key)
+    if scene.chance.random() < 0.5:  # under the true key's id
+        signature = replace(signature, key_id=proof.note.signatures[0].key_id)
+    note = Note(proof.note.text, (signature,))
+    scene.members[PROOF] = replace(proof, note=note).to_bytes()
+    return pack(scene.members.items())
+
+
+def forked_log(scene: Scene) -> bytes:
+    """Rewritten by an insider and proven in a second log; only a witness can tell them apart."""
+    manifest = scene.manifest
+    manifest["case"]["facts"]["note"] = "the driver was warned"
+    scene.fork(manifest)
+    return pack(scene.members.items())
+
+
+def rewritten_by_insider(scene: Scene) -> bytes:
+    """Rewritten and signed by who has the device's key, but not what the log recorded."""
+    manifest = scene.manifest
+    manifest["case"]["facts"]["note"] = "the driver was warned"
+    scene.sign(manifest, scene.device)
     return pack(scene.members.items())
 
 
@@ -313,8 +415,16 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
         "backdated by insider": _of("backdating", backdated_by_insider, "inconsistent"),
         "copy as original": _of("redacted copy as original", copy_as_original, "altered"),
         "evidential by insider": _of("claims more", evidential_by_insider, "inconsistent"),
-        # Without a log the profile is all that tells; with one, the log has not seen the claim.
-        "profile claimed": _of("profile cheating", profile_claimed, "profile", "leaf"),
+        "clock by insider": _of("claims more", clock_by_insider, "inconsistent"),
+        "shed by insider": _of("deletion", shed_by_insider, "inconsistent"),
+        "profile claimed": _of("profile cheating", profile_claimed, "profile"),
+        "rewritten by insider": _of("alteration", rewritten_by_insider, "inclusion"),
+        "foreign proof": _of("order", foreign_proof, "leaf"),
+        "stripped proof": _of("deletion from the log", stripped_proof, "missing"),
+        "altered path": _of("deletion from the log", altered_path, "inclusion"),
+        "altered checkpoint": _of("forged log", altered_checkpoint, "inclusion", "checkpoint"),
+        "truncated log": _of("truncated log", truncated_log, "inclusion"),
+        "thief's checkpoint": _of("forged log", thief_checkpoint, "checkpoint"),
         "renamed device": _of("cloning", renamed_device, "certificate"),
         "foreign certificate": _of("forgery", foreign_certificate, "certificate"),
     }

@@ -12,7 +12,7 @@ from edge_agent.evidence.verify import EXIT_CODES
 
 SCRIPTS = (
     *("bytes.js", "json.js", "container.js", "trust.js", "dsse.js"),
-    *("consistency.js", "profiles.js", "verify.js", "page.js"),
+    *("log.js", "consistency.js", "profiles.js", "verify.js", "page.js"),
 )
 """In the order in which they need each other."""
 

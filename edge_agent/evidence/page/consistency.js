@@ -40,7 +40,7 @@ async function digest(parts) {
   return hex(await sha256(utf8.encode(text)));
 }
 
-async function checkIdentity({ source, device, site, case: kase, chain }) {
+async function checkIdentity({ source, device, site, case: kase, chain, log }) {
   const found = [];
   const media = source.media_sha256 || device.boot_id;
   const parts = [site.name, device.id, source.camera, media, kase.subject];
@@ -50,6 +50,7 @@ async function checkIdentity({ source, device, site, case: kase, chain }) {
   let origin = `edge/${site.name}/${device.id}`;
   if (source.kind === "replay") origin += `/replay/${device.boot_id}`;
   if (chain.origin !== origin) found.push("the chain is another one's");
+  if (log !== null && log.origin !== origin) found.push("the log is another one's");
   return found;
 }
 
@@ -239,6 +240,7 @@ function* checkLinks(manifest) {
     for (const source of [item.derived_from].flat()) {
       if (!originals.has(source)) yield `${item.path} derives from ${source}, which is not there`;
     }
+    originals.add(item.path); // a sheet may be made from redacted copies, listed before it
   }
   const { chain, supersedes } = manifest;
   if ((chain.index === 0) !== (chain.previous === null)) {

@@ -6,6 +6,7 @@ const CHECKS = [
   ["the certificate fits the device and the time", ["certificate"]],
   ["the signature covers the manifest", ["signature"]],
   ["every file is there, unaltered, and none was added", ["altered", "missing", "extra"]],
+  ["it is an entry of the device's signed log", ["leaf", "inclusion", "checkpoint"]],
   ["what the manifest says can be true together", ["inconsistent"]],
 ];
 const SAID = {

@@ -56,6 +56,10 @@ class Inspection {
     await this.checkSeal();
     if (this.manifest === null) return;
     await this.checkFiles();
+    const proof = this.byName.has(PROOF) ? this.read(PROOF) : null;
+    for (const flaw of await logFlaws(this.manifest, this.text, proof, this.read(DEVICE))) {
+      this.say(...flaw);
+    }
     for (const text of await contradictions(this.manifest)) {
       this.say("inconsistent", MANIFEST, text);
     }
@@ -150,8 +154,9 @@ class Inspection {
     for (const path of missing) {
       if (path !== CERTIFICATES) this.say("missing", path, "is missing");
     }
+    const unlisted = [MANIFEST, SEAL, STAMP, ...(this.manifest.log === null ? [] : [PROOF])];
     for (const { name } of this.members) {
-      if (!listed.has(name) && ![MANIFEST, SEAL, STAMP].includes(name)) {
+      if (!listed.has(name) && !unlisted.includes(name)) {
         this.say("extra", name, "does not belong to the bundle: it was added");
       }
     }
