@@ -67,7 +67,8 @@ def storage(tmp_path: Path) -> Open:
     key = DeviceKey.load_or_create(tmp_path / "state", "box-1", ManualClock(START))
 
     def open_storage(ballast: int = 4096, **settings: int | None) -> Storage:
-        evidence = Evidence(jpeg_quality=100, **{"min_free_mb": 0, **settings})  # type: ignore[arg-type]
+        told: dict[str, Any] = {"jpeg_quality": 100, "min_free_mb": 0, "sheet": False, **settings}
+        evidence = Evidence(**told)
         folder = tmp_path / "evidence"
         bundles = BundleWriter(folder, key, origin, evidence, {})
         return Storage(bundles, Ballast(folder, ballast), evidence)

@@ -73,7 +73,7 @@ def device(folder: Path, state: Path, records: Path | None = None) -> Iterator[J
     """The part of a live device that writes; `records`: where its outbox lies, if elsewhere."""
     records = records or folder
     key = DeviceKey.load_or_create(state, "box-1", ManualClock(START))
-    settings = Evidence(min_free_mb=0)
+    settings = Evidence(min_free_mb=0, sheet=False)
     bundles = BundleWriter(folder / "evidence", key, ORIGIN, settings, {})
     bundles.log = MerkleLog(folder / "log", LogKey.load_or_create(state), ORIGIN.log)
     with (
