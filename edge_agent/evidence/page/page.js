@@ -8,6 +8,7 @@ const CHECKS = [
   ["every file is there, unaltered, and none was added", ["altered", "missing", "extra"]],
   ["it is an entry of the device's signed log", ["leaf", "inclusion", "checkpoint"]],
   ["what the manifest says can be true together", ["inconsistent"]],
+  ["it meets the profile that it claims, if any", ["profile"]],
 ];
 const SAID = {
   valid: ["VALID", "Nothing was altered since it was signed, and the signer is one that you trust."],
@@ -124,6 +125,9 @@ function figure(item, files) {
     make("div", `SHA-256 ${item.sha256}`, { className: "hash" }),
   ]);
   if (url === null) return make("figure", ["not there", caption]);
+  if (item.plain) {
+    return make("figure", [make("p", "encrypted: only its owner can open it"), caption]);
+  }
   const picture = item.role === "clip"
     ? make("video", [], { src: url, controls: true, preload: "metadata" })
     : make("img", [], { src: url, alt: `${item.role}: ${time}` });
