@@ -149,6 +149,11 @@ class Timekeeper:
         return replace(sync, max_error_ms=round(grown_ms, 3))
 
 
+def boot_id() -> str:
+    """The kernel's name for the time since it was started: `mono_ns` counts within it."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
 def read_tracking(text: str) -> Sync | None:
     """From `chronyc -n -c -m tracking authdata`; None when chronyd has not said anything.
 

@@ -1,6 +1,7 @@
 """What daemons say of the clock, and what is made of it."""
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
@@ -12,6 +13,7 @@ from edge_agent.timekeeping import (
     ScriptedSync,
     Timekeeper,
     TimesyncSync,
+    boot_id,
     read_timesync,
     read_tracking,
 )
@@ -108,3 +110,7 @@ def test_a_reading_that_was_interrupted_is_made_again() -> None:
     clock = Busy()
     wall, reading = Timekeeper(clock, ScriptedSync([None])).read()
     assert (wall - ManualClock().wall).total_seconds() == reading.mono_ns / 1e9 == 1.0
+
+
+def test_a_boot_has_one_name() -> None:
+    assert boot_id() == boot_id() and str(UUID(boot_id())) == boot_id()
