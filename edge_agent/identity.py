@@ -52,7 +52,7 @@ class Origin:
     @property
     def log(self) -> str:
         """Name of the transparency log and of the chain of bundles: one per device and replay."""
-        name = f"edge/{self.site['name']}/{self.device}"
+        name = log_origin(self.site["name"], self.device)
         return f"{name}/replay/{self.boot_id}" if self.is_replay else name
 
     def doubts(self, camera: str, clock: Sync | None = None) -> list[str]:
@@ -74,6 +74,11 @@ class Origin:
 def digest(*parts: str | int | float | None) -> str:
     """SHA-256 (hex) of the parts as a JSON array, so that no two lists of parts collide."""
     return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
+
+
+def log_origin(site: str, device: str) -> str:
+    """Name of a device's own log."""
+    return f"edge/{site}/{device}"
 
 
 def leaf_hash(record: bytes) -> bytes:

@@ -9,15 +9,20 @@ from pathlib import Path
 
 import click
 
+from edge_agent import app
 from edge_agent.cli.trust import read_pem
 from edge_agent.cli.words import FILE
+from edge_agent.clock import SystemClock
 from edge_agent.errors import EvidenceError, UsageError
 from edge_agent.evidence import EXIT_CODES, container, verify
 from edge_agent.evidence.chain import manifest_bytes
-from edge_agent.evidence.log import Checkpoint, Note, Proof, Vkey
+from edge_agent.evidence.keys.identity import Home
+from edge_agent.evidence.log import Checkpoint, LogKey, Note, Proof, Vkey, certify
 from edge_agent.evidence.log.audit import LogAudit
 from edge_agent.evidence.logged import DEVICE, PROOF
 from edge_agent.evidence.manifest import Manifest
+from edge_agent.evidence.staging import write_whole
+from edge_agent.identity import log_origin
 from edge_agent.text import printable
 
 
@@ -103,6 +108,26 @@ def verify_log(  # noqa: PLR0913  (click hands over one per option)
     else:
         _say(verdict)
     raise click.exceptions.Exit(verdict.exit_code)
+
+
+@log_commands.command("key")
+@click.option("--config", required=True, type=FILE, help="The site file.")
+@click.option("--out", type=FILE, help="Also write the device's signed statement there.")
+def tell_key(config: Path, out: Path | None) -> None:
+    """Print the key that signs this device's log, for witnesses; made on first use.
+
+    \b
+    edge-agent evidence log key --config site.yaml --out log-key.dsse
+
+    The statement (DSSE) is signed by the device's own key, so that whoever trusts the device's
+    certificate need not trust the way on which it came.
+    """
+    site = app.load(config)
+    log_key = LogKey.load_or_create(app.state_dir(site) / site.device)
+    if out is not None:
+        home = Home.of(app.state_dir(site), site.device, site.token)
+        write_whole(out, certify(home.load_or_create(SystemClock()), log_key, site.device))
+    click.echo(str(log_key.vkey(log_origin(site.site.name, site.device))))
 
 
 @log_commands.command("prune")

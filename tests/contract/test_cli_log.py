@@ -16,9 +16,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from edge_agent.cli import cli
 from edge_agent.clock import ManualClock
 from edge_agent.config import Evidence
+from edge_agent.demo import SITE
 from edge_agent.errors import EvidenceError, UsageError
 from edge_agent.evidence import EXIT_CODES, BundleWriter, DeviceKey
-from edge_agent.evidence.log import LogKey, MerkleLog
+from edge_agent.evidence.log import LogKey, MerkleLog, Statement, Vkey
+from edge_agent.evidence.trust import read_chain
 from edge_agent.identity import CameraOrigin, Origin
 from edge_agent.journal import Journal
 from edge_agent.types import ArrayPicture, Box, Case, Event, Frame, Media, ModelInfo, Photo
@@ -197,3 +199,16 @@ def test_pruning_spares_what_bundles_need(results: Results) -> None:
         invoke("evidence", "log", "prune", results.log, "--before", 303)
     with pytest.raises(UsageError, match="either --before or --bundles"):
         invoke("evidence", "log", "prune", results.log)
+
+
+def test_the_logs_key_is_told_with_the_devices_word_for_it(tmp_path: Path) -> None:
+    site = tmp_path / "site.yaml"
+    site.write_text(SITE.read_text() + f"\nstate_dir: {tmp_path / 'state'}\n")
+    statement = tmp_path / "log-key.dsse"
+    told = invoke("evidence", "log", "key", "--config", site, "--out", statement).stdout
+    key = Vkey.parse(told.strip())
+    assert key.name == "edge/demo-street/demo-box"
+    certificate = (tmp_path / "state/demo-box/device-cert.pem").read_bytes()
+    said = Statement.verified(statement.read_bytes(), read_chain(certificate))
+    assert said == Statement("demo-box", key.public)
+    assert invoke("evidence", "log", "key", "--config", site).stdout == told

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from edge_agent.errors import UplinkError
+from edge_agent.identity import LogPlace, leaf_hash
 from edge_agent.uplink import Outbox, canonical
+from edge_agent.uplink.outbox import _APPLICATION_ID, _MIGRATIONS, _statements
 
 
 def envelope(name: str, **more: Any) -> dict[str, Any]:
@@ -195,3 +197,42 @@ def test_a_disk_that_fills_up_loses_nothing_that_was_stored(tmp_path: Path) -> N
     with Outbox(path) as outbox:
         assert outbox.waiting == int(done) > 10
         assert outbox.add(envelope("next"), "t")["sequence"] == f"{int(done) + 1:020d}"
+
+
+LOG = "edge/plaza/box-1"
+
+
+def test_an_envelope_keeps_its_place_in_the_log(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.db"
+    with Outbox(path) as outbox:
+        stored = outbox.add(envelope("a"), "t", LogPlace(LOG, 7))
+        assert stored["data"]["log"] == {"origin": LOG, "index": 7}
+        (row,) = outbox.pending()
+        assert outbox.leaves(0) == [(7, leaf_hash(row.body))] and row.body == canonical(stored)
+        outbox.delivered(1)
+    with Outbox(path) as outbox:
+        assert outbox.add(envelope("a"), "t", LogPlace(LOG, 9)) == stored
+        outbox.add(envelope("b"), "t", LogPlace(LOG, 9))
+        outbox.keep_leaf(8, bytes(32))
+        assert [index for index, _ in outbox.leaves(0)] == [7, 8, 9] and outbox.last_leaf == 9
+        outbox.forget_leaves(9)
+        assert [index for index, _ in outbox.leaves(0)] == [9] and outbox.last_leaf == 9
+        assert "log" not in outbox.add(envelope("c"), "t")["data"]
+
+
+def test_what_an_older_version_stored_has_no_place(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.db"
+    older = sqlite3.connect(path)
+    for statement in _statements(_MIGRATIONS[0]):
+        older.execute(statement)
+    older.execute("INSERT INTO known VALUES (1, 'a')")
+    older.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+    older.execute("PRAGMA user_version = 1")
+    older.commit()
+    older.close()
+    with Outbox(path) as outbox:
+        assert outbox.last_leaf == -1
+        assert outbox.add(envelope("a"), "t", LogPlace(LOG, 0)) == envelope(
+            "a", sequence=f"{1:020d}"
+        )
+        assert outbox.add(envelope("b"), "t", LogPlace(LOG, 0))["data"]["log"]["index"] == 0

@@ -25,7 +25,7 @@ from edge_agent.evidence.log.note import ED25519, Signature, Vkey, decode, encod
 from edge_agent.evidence.staging import cannot, make_folder, write_whole
 from edge_agent.evidence.trust import Chain
 
-KEY_FILE, STATEMENT_FILE = "log-key.pem", "log-key.dsse"
+KEY_FILE = "log-key.pem"
 STATEMENT_TYPE = "application/vnd.edge-agent.log-key+json"
 
 
