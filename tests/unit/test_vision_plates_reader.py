@@ -1,6 +1,7 @@
 """How a read comes about: a glance, a closer look, a verdict; and the geometry below it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import cv2
@@ -43,7 +44,7 @@ class Finder(PlateFinder):
 
     def zoom(self, image: Image, plate: FoundPlate) -> list[FoundPlate]:
         self.zooms += 1
-        return [plate, *self.closer]
+        return [replace(plate), *self.closer]
 
 
 class Reads:
@@ -53,6 +54,7 @@ class Reads:
 
     def __init__(self, texts: dict[int, tuple[Reading, Reading]]) -> None:
         self.texts = texts
+        self.outlines: Sequence[FoundPlate] = ()
 
     def knows(self, character: str) -> bool:
         return True
@@ -60,8 +62,9 @@ class Reads:
     def glance(self, image: Image, plate: FoundPlate) -> Reading:
         return self.texts[int(plate.corners[0, 0])][0]
 
-    def read(self, image: Image, plate: FoundPlate) -> Reading:
-        return self.texts[int(plate.corners[0, 0])][1]
+    def read(self, image: Image, outlines: Sequence[FoundPlate]) -> Reading:
+        self.outlines = outlines
+        return self.texts[int(outlines[0].corners[0, 0])][1]
 
 
 def reader(finder: Finder, *recognisers: tuple[Recogniser, str]) -> OnnxPlateReader:
@@ -128,6 +131,22 @@ def test_of_two_alphabets_the_one_with_a_series_wins_in_order() -> None:
     both = reader(Finder([plate()]), (chinese, "cn"), (latin, "gb"))
     read = both.look(frame(), EVERYWHERE)
     assert read is not None and (read.text, read.region) == ("皖A195K9", "cn")
+
+
+def test_a_closer_look_reads_the_plate_in_both_outlines() -> None:
+    reads, first = Reads({100: (BAD, GOOD)}), plate()
+    reader(Finder([first]), (reads, "it")).look(frame(), EVERYWHERE)
+    assert len(reads.outlines) == 2 and reads.outlines[1] is first
+
+
+@pytest.mark.parametrize(("width", "outlines"), [(100, 2), (55, 1)])
+def test_a_cut_out_plate_is_read_whole_and_as_found_in_it(width: int, outlines: int) -> None:
+    reads = Reads({0: (BAD, GOOD)})
+    crop = np.zeros((30, 120, 3), np.uint8)
+    read = reader(Finder([plate(90, width)]), (reads, "it")).spell(crop)
+    assert (read.text, read.corners[2]) == ("AB123CD", (120.0, 30.0))
+    found = reads.outlines[1:]
+    assert [outline.corners[0].tolist() for outline in found] == [[30, -10]] * (outlines - 1)
 
 
 def test_reading_takes_turns_and_names_the_track() -> None:

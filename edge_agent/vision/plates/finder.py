@@ -54,6 +54,10 @@ class FoundPlate:
         outline = self.corners.reshape(-1, 1, 2)
         return cv2.pointPolygonTest(outline, (float(x), float(y)), False) >= 0
 
+    def fills(self, other: FoundPlate) -> bool:
+        """It covers the other one's centre and more than half of its width: a closer fit of it."""
+        return self.is_near(other) and 2 * self.width_px > other.width_px
+
     def grown(self, x: float, y: float) -> Floats:
         """(4, 2) the corners moved outwards by shares of its width and of its height."""
         unit = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float32)

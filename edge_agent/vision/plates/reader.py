@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from edge_agent.config.models import PlateSettings
@@ -23,6 +26,8 @@ MAX_PLATES = 3
 """Places in one vehicle's box that are tried; grilles and stickers look like plates, too."""
 SURE_SCORE = 0.95
 """A first glance that fits a series this surely needs no closer look: 228 of 229 were right."""
+GREY = 114
+"""Around a plate that is cut out: as light as neither plates nor letters are."""
 FAINT_SCORE = 0.1
 """Places that look so little like a plate are tried, too, but only a series' text proves them."""
 MIN_SCORE = 0.5
@@ -60,12 +65,23 @@ class OnnxPlateReader:
         return self._look(frame.image, vehicle, 0)
 
     def spell(self, plate: Image) -> PlateRead:
-        """Read (H, W, 3) BGR that shows a plate and nothing else."""
+        """Read (H, W, 3) BGR that shows a plate and little else: one that is cut out."""
         height, width = plate.shape[:2]
         corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32)
-        found = FoundPlate(corners, 1.0, is_double=False)
-        reading, verdict = self._judged(lambda recogniser: recogniser.read(plate, found))
-        return self._report(found, reading, verdict, 0)
+        whole = FoundPlate(corners, 1.0, is_double=False)
+        closer = (found for found in self._framed(plate) if found.fills(whole))
+        outlines = [whole, *islice(closer, 1)]
+        reading, verdict = self._judged(lambda recogniser: recogniser.read(plate, outlines))
+        return self._report(whole, reading, verdict, 0)
+
+    def _framed(self, plate: Image) -> list[FoundPlate]:
+        """What is found in a picture that is too narrow for the finder: it needs surroundings."""
+        edge = plate.shape[1] // 2
+        grey = (GREY, GREY, GREY)
+        framed = cv2.copyMakeBorder(plate, *(edge,) * 4, cv2.BORDER_CONSTANT, value=grey)
+        everywhere = Box(0, 0, framed.shape[1], framed.shape[0])
+        seen = self._finder.find(np.asarray(framed, np.uint8), everywhere)
+        return [replace(found, corners=found.corners - edge) for found in seen]
 
     def _look(self, image: Image, vehicle: Box, track_id: int) -> PlateRead | None:
         """The first plate that reads soundly, else the one that was read most surely."""
@@ -87,7 +103,8 @@ class OnnxPlateReader:
         if verdict.is_series and reading.score >= SURE_SCORE:
             return self._report(found, reading, verdict, track_id), []
         closer, *others = self._finder.zoom(image, found)
-        reading, verdict = self._judged(lambda recogniser: recogniser.read(image, closer))
+        outlines = [closer] if closer is found else [closer, found]
+        reading, verdict = self._judged(lambda recogniser: recogniser.read(image, outlines))
         return self._report(closer, reading, verdict, track_id), others
 
     def _judged(self, read: Callable[[Recogniser], Reading]) -> Judged:

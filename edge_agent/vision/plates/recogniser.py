@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Protocol
 
@@ -54,8 +55,8 @@ class Recogniser(Protocol):
         """One reading, as cheap as possible."""
         ...
 
-    def read(self, image: Image, plate: FoundPlate) -> Reading:
-        """The best reading: the plate is looked at in several croppings."""
+    def read(self, image: Image, outlines: Sequence[FoundPlate]) -> Reading:
+        """The best reading: of all outlines of one plate several croppings are looked at."""
         ...
 
 
@@ -81,9 +82,10 @@ class SlotRecogniser:
         """What the best cropping shows."""
         return self._spell(self._slots(image, plate, self.margins[0])[None])
 
-    def read(self, image: Image, plate: FoundPlate) -> Reading:
+    def read(self, image: Image, outlines: Sequence[FoundPlate]) -> Reading:
         """What all croppings together show."""
-        return self._spell(np.stack([self._slots(image, plate, margin) for margin in self.margins]))
+        croppings = product(outlines, self.margins)
+        return self._spell(np.stack([self._slots(image, *cropping) for cropping in croppings]))
 
     def _slots(self, image: Image, plate: FoundPlate, margin: tuple[float, float]) -> Array:
         """(slots, alphabet) probabilities."""
@@ -116,9 +118,10 @@ class LineRecogniser:
         """What the tightest cropping shows."""
         return self._line(image, plate, self.margins[0])
 
-    def read(self, image: Image, plate: FoundPlate) -> Reading:
+    def read(self, image: Image, outlines: Sequence[FoundPlate]) -> Reading:
         """What the cropping shows of which the network is surest."""
-        seen = [self._line(image, plate, margin) for margin in self.margins]
+        croppings = product(outlines, self.margins)
+        seen = [self._line(image, *cropping) for cropping in croppings]
         return max(seen, key=lambda reading: reading.score)
 
     def _line(self, image: Image, plate: FoundPlate, margin: tuple[float, float]) -> Reading:
