@@ -34,7 +34,7 @@ def witness(config: Path, show_key: bool) -> None:
       state_dir: /var/lib/edge-witness
       mqtt: {host: broker.city.example, port: 8883, tls: {ca: ca.pem}}
       logs:
-        - edge/plaza/box-1+3d1c7a52+AeR0...   # as `edge-agent key show` prints it
+        - edge/plaza/box-1+3d1c7a52+AeR0...   # as `edge-agent evidence log key` prints it
       silence_s: 300
     """
     settings = load_settings(config, WitnessSettings, "witness file")

@@ -28,7 +28,7 @@ class WitnessSettings(Settings):
     state_dir: Path
     mqtt: Mqtt
     logs: Annotated[list[Annotated[str, AfterValidator(_vkey)]], Field(min_length=1)]
-    """Verifier keys (`name+id+key`) of the logs, as `edge-agent key show` prints them."""
+    """Verifier keys (`name+id+key`) of the logs, as `edge-agent evidence log key` prints them."""
     silence_s: Annotated[float, Field(ge=5, le=86400)] = 300.0
     """A log of which nothing was heard for so long is silent."""
 
