@@ -186,6 +186,8 @@ def _say(report: Report) -> None:
         notes += f"; {report.bracket}"
     if report.stamp is not None:
         notes += f"; there by {utc_text(report.stamp.latest)} ({report.stamp.authority})"
+    if report.standing is not None and not report.standing.is_covered:
+        notes += "; no list given is by the issuer of its certificate"
     click.echo(printable(f"{notes}; {_worth(report)}"))
 
 
@@ -213,6 +215,7 @@ def _as_json(report: Report) -> dict[str, Any]:
         "device": device.get("id"),
         "witnessed": None if report.bracket is None else report.bracket.as_json(),
         "there_by": None if report.stamp is None else utc_text(report.stamp.latest),
+        "revocation": None if report.standing is None else report.standing.is_covered,
         "signer_fingerprint": device.get("fingerprint"),
         "findings": [
             {"code": finding.code, "file": finding.file, "text": finding.text}

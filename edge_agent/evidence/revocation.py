@@ -51,7 +51,7 @@ def read_lists(data: bytes) -> Revocations:
             if texts:
                 return tuple(x509.load_pem_x509_crl(text) for text in texts)
             return (x509.load_der_x509_crl(data),)
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except (ValueError, x509.InvalidVersion, UnsupportedAlgorithm) as error:
         raise EvidenceError(
             "crl: is no certificate revocation list; pass one or more in PEM form, or one in DER"
         ) from error
@@ -63,17 +63,21 @@ def revocation_flaws(
     """What the lists say against a chain; `issuers` are roots that it may lead to.
 
     `seen`: when the evidence was there at the latest, by the word of somebody who is trusted. A
-    certificate that a CA issued must be covered by one of the lists, or nothing is known of it.
+    certificate that a CA issued must be covered by one of the lists, or nothing is known of it; one
+    of the device's own making has no keeper of lists.
     """
-    known = (*chain.certificates, *issuers)
     for certificate in chain.certificates:
-        covering = [one for one in lists if _covers(one, certificate, known)]
-        for found in _entries(certificate, covering):
+        for found in _entries(certificate, _covering(certificate, chain, issuers, lists)):
             if seen is None or seen >= found.since:
                 yield f"{found}, and nothing proves that this was there before"
-        is_device = certificate is chain.certificates[0]
-        if is_device and not covering and certificate.issuer != certificate.subject:
-            yield "cannot be checked: none of the given lists is by the issuer of its certificate"
+    device = chain.certificates[0]
+    if device.issuer != device.subject and not is_covered(chain, issuers, lists):
+        yield "cannot be checked: none of the given lists is by the issuer of its certificate"
+
+
+def is_covered(chain: Chain, issuers: Sequence[x509.Certificate], lists: Revocations) -> bool:
+    """True when one of the lists is by whoever issued the device's certificate."""
+    return bool(_covering(chain.certificates[0], chain, issuers, lists))
 
 
 def own_revocation(path: Path, chain: Chain) -> Revocation | None:
@@ -89,16 +93,19 @@ def own_revocation(path: Path, chain: Chain) -> Revocation | None:
     return next(_entries(chain.certificates[0], lists), None)
 
 
-def _covers(
-    revocations: x509.CertificateRevocationList,
+def _covering(
     certificate: x509.Certificate,
-    known: Sequence[x509.Certificate],
-) -> bool:
-    """The list is by whoever issued the certificate."""
-    return revocations.issuer == certificate.issuer and any(
-        candidate.subject == certificate.issuer and _signed(revocations, candidate)
-        for candidate in known
-    )
+    chain: Chain,
+    issuers: Sequence[x509.Certificate],
+    lists: Revocations,
+) -> list[x509.CertificateRevocationList]:
+    known = (*chain.certificates, *issuers)
+    keepers = [candidate for candidate in known if candidate.subject == certificate.issuer]
+    return [
+        one
+        for one in lists
+        if one.issuer == certificate.issuer and any(_signed(one, keeper) for keeper in keepers)
+    ]
 
 
 def _signed(revocations: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:
@@ -123,9 +130,18 @@ def _entries(
 
 def _revocation(certificate: x509.Certificate, entry: x509.RevokedCertificate) -> Revocation:
     since, reason = entry.revocation_date_utc, ""
-    for extension in entry.extensions:
+    for extension in _extensions(entry):
         if isinstance(extension.value, x509.InvalidityDate):
             since = min(since, extension.value.invalidity_date.replace(tzinfo=UTC))
         elif isinstance(extension.value, x509.CRLReason):
             reason = re.sub("([A-Z])", r" \1", extension.value.reason.value).lower()
     return Revocation(certificate.subject.rfc4514_string(), since, reason)
+
+
+def _extensions(entry: x509.RevokedCertificate) -> Sequence[x509.Extension[x509.ExtensionType]]:
+    """What else is said; an entry that cannot be read whole still revokes."""
+    try:
+        with undisturbed():
+            return list(entry.extensions)
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        return ()

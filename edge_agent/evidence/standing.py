@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from edge_agent.clock import utc_text
 from edge_agent.evidence.log import Vkey
 from edge_agent.evidence.manifest import Manifest
-from edge_agent.evidence.revocation import Revocations, revocation_flaws
+from edge_agent.evidence.revocation import Revocations, is_covered, revocation_flaws
 from edge_agent.evidence.timestamp import Stamp, read_stamp
 from edge_agent.evidence.trust import Chain, read_roots
 
@@ -50,10 +49,20 @@ def first_seen(stamp: Stamp | None, cosigned: datetime | None = None) -> datetim
     return min((moment for moment in (stamped, cosigned) if moment is not None), default=None)
 
 
-def standing_flaws(
-    chain: Chain, root: bytes | None, lists: Revocations, seen: datetime | None
-) -> Iterator[str]:
-    """Why the signer is not believed any more; nothing where no lists are given."""
-    if lists:
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What revocation lists say of a signer."""
+
+    flaws: tuple[str, ...]
+    """Why it is not believed any more."""
+    is_covered: bool
+    """One of the lists is by whoever issued its certificate."""
+
+    @classmethod
+    def of(
+        cls, chain: Chain, root: bytes | None, lists: Revocations, seen: datetime | None
+    ) -> Standing:
+        """`seen`: when the evidence was there at the latest."""
         issuers = () if root is None else read_roots(root)
-        yield from revocation_flaws(chain, issuers, lists, seen)
+        flaws = tuple(revocation_flaws(chain, issuers, lists, seen))
+        return cls(flaws, is_covered(chain, issuers, lists))

@@ -30,7 +30,7 @@ from edge_agent.evidence.logged import DEVICE, PROOF, log_flaws
 from edge_agent.evidence.manifest import Manifest
 from edge_agent.evidence.profiles import ATTACHED, Profile, Verdict, broken_claims
 from edge_agent.evidence.staging import cannot, make_folder, write_whole
-from edge_agent.evidence.standing import Authorities, first_seen, judge_stamp, standing_flaws
+from edge_agent.evidence.standing import Authorities, Standing, first_seen, judge_stamp
 from edge_agent.evidence.timestamp import TOKEN, Stamp
 from edge_agent.evidence.witnessed import TimeBracket
 
@@ -94,6 +94,8 @@ class Report:
     """The time-stamp, if it has one by an authority that the verifier was given."""
     bracket: TimeBracket | None = None
     """When it was made, by witnesses that the verifier was given."""
+    standing: Standing | None = None
+    """What revocation lists say of the signer; None where the verifier was given none."""
 
     @property
     def missed(self) -> tuple[Verdict, ...]:
@@ -147,6 +149,7 @@ class Inspection:
     chain: trust.Chain | None = None
     stamp: Stamp | None = None
     bracket: TimeBracket | None = None
+    standing: Standing | None = None
 
     def findings(self) -> Iterator[Finding]:
         """Everything that is wrong, in the order of the contract."""
@@ -231,11 +234,11 @@ class Inspection:
             yield from (Finding("timestamp", TOKEN, text) for text in flaws)
 
     def _standing(self) -> Iterator[Finding]:
-        if self.chain is not None:
+        if self.chain is not None and self.authorities.lists:
             cosigned = None if self.bracket is None else self.bracket.not_after
             seen, lists = first_seen(self.stamp, cosigned), self.authorities.lists
-            for text in standing_flaws(self.chain, self.root, lists, seen):
-                yield Finding("revoked", CERTIFICATES, text)
+            self.standing = Standing.of(self.chain, self.root, lists, seen)
+            yield from (Finding("revoked", CERTIFICATES, text) for text in self.standing.flaws)
 
 
 def verify(
@@ -268,8 +271,8 @@ def verify(
         verdicts = profile.judge(inspection.manifest) if profile is not None else ()
         facts = inspection.manifest.as_json()
         facts["manifest_sha256"] = hashlib.sha256(inspection.text).hexdigest()
-    about = (inspection.is_pinned, verdicts, inspection.stamp, inspection.bracket)
-    return Report(str(path), findings, facts, *about)
+    about = (inspection.stamp, inspection.bracket, inspection.standing)
+    return Report(str(path), findings, facts, inspection.is_pinned, verdicts, *about)
 
 
 def extract(path: Path, folder: Path) -> list[Path]:

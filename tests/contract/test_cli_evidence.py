@@ -145,6 +145,7 @@ def test_machines_are_told_as_much_as_people(bundle: Path, root: Path, key: Devi
         "device": "box-1",
         "signer_fingerprint": key.fingerprint,
         "there_by": None,
+        "revocation": None,
         "witnessed": None,
         "findings": [],
     }

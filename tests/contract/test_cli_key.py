@@ -323,7 +323,10 @@ def test_a_device_revokes_its_own_certificate(config: Path) -> None:
     assert "verify OK" in shown.stderr + shown.stdout
     rotated = key("rotate", config)
     assert rotated["statement"] is None
-    assert verdict(bundle(config), *crl)[:2] == ("intact", 0)
+    after = bundle(config)
+    assert verdict(after, *crl)[:2] == ("intact", 0)
+    said = run("evidence", "verify", after, *crl).stdout
+    assert "; no list given is by the issuer of its certificate" in said
 
 
 def test_a_stolen_key_names_no_successor(config: Path) -> None:
