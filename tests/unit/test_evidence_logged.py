@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from edge_agent.clock import ManualClock
 from edge_agent.config import Evidence
 from edge_agent.evidence import EXIT_CODES, BundleWriter, DeviceKey, verify
-from edge_agent.evidence.container import pack
+from edge_agent.evidence.container import pack, unpack
 from edge_agent.evidence.dsse import Envelope
 from edge_agent.evidence.log import Checkpoint, LogKey, MerkleLog, Note, Proof, cosign
 from edge_agent.identity import CameraOrigin, Origin, leaf_hash
@@ -170,3 +171,44 @@ def test_a_log_of_another_device_is_named(bench: Bench) -> None:
         bench.members(), lambda told: told["log"].update(origin="edge/plaza/box-2")
     )
     assert bench.found(members) == ["leaf", "inconsistent"]
+
+
+class Cut(BaseException):
+    """The power is gone."""
+
+
+def test_a_bundle_whose_proof_was_half_written_is_completed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(source: Path, target: Path) -> None:
+        if Path(source).suffix == ".staged":
+            raise Cut
+        replaced(source, target)
+
+    replaced = os.replace
+    with monkeypatch.context() as patch, pytest.raises(Cut):
+        patch.setattr(os, "replace", cut)
+        bench.writer.write(case("s2"), None)
+    (staged,) = bench.path.parent.glob(".*.staged")
+    whole = staged.read_bytes()
+    members = unpack(whole)
+    expected = (bench.path.parent / staged.name[1:]).with_suffix("")
+    for at in (*range(members[-1].start, len(whole), 97), len(whole)):
+        for torn in (whole[:at], whole[:at] + bytes(len(whole) - at)):
+            staged.write_bytes(torn)
+            bench.writer.recover()
+            assert expected.read_bytes() == whole and not staged.exists()
+            assert verify(expected).findings == ()
+    staged.write_bytes(whole[: members[-1].start - 5])
+    bench.writer.recover()
+    assert staged.exists(), "what cannot be completed is left for somebody to look at"
+
+
+def test_a_staged_bundle_whose_place_was_taken_is_removed(bench: Bench) -> None:
+    staged = bench.path.with_name(f".{bench.path.name}.staged")
+    told = bench.signed(bench.members(), lambda told: told["site"].update(responsible="x"))
+    del told[PROOF]
+    bench.path.unlink()
+    staged.write_bytes(pack(told.items()))
+    bench.writer.recover()
+    assert not staged.exists() and not bench.path.exists()

@@ -2,7 +2,6 @@
 
 import json
 import os
-import stat
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,6 +41,8 @@ class Disk:
 
     def __init__(self, patch: pytest.MonkeyPatch, last: int) -> None:
         self.left = last
+        self._empty: set[str] = set()
+        """Files of which only the name would be found."""
         self._unsynced: dict[str, list[tuple[Path, Path, bytes | None]]] = defaultdict(list)
         self._fsync, self._replace, self._open = os.fsync, os.replace, os.open
         patch.setattr(os, "fsync", self.fsync)
@@ -50,6 +51,8 @@ class Disk:
 
     def _count(self) -> None:
         if self.left == 0:
+            for name in self._empty:
+                os.truncate(name, 0)
             for renamed in self._unsynced.values():
                 for source, target, before in reversed(renamed):
                     target.rename(source)
@@ -61,19 +64,26 @@ class Disk:
 
     def open(self, path: str, flags: int, mode: int = 0o777) -> int:
         self._count()
+        if flags & os.O_CREAT:
+            self._empty.add(os.path.realpath(path))
         return self._open(path, flags, mode)
 
     def fsync(self, handle: int) -> None:
         self._count()
         self._fsync(handle)
-        if stat.S_ISDIR(os.fstat(handle).st_mode):
-            self._unsynced.pop(os.readlink(f"/proc/self/fd/{handle}"), None)
+        name = os.readlink(f"/proc/self/fd/{handle}")
+        self._empty.discard(name)
+        self._unsynced.pop(name, None)
 
     def replace(self, source: Path, target: Path) -> None:
         self._count()
         before = target.read_bytes() if target.exists() else None
         self._replace(source, target)
-        self._unsynced[str(target.parent.resolve())].append((source, target, before))
+        folder, written = str(target.parent.resolve()), os.path.realpath(source)
+        self._unsynced[folder].append((source, target, before))
+        if written in self._empty:
+            self._empty.remove(written)
+            self._empty.add(os.path.realpath(target))
 
 
 def event(number: int) -> Event:
