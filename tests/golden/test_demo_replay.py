@@ -72,6 +72,20 @@ def test_the_case_has_four_photos_and_a_clip_and_verifies(
     assert manifest["model"]["name"] == "motion"
 
 
+def test_every_event_and_the_case_are_entries_of_the_log(
+    edge_agent: Cli, played: Callable[[int], Path]
+) -> None:
+    out = played(2)
+    given = ("--events", out / "events.jsonl", "--bundles", out / "evidence")
+    verified = edge_agent("evidence", "log", "verify", out / "log", *given, "--json")
+    told = json.loads(verified.stdout)
+    assert (verified.returncode, told["findings"]) == (0, [])
+    lines = (out / "events.jsonl").read_bytes().count(b"\n")
+    assert (told["events"], told["bundles"]) == (lines, 1)
+    # The case was told twice, and its first revision's file was replaced by the second.
+    assert (told["size"], told["unshown"]) == (lines + 2, 1)
+
+
 def test_nothing_is_missed_and_nothing_invented(
     edge_agent: Cli, played: Callable[[int], Path]
 ) -> None:
