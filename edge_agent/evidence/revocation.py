@@ -48,9 +48,11 @@ def read_lists(data: bytes) -> Revocations:
     texts = _PEM.findall(data)
     try:
         with undisturbed():
-            if texts:
-                return tuple(x509.load_pem_x509_crl(text) for text in texts)
-            return (x509.load_der_x509_crl(data),)
+            read = [x509.load_pem_x509_crl(text) for text in texts]
+            lists = tuple(read or [x509.load_der_x509_crl(data)])
+            for one in lists:
+                one.issuer  # noqa: B018  (is read late, and raises then)
+            return lists
     except (ValueError, x509.InvalidVersion, UnsupportedAlgorithm) as error:
         raise EvidenceError(
             "crl: is no certificate revocation list; pass one or more in PEM form, or one in DER"

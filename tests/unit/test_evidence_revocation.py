@@ -53,7 +53,7 @@ def test_another_device_of_the_same_name_revokes_nobody(home: Home, tmp_path: Pa
     assert "was revoked" in flaws(home, crl + own)[0]
 
 
-def test_a_list_with_one_flipped_bit_covers_nobody(home: Home) -> None:
+def test_a_list_with_one_flipped_bit_says_the_same_or_nothing(home: Home) -> None:
     (genuine,) = read_lists(revoke(home, CLOCK, "keyCompromise", None).read_bytes())
     chain, der = read_chain(home.certificate.read_bytes()), genuine.public_bytes(Encoding.DER)
     assert is_covered(chain, (), read_lists(der))
@@ -61,7 +61,11 @@ def test_a_list_with_one_flipped_bit_covers_nobody(home: Home) -> None:
         flipped = bytearray(der)
         flipped[at // 8] ^= 1 << at % 8
         try:
-            assert not is_covered(chain, (), read_lists(bytes(flipped)))
+            lists = read_lists(bytes(flipped))
+            # The name of the algorithm stands outside of what is signed, too, and says nothing new.
+            assert list(revocation_flaws(chain, (), lists, None)) or not is_covered(
+                chain, (), lists
+            )
         except EvidenceError as error:
             assert "is no certificate revocation list" in str(error)
 
