@@ -20,13 +20,16 @@ MAX_CASES = 8
 """Cases that wait with their pictures, some 15 MB each at 1080p; then the oldest gives them up."""
 SHED = "shed for memory"
 
+Key = tuple[str, str]
+"""Camera and subject."""
+
 
 @dataclass
 class Backlog:
     """A sink before the journal, for live cameras. Implements `ports.Sink`.
 
-    Events keep their order; a case waits on its own, so that one that is too large for the disk
-    delays no other.
+    Events keep their order, and so do the revisions of a case; one that is too large for the disk
+    delays no other case.
     """
 
     journal: Journal
@@ -46,16 +49,19 @@ class Backlog:
 
     def case(self, case: Case, clip: bytes | None) -> None:
         """Store the case, or keep it."""
-        if not self._files(case, clip):
+        is_behind = any(_key(other) == _key(case) for other, _ in self.cases)
+        if is_behind or not self._files(case, clip):
             self.cases.append((case, clip))
             self._shed()
 
     def retry(self) -> bool:
         """Offer again what waits; True when nothing does any more. For the runner, now and then."""
         self._drain()
+        still: dict[Key, None] = {}
         for _ in range(len(self.cases)):
             case, clip = self.cases.popleft()
-            if not self._files(case, clip):
+            if _key(case) in still or not self._files(case, clip):
+                still[_key(case)] = None
                 self.cases.append((case, clip))
         return not self.waiting
 
@@ -93,6 +99,10 @@ class Backlog:
             case, photos=(), plates=plates, clip_s=None, reasons=reasons, is_complete=False
         )
         self.cases[with_pictures[0]] = (poorer, None)
+
+
+def _key(case: Case) -> Key:
+    return case.begin.camera, case.subject
 
 
 def _waits(error: EvidenceError | UplinkError, subject: str) -> bool:

@@ -65,6 +65,8 @@ class Journal:
     """Plates are told as a hash with the key of their time; None: in plain text."""
     envelopes: list[dict[str, Any]] = field(default_factory=list, init=False)
     written: dict[str, Bundle] = field(default_factory=dict, init=False)
+    _untold: dict[tuple[str, str, int], Bundle] = field(default_factory=dict, init=False)
+    """By camera, subject and revision: written, but not yet said to be."""
 
     def __enter__(self) -> Journal:
         if self.bundles.log is not None:
@@ -111,10 +113,14 @@ class Journal:
                 self._keep(event_envelope(_pulse_event(event, pulse), self.origin))
 
     def case(self, case: Case, clip: bytes | None) -> None:
-        """Write the bundle, then say that it exists."""
-        bundle = (self.storage or self.bundles).write(case, clip)
+        """Write the bundle, then say that it exists; tried again, it is not written again."""
+        key = (case.begin.camera, case.subject, case.revision)
+        if key not in self._untold:
+            self._untold[key] = (self.storage or self.bundles).write(case, clip)
+        bundle = self._untold[key]
         self.written[bundle.case_id] = bundle
         self._tell(bundle, case)
+        del self._untold[key]
 
     def _tell(self, bundle: Bundle, case: Case) -> None:
         at = case.latest.wall

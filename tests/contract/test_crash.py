@@ -6,6 +6,7 @@ the middle of a write, it is killed, or the power goes and takes what was not on
 in every way instead of enough of them.
 """
 
+import errno
 import json
 import os
 import random
@@ -167,6 +168,35 @@ def test_power_cut(device: Device, folder: Path, crash_part: Callable[[str], Mod
             played.leave(folder, disk.Keep(names, writes, random.Random(done)))
             failed += flaw(device, folder, safe, f"cut after {at}, {names} names, {writes} writes")
     assert failed == [], "\n".join(failed)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EIO], ids=errno.errorcode.get)
+def test_a_disk_that_refuses_for_a_while(device: Device, folder: Path, number: int) -> None:
+    """Whatever it refuses, files that are open included, is made up for when it takes it again."""
+    folder.mkdir()
+    said, status = device.ask("suffer", folder)
+    assert status == 0 and said[0]["waiting"] == 0
+    boundaries, failed = said[1]["boundaries"], []
+    shutil.rmtree(folder)
+    waited = 0
+    for first in range(50, boundaries, 1 if EXHAUSTIVE else 9):
+        for count in (1, 30):
+            folder.mkdir()
+            said, status = device.ask("suffer", folder, fail=[first, count, number])
+            how = f"{errno.errorcode[number]}, {count} times from {first} on"
+            if status:
+                failed.append(f"{how}: {said}")
+                continue
+            waited += said[0]["waiting"]
+            found = said[2]["found"]
+            kinds = [kind for kind in said[1]["kinds"] if kind != "shed"]
+            revisions = sorted(case["revision"] for case in found["cases"].values())
+            is_whole = kinds == ["case"] * 3 + ["illegal"] * 3 and revisions == [1, 2]
+            if found["flaws"] or not is_whole:
+                failed.append(f"{how}: {kinds}, {revisions}, {found['flaws']}")
+            shutil.rmtree(folder)
+    assert failed == [], "\n".join(failed)
+    assert waited > 0
 
 
 SITE = """

@@ -20,6 +20,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from edge_agent.backlog import Backlog
 from edge_agent.cli import cli
 from edge_agent.clock import ClockReading, ClockSpan, ManualClock, Sync
 from edge_agent.config import Evidence
@@ -170,6 +171,27 @@ def play(command: dict[str, Any], say: Said) -> None:
     say(boundaries=shim.boundaries())
 
 
+def suffer(command: dict[str, Any], state: Path, say: Said) -> None:
+    """In the fork: live through a night on a disk that refuses for a while, and make up for it."""
+    folder, shim = Path(command["folder"]), arm(command)
+    decided = [event("a", "begin", 11.5), event("a", "end", 15.5), event("b", "begin", 24.0)]
+    cases = [case("a", 11.5), case("a", 11.5, revision=2), case("b", 24.0, has_photos=True)]
+    with device(folder, state) as journal:
+        backlog = Backlog(journal)
+        shim.fail(*map(ctypes.c_long, command.get("fail", (0, 0, 0))))
+        for each, documented in zip(decided, cases, strict=True):
+            backlog.event(each)
+            backlog.case(documented, None)
+        say(waiting=backlog.waiting)
+        shim.fail(*map(ctypes.c_long, (0, 0, 0)))
+        assert backlog.retry()
+        kinds = [envelope["type"].split(".")[2] for envelope in journal.envelopes]
+        say(kinds=sorted(kinds), boundaries=shim.boundaries())
+    with device(folder, state):
+        pass  # a new start clears away what could not even be removed
+    say(found=inspect(folder, state))
+
+
 def arm(command: dict[str, Any]) -> ctypes.CDLL:
     shim = ctypes.CDLL(None)
     record = -1
@@ -184,6 +206,9 @@ def carry_out(command: dict[str, Any], state: Path, say: Said) -> None:
     """In the fork: live through a night or a morning, perhaps not to the end."""
     if command["do"] == "replay":
         play(command, say)
+        return
+    if command["do"] == "suffer":
+        suffer(command, state, say)
         return
     folder, shim = Path(command["folder"]), arm(command)
     live = {"night": night, "morning": morning}[command["do"]]
