@@ -1,5 +1,6 @@
 """Copies that are handed out, with Content Credentials and without."""
 
+import contextlib
 import hashlib
 import json
 from datetime import UTC, datetime, timedelta
@@ -19,7 +20,9 @@ from cryptography.x509.oid import NameOID
 from edge_agent.cli import cli
 from edge_agent.clock import ManualClock
 from edge_agent.config import Evidence
+from edge_agent.errors import EvidenceError
 from edge_agent.evidence import EXIT_CODES, BundleWriter, DeviceKey
+from edge_agent.evidence.credentials import read_credentials
 from edge_agent.identity import CameraOrigin, Origin
 from edge_agent.privacy import Redacted
 from edge_agent.types import (
@@ -196,6 +199,18 @@ def test_one_flipped_bit_is_told(config: Path, authority: Authority, root: Path)
         assert done.exit_code == EXIT_CODES["c2pa"] == 27
         assert "INVALID" in done.stdout
         assert "assertion.dataHash.mismatch" in done.stdout
+
+
+def test_a_damaged_manifest_is_a_verdict(config: Path, authority: Authority) -> None:
+    install(config, authority)
+    genuine = published(config, "--config", config)["wide-redacted.jpg"].read_bytes()
+    begin = genuine.index(b"jumb")
+    for at in range(begin, begin + 12_000, 97):
+        flipped = bytearray(genuine)
+        flipped[at] ^= 1 << at % 8
+        with contextlib.suppress(EvidenceError):
+            found = read_credentials(bytes(flipped), authority.root)
+            assert found.state == "Invalid" or found == read_credentials(genuine, authority.root)
 
 
 def test_another_authority_is_not_trusted(config: Path, authority: Authority) -> None:

@@ -1,5 +1,6 @@
 """Time-stamps by a local authority: `openssl ts` behind a small HTTP server."""
 
+import contextlib
 import json
 import subprocess
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ from edge_agent.config import Evidence
 from edge_agent.evidence import EXIT_CODES, BundleWriter, DeviceKey
 from edge_agent.evidence.container import pack, unpack
 from edge_agent.evidence.keys.certificate import lent
+from edge_agent.evidence.timestamp import ask, read_stamp
 from edge_agent.identity import CameraOrigin, Origin
 from edge_agent.types import ArrayPicture, Box, Case, Event, Frame, Media, ModelInfo, Photo
 
@@ -292,6 +294,18 @@ def test_what_is_no_stamp_is_told(bundle: Path, url: str, authority: Authority) 
     for token in (b"garbage", b"", genuine[:-1], genuine[:400] + b"\0" + genuine[401:]):
         code, _ = said(with_token(bundle, token), "--tsa-root", authority.root)
         assert code == EXIT_CODES["timestamp"]
+
+
+def test_a_stamp_with_one_flipped_bit_says_the_same_or_is_refused(authority: Authority) -> None:
+    with Server(authority.respond) as url:
+        token = ask(url, b"seal")
+    root = authority.root.read_bytes()
+    genuine = read_stamp(token, b"seal", root)
+    for at in range(0, len(token) * 8, 3):
+        flipped = bytearray(token)
+        flipped[at // 8] ^= 1 << at % 8
+        with contextlib.suppress(ValueError):
+            assert read_stamp(bytes(flipped), b"seal", root) == genuine
 
 
 def test_a_stamp_from_before_the_case_is_told(
