@@ -52,21 +52,17 @@ def add_timestamp(path: Path, url: str, root: bytes | None = None) -> bool:
 
     With a `root` (PEM) both the stamp that is there and the new one must lead to it.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise cannot(path, "be read", error) from error
-    members = {member.name: member.data for member in container.unpack(data)}
+    members = _members(path)
     seal = members.get(SEAL)
     if seal is None:
         raise EvidenceError(f"{path}: holds no {SEAL} to stamp: no bundle, or repacked")
     if _is_stamped(members.get(TOKEN) or b"", seal, root):
         return False
-    members[TOKEN] = ask(url, seal, root)
-    packed = container.pack((name, content or b"") for name, content in members.items())
-    if path.read_bytes() != data:  # the case went on while the authority was asked
+    token = ask(url, seal, root)
+    members = _members(path)  # its proof may have been renewed while the authority was asked
+    if members.get(SEAL) != seal:
         raise EvidenceError(f"{path}: was replaced by a later revision meanwhile; stamp that one")
-    write_whole(path, packed)
+    write_whole(path, container.pack({**members, TOKEN: token}.items()))
     return True
 
 
@@ -104,6 +100,17 @@ def read_stamp(token: bytes, seal: bytes, root: bytes) -> Stamp:
         return Stamp(_latest(response.tst_info), _signer(response))
     except (verification_error, ValueError, x509.ExtensionNotFound) as error:
         raise ValueError(f"is not by a trusted authority: {_first(error)}") from error
+
+
+def _members(path: Path) -> dict[str, bytes]:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise cannot(path, "be read", error) from error
+    found = container.unpack(data)
+    if any(member.data is None for member in found):
+        raise EvidenceError(f"{path}: was repacked: some of it is compressed")
+    return {member.name: member.data or b"" for member in found}
 
 
 def _is_stamped(token: bytes, seal: bytes, root: bytes | None) -> bool:

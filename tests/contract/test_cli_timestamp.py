@@ -363,16 +363,30 @@ def test_without_the_library_the_extra_is_named(
 
 
 def test_a_case_that_went_on_meanwhile_is_left_alone(
-    bundle: Path, authority: Authority, device: DeviceKey
+    bundle: Path, authority: Authority, device: DeviceKey, tmp_path: Path
 ) -> None:
+    after = write(tmp_path / "after", device, NOW - timedelta(hours=1)).read_bytes()
+
     def respond(question: bytes) -> bytes:
-        bundle.write_bytes(b"the next revision")
+        bundle.write_bytes(after)
         return authority.respond(question)
 
     with Server(respond) as url:
         done = run("timestamp", bundle, "--url", url)
     assert "was replaced by a later revision meanwhile" in str(done.exception)
-    assert bundle.read_bytes() == b"the next revision"
+    assert bundle.read_bytes() == after
+
+
+def test_a_proof_that_was_renewed_meanwhile_stays(bundle: Path, authority: Authority) -> None:
+    renewed = {**members(bundle), "proof.tlog-proof": b"renewed"}
+
+    def respond(question: bytes) -> bytes:
+        bundle.write_bytes(pack(renewed.items()))
+        return authority.respond(question)
+
+    with Server(respond) as url:
+        run("timestamp", bundle, "--url", url)
+    assert members(bundle) == {**renewed, "time.tsr": members(bundle)["time.tsr"]}
 
 
 @pytest.mark.parametrize(("hours", "code"), [(1, 0), (-1, EXIT_CODES["revoked"])])
