@@ -55,7 +55,9 @@ def retain(  # noqa: PLR0913  (click hands over one per option)
         return
     if not yes:
         retention.refuse_flood(found, kept)
-    key = DeviceKey.load_or_create(app.state_dir(site), site.device, SystemClock())
+    is_replay = any(each.manifest and each.manifest.source.kind == "replay" for each in found)
+    make = DeviceKey.for_replays if is_replay else DeviceKey.load_or_create
+    key = make(app.state_dir(site), site.device, SystemClock(), site.token)
     for path in retention.delete(found, key, policy, now):
         click.echo(printable(f"deleted     {path.name.partition('.')[0]}; tombstone {path}"))
     click.echo(f"{len(found)} deleted, {len(kept) - len(found)} kept ({policy.name})")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +15,9 @@ from edge_agent.evidence.manifest import Manifest
 from edge_agent.evidence.tombstone import FOLDER, SUFFIX, Tombstone
 from edge_agent.evidence.trust import Chain, read_chain
 from edge_agent.evidence.verify import CERTIFICATES, Finding, Report
+
+Key = tuple[str, str]
+"""Name of a chain and fingerprint of who signed it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ def verify_chain(paths: Sequence[Path]) -> Report:
     beside the given ones. Says nothing about the bundles themselves (`verify` each) and cannot
     know of bundles newer than the newest one given.
     """
-    entries: dict[tuple[str, str], list[Entry]] = {}
+    entries: dict[Key, list[Entry]] = {}
     findings: list[Finding] = []
     for path in paths:
         try:
@@ -51,9 +54,10 @@ def verify_chain(paths: Sequence[Path]) -> Report:
         entry = Entry(str(path), hashlib.sha256(text).hexdigest(), manifest)
         entries.setdefault(key, []).append(entry)
     deleted: dict[str, int] = {}
+    signers = _signers(entries)
     for key in sorted(entries):
         group = sorted(entries[key], key=lambda entry: (entry.index, entry.path))
-        graves, flaws = _graves(key, group)
+        graves, flaws = _graves(key, group, signers[key[0]])
         findings += [*flaws, *_check(group, graves)]
         deleted |= {key[0]: len(graves)} if graves else {}
     chains = {origin: len(entries[origin, signer]) for origin, signer in sorted(entries)}
@@ -61,12 +65,20 @@ def verify_chain(paths: Sequence[Path]) -> Report:
     return Report("", tuple(findings), facts)
 
 
+def _signers(entries: Mapping[Key, Sequence[Entry]]) -> dict[str, list[Chain]]:
+    """Name of a chain -> certificates of those who signed its bundles: keys are rotated."""
+    signers: dict[str, list[Chain]] = {}
+    for (origin, _), group in sorted(entries.items()):
+        chain = _certificates(Path(group[0].path))
+        signers.setdefault(origin, []).extend([chain] if chain else [])
+    return signers
+
+
 def _graves(
-    key: tuple[str, str], entries: Sequence[Entry]
+    key: Key, entries: Sequence[Entry], signers: Sequence[Chain]
 ) -> tuple[list[Tombstone], list[Finding]]:
     """The tombstones of one chain that its device signed, and what is wrong with others."""
     graves, flaws = [], []
-    chain = _certificates(Path(entries[0].path))
     folders = sorted({Path(entry.path).resolve().parent / FOLDER for entry in entries})
     for path in (path for folder in folders for path in sorted(folder.glob(f"*{SUFFIX}"))):
         try:
@@ -76,7 +88,7 @@ def _graves(
             continue
         if (grave.chain.origin, grave.device.fingerprint) != key:
             continue
-        if chain is not None and tombstone.is_signed(envelope, chain):
+        if any(tombstone.is_signed(envelope, chain) for chain in signers):
             graves.append(grave)
         else:
             flaws.append(Finding("signature", str(path), "is not signed by the device"))

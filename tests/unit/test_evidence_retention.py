@@ -261,3 +261,15 @@ def test_the_command_line_deletes_what_is_due(fill: Fill, tmp_path: Path) -> Non
     assert "1 deleted, 1 kept (lu, 8 days)" in done.output, done.exception
     assert not old.exists()
     assert [path.stem for path in keys.iterdir()] == [RotatingKeys(keys, 7).at(START).name]
+
+
+def test_a_rotated_key_signs_tombstones_of_bundles_from_before(
+    fill: Fill, key: DeviceKey, tmp_path: Path
+) -> None:
+    old, older_key = fill(9, 1)
+    rotated = DeviceKey.load_or_create(tmp_path / "rotated", "box-1", ManualClock(START))
+    newest = Path(writer(old.parent, rotated).write(case(9, START), None).path)
+    run(old.parent, rotated)
+    codes = {(finding.code, finding.file) for finding in verify_chain([older_key, newest]).findings}
+    assert ("signature", str(find(old.parent, old.stem))) not in codes
+    assert not any(file == str(older_key) for _, file in codes)
