@@ -184,7 +184,7 @@ class BundleWriter:
             contents.derived.append(manifest.DerivedFile(**entry, **copy.facts))
             contents.shown[role] = (copy.path, copy.image)
         for photo in case.photos:
-            if photo.role == "wide":
+            if photo.role == "wide" and (self.redactor is None or copies):
                 wide = copies.get("wide")
                 facts = wide.facts if wide else {"derived_from": "media/wide.jpg"}
                 shown = wide.image if wide else photo.frame.image

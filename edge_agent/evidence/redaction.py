@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 
+from edge_agent.errors import ModelError
 from edge_agent.evidence import manifest
 from edge_agent.geometry import clamp, overlap
 from edge_agent.ports import Redactor
 from edge_agent.privacy import Hidden
 from edge_agent.types import Box, Case, Frame, Image, Photo, Role
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,7 +26,19 @@ class Copy:
 
 
 def redacted_copies(case: Case, redactor: Redactor) -> dict[Role, Copy]:
-    """One copy per photo, showing as much of the picture as the photo does."""
+    """One copy per photo, showing as much of the picture as the photo does.
+
+    None at all where redaction fails: the originals are evidence without them, and what was not
+    redacted is not published.
+    """
+    try:
+        return _copies(case, redactor)
+    except ModelError:
+        log.exception("no redacted copies", extra={"subject": case.subject})
+        return {}
+
+
+def _copies(case: Case, redactor: Redactor) -> dict[Role, Copy]:
     models = [manifest.ModelFacts(name=m.name, sha256=m.sha256) for m in redactor.models]
     copies: dict[Role, Copy] = {}
     for photo in case.photos:

@@ -10,6 +10,7 @@ import pytest
 
 from edge_agent.clock import ManualClock
 from edge_agent.config import Evidence
+from edge_agent.errors import ModelError
 from edge_agent.evidence import BundleWriter, DeviceKey, verify
 from edge_agent.identity import CameraOrigin, Origin
 from edge_agent.privacy import Hidden, Redacted
@@ -57,14 +58,36 @@ def _case() -> Case:
     return Case("s", begin, begin, (wide, close), None, False, ("vehicle has not left",))
 
 
+class Broken(Blackener):
+    """A network that fails."""
+
+    def redact(self, photo: Photo, plate: PlateRead | None) -> Redacted:
+        raise ModelError("the network refused")
+
+
+def test_where_redaction_fails_the_evidence_is_kept_and_nothing_is_drawn_from_it(
+    tmp_path: Path,
+) -> None:
+    bundle = _write(tmp_path, Broken())
+    assert verify(bundle).is_valid
+    with zipfile.ZipFile(bundle) as archive:
+        names = archive.namelist()
+    assert "media/wide.jpg" in names
+    assert not [name for name in names if name.startswith("derived/")]
+
+
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
+    return _write(tmp_path, Blackener())
+
+
+def _write(tmp_path: Path, redactor: Blackener) -> Path:
     key = DeviceKey.load_or_create(tmp_path / "state", "box-1", ManualClock(START))
     media = Media("rtsp://camera", "live", None, START, "given")
     camera = CameraOrigin(media, ModelInfo("yolo", "cd" * 32))
     origin = Origin({"name": "plaza"}, "box-1", "boot", "ef" * 32, "edge-agent 0", {"c1": camera})
     writer = BundleWriter(tmp_path / "out", key, origin, Evidence(), {})
-    writer.redactor = Blackener()
+    writer.redactor = redactor
     return Path(writer.write(_case(), None).path)
 
 
