@@ -33,6 +33,14 @@ class Entry:
         return self.manifest.chain.index
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Bundles of one signer, and its tombstones for others."""
+
+    entries: Sequence[Entry]
+    graves: Sequence[Tombstone]
+
+
 def verify_chain(paths: Sequence[Path]) -> Report:
     """Check that bundles of one device or replay follow each other without a gap from the first.
 
@@ -53,16 +61,35 @@ def verify_chain(paths: Sequence[Path]) -> Report:
         key = (manifest.chain.origin, manifest.device.fingerprint)
         entry = Entry(str(path), hashlib.sha256(text).hexdigest(), manifest)
         entries.setdefault(key, []).append(entry)
+    chains: dict[str, int] = {}
     deleted: dict[str, int] = {}
     signers = _signers(entries)
+    runs: dict[str, list[Run]] = {}
     for key in sorted(entries):
-        group = sorted(entries[key], key=lambda entry: (entry.index, entry.path))
-        graves, flaws = _graves(key, group, signers[key[0]])
-        findings += [*flaws, *_check(group, graves)]
-        deleted |= {key[0]: len(graves)} if graves else {}
-    chains = {origin: len(entries[origin, signer]) for origin, signer in sorted(entries)}
+        graves, flaws = _graves(key, entries[key], signers[key[0]])
+        findings += flaws
+        runs.setdefault(key[0], []).append(Run(entries[key], graves))
+    for origin, parts in runs.items():
+        findings += _consistent(parts)
+        chains[origin] = sum(len(part.entries) for part in parts)
+        deleted |= {origin: n} if (n := sum(len(part.graves) for part in parts)) else {}
     facts = {"chains": chains} | ({"deleted": deleted} if deleted else {})
     return Report("", tuple(findings), facts)
+
+
+def _consistent(parts: Sequence[Run]) -> list[Finding]:
+    """Check what several signers wrote under one name.
+
+    A device whose key or certificate was replaced goes on with its chain; bundles that do not fit
+    together that way are chains of their own.
+    """
+    whole = Run(
+        [entry for part in parts for entry in part.entries],
+        [grave for part in parts for grave in part.graves],
+    )
+    together = list(_check(whole))
+    apart = [finding for part in parts for finding in _check(part)]
+    return together if len(together) <= len(apart) else apart
 
 
 def _signers(entries: Mapping[Key, Sequence[Entry]]) -> dict[str, list[Chain]]:
@@ -103,7 +130,9 @@ def _certificates(path: Path) -> Chain | None:
         return None
 
 
-def _check(entries: Sequence[Entry], graves: Sequence[Tombstone]) -> Iterator[Finding]:
+def _check(run: Run) -> Iterator[Finding]:
+    graves = run.graves
+    entries = sorted(run.entries, key=lambda entry: (entry.index, entry.path))
     hashes: dict[int, str] = {grave.chain.index: grave.manifest_sha256 for grave in graves}
     for replaced in (*(e.manifest.supersedes for e in entries), *(g.supersedes for g in graves)):
         if replaced is not None:

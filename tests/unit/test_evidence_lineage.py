@@ -1,6 +1,7 @@
 """Verification across bundles: gaps, forks and swapped places."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from edge_agent.clock import ManualClock
 from edge_agent.config import Evidence
 from edge_agent.evidence import EXIT_CODES, BundleWriter, DeviceKey, verify_chain
 from edge_agent.evidence.container import pack, unpack
+from edge_agent.evidence.keys.identity import Home
+from edge_agent.evidence.keys.rotation import rotate
 from edge_agent.identity import CameraOrigin, Origin
 from edge_agent.types import Case, Event, Media, ModelInfo
 
@@ -83,6 +86,29 @@ def test_chains_of_different_devices_do_not_mix(tmp_path: Path, key: DeviceKey) 
     other = DeviceKey.load_or_create(tmp_path / "other", "box-1", ManualClock(START))
     paths = chain_of(tmp_path / "a", key, 2) + chain_of(tmp_path / "b", other, 2)
     assert verify_chain(paths).is_valid
+
+
+def live_chain(folder: Path, key: DeviceKey, subjects: str) -> list[Path]:
+    media = Media("camera", "live", None, START, "clock")
+    cameras = {"c1": CameraOrigin(media, ModelInfo("yolo", None))}
+    out = BundleWriter(folder, key, replace(ORIGIN, cameras=cameras), Evidence(), {})
+    return [Path(out.write(case(subject), None).path) for subject in subjects]
+
+
+def test_a_chain_goes_on_when_its_key_is_replaced(tmp_path: Path, key: DeviceKey) -> None:
+    paths = live_chain(tmp_path / "out", key, "ab")
+    home = Home.of(tmp_path / "state", "box-1", None)
+    for subjects in ("cd", "ef"):
+        new = rotate(home, ManualClock(START), keep=False).new
+        paths += live_chain(tmp_path / "out", new, subjects)
+    report = verify_chain(paths[::-1])
+    assert (report.findings, report.facts) == ((), {"chains": {"edge/plaza/box-1": 6}})
+    for missing in range(1, 5):
+        (finding,) = verify_chain([*paths[:missing], *paths[missing + 1 :]]).findings
+        assert finding.text == f"the chain has a gap: number {missing} is missing before it"
+    thief = DeviceKey.load_or_create(tmp_path / "thief", "box-1", ManualClock(START))
+    forged = live_chain(tmp_path / "forged", thief, "xyz")
+    assert verify_chain([*paths[:2], forged[2]]).findings  # claims the place, does not follow
 
 
 def test_an_unreadable_file_in_a_chain_is_named(tmp_path: Path, key: DeviceKey) -> None:
