@@ -18,7 +18,9 @@ Lamps = Callable[[float], list[tuple[tuple[int, int, int, int], Colour]]]
 """Media time -> what shines: x1, y1, x2, y2 from the vehicle's corner, and its colour."""
 
 
-def scenes(lamps: Lamps, fps: float, body: Colour = GREY, until_s: float = 6.0) -> Iterator[Scene]:
+def scenes(
+    lamps: Lamps, fps: float, body: Colour = GREY, until_s: float = 6.0, scale: int = 1
+) -> Iterator[Scene]:
     """A vehicle of 140x100 px that drives by, seen with noise and a trembling box."""
     rng = np.random.default_rng(0)
     noise = rng.normal(0, 8, (160, 320, 3)).astype(np.int16)
@@ -32,19 +34,22 @@ def scenes(lamps: Lamps, fps: float, body: Colour = GREY, until_s: float = 6.0) 
         for (x1, y1, x2, y2), colour in lamps(t_s):
             cv2.rectangle(image, (x + x1, y + y1), (x + x2, y + y2), colour, -1)
         noisy = np.clip(image + np.roll(noise, 7919 * i), 0, 255).astype(np.uint8)
-        box = Box(*(np.array((x, y, x + 140, y + 100)) + rng.normal(0, 1.5, 4)))
+        noisy = noisy.repeat(scale, axis=0).repeat(scale, axis=1)
+        box = Box(*((np.array((x, y, x + 140, y + 100)) + rng.normal(0, 1.5, 4)) * scale))
         track = Track(1, "car", 0.9, box, (15, 0), 0.0, t_s, None)
         wall = datetime(2026, 5, 13, tzinfo=UTC) + timedelta(seconds=t_s)
         frame = Frame("c1", i, t_s, wall, ArrayPicture(noisy))
         yield Scene(frame, Detections.none(), (track,))
 
 
-def play(lamps: Lamps, fps: float = 15, body: Colour = GREY, until_s: float = 6.0) -> list[Event]:
+def play(
+    lamps: Lamps, fps: float = 15, body: Colour = GREY, until_s: float = 6.0, scale: int = 1
+) -> list[Event]:
     view = View("c1", {}, {}, ZoneInfo("UTC"))
     rule = EmergencyVehicle(EmergencyVehicle.Settings(), view)
     events: list[Event] = []
     last = None
-    for last in scenes(lamps, fps, body, until_s):
+    for last in scenes(lamps, fps, body, until_s, scale):
         events += rule.update(last)
     assert last is not None
     return events + list(rule.finish(last))
@@ -110,6 +115,13 @@ def test_flashing_blue_is_advice(fps: float, hz: float) -> None:
 def test_red_and_alternating_lamps(lamps: Lamps, colour: str | None) -> None:
     begin, _ = play(lamps)
     assert begin.facts["colour"] == colour or colour is None
+
+
+@pytest.mark.parametrize("hz", [1.2, 2.0, 4.0])
+def test_a_vehicle_near_by_is_looked_at_in_less_detail(hz: float) -> None:
+    begin, _ = play(sides(hz, BLUE, BLUE), 12.5, scale=4)
+    assert begin.facts["flash_hz"] == pytest.approx(hz, rel=0.1)
+    assert play(low(hz, RED), 12.5, scale=4) == []
 
 
 def test_it_ends_when_the_lights_go_off() -> None:

@@ -29,6 +29,9 @@ UPPER = 0.4
 """The upper part of the box, where beacons are, and indicators and brake lights are not."""
 LEAST_PX = 32
 """A vehicle narrower than this in the reduced picture shows no beacon."""
+ENOUGH_PX = 96
+"""So many pixels across a vehicle show one as well as more would: of a wider one some are left
+out."""
 HZ: Final = (1.0, 5.0)
 """Beacons flash at 2 to 4 Hz (UN ECE R65), in the United States at 1 to 4 Hz (SAE J845)."""
 WINDOW_S = 3.0
@@ -185,7 +188,7 @@ def _shining(frame: Frame, box: Box, colours: Sequence[Colour]) -> Shares:
     x1, x2 = max(0, round(box.x1)), min(frame.width, round(box.x2))
     y1, y2 = max(0, round(box.y1)), min(frame.height, round(box.y1 + UPPER * box.height))
     nothing = (0.0, 0.0) * len(colours)
-    step = max(1, frame.width // LOOK_WIDTH)
+    step = max(1, frame.width // LOOK_WIDTH, (x2 - x1) // ENOUGH_PX)
     if x2 - x1 < 2 * step or y2 - y1 < step:
         return nothing
     part = frame.picture.sample((x1, y1, x2, y2), step)
