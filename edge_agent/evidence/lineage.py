@@ -35,7 +35,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Bundles of one signer, and its tombstones for others."""
+    """Bundles that may form one chain, and tombstones of others."""
 
     entries: Sequence[Entry]
     graves: Sequence[Tombstone]
@@ -61,48 +61,39 @@ def verify_chain(paths: Sequence[Path]) -> Report:
         key = (manifest.chain.origin, manifest.device.fingerprint)
         entry = Entry(str(path), hashlib.sha256(text).hexdigest(), manifest)
         entries.setdefault(key, []).append(entry)
-    chains: dict[str, int] = {}
-    deleted: dict[str, int] = {}
-    signers = _signers(entries)
-    runs: dict[str, list[Run]] = {}
-    for key in sorted(entries):
-        graves, flaws = _graves(key, entries[key], signers[key[0]])
-        findings += flaws
-        runs.setdefault(key[0], []).append(Run(entries[key], graves))
-    for origin, parts in runs.items():
-        findings += _consistent(parts)
-        chains[origin] = sum(len(part.entries) for part in parts)
-        deleted |= {origin: n} if (n := sum(len(part.graves) for part in parts)) else {}
-    facts = {"chains": chains} | ({"deleted": deleted} if deleted else {})
+    facts: dict[str, dict[str, int]] = {"chains": {}}
+    for origin in sorted({origin for origin, _ in entries}):
+        parts = {signer: entries[origin, signer] for name, signer in entries if name == origin}
+        together = [entry for signer in sorted(parts) for entry in parts[signer]]
+        graves, flaws = _graves(origin, together, _signers(parts))
+        findings += [*flaws, *_consistent(Run(together, graves), parts)]
+        facts["chains"][origin] = len(together)
+        if graves:
+            facts.setdefault("deleted", {})[origin] = len(graves)
     return Report("", tuple(findings), facts)
 
 
-def _consistent(parts: Sequence[Run]) -> list[Finding]:
+def _consistent(whole: Run, parts: Mapping[str, Sequence[Entry]]) -> list[Finding]:
     """Check what several signers wrote under one name.
 
     A device whose key or certificate was replaced goes on with its chain; bundles that do not fit
     together that way are chains of their own.
     """
-    whole = Run(
-        [entry for part in parts for entry in part.entries],
-        [grave for part in parts for grave in part.graves],
-    )
-    together = list(_check(whole))
-    apart = [finding for part in parts for finding in _check(part)]
+    together, apart = list(_check(whole)), []
+    for signer, entries in sorted(parts.items()):
+        graves = [grave for grave in whole.graves if grave.device.fingerprint == signer]
+        apart += _check(Run(entries, graves))
     return together if len(together) <= len(apart) else apart
 
 
-def _signers(entries: Mapping[Key, Sequence[Entry]]) -> dict[str, list[Chain]]:
-    """Name of a chain -> certificates of those who signed its bundles: keys are rotated."""
-    signers: dict[str, list[Chain]] = {}
-    for (origin, _), group in sorted(entries.items()):
-        chain = _certificates(Path(group[0].path))
-        signers.setdefault(origin, []).extend([chain] if chain else [])
-    return signers
+def _signers(parts: Mapping[str, Sequence[Entry]]) -> list[Chain]:
+    """Certificates of those who signed a chain's bundles: keys are rotated."""
+    found = (_certificates(Path(entries[0].path)) for _, entries in sorted(parts.items()))
+    return [chain for chain in found if chain is not None]
 
 
 def _graves(
-    key: Key, entries: Sequence[Entry], signers: Sequence[Chain]
+    origin: str, entries: Sequence[Entry], signers: Sequence[Chain]
 ) -> tuple[list[Tombstone], list[Finding]]:
     """The tombstones of one chain that its device signed, and what is wrong with others."""
     graves, flaws = [], []
@@ -113,7 +104,7 @@ def _graves(
         except EvidenceError as error:
             flaws.append(Finding("unreadable", "", str(error)))
             continue
-        if (grave.chain.origin, grave.device.fingerprint) != key:
+        if grave.chain.origin != origin:
             continue
         if any(tombstone.is_signed(envelope, chain) for chain in signers):
             graves.append(grave)

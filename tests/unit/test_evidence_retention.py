@@ -273,3 +273,16 @@ def test_a_rotated_key_signs_tombstones_of_bundles_from_before(
     codes = {(finding.code, finding.file) for finding in verify_chain([older_key, newest]).findings}
     assert ("signature", str(find(old.parent, old.stem))) not in codes
     assert not any(file == str(older_key) for _, file in codes)
+
+
+def test_tombstones_are_all_that_a_replaced_key_need_leave(
+    fill: Fill, key: DeviceKey, tmp_path: Path
+) -> None:
+    (old,) = fill(9)
+    rotated = DeviceKey.load_or_create(tmp_path / "rotated", "box-1", ManualClock(START))
+    newest = Path(writer(old.parent, rotated).write(case(9, START), None).path)
+    run(old.parent, rotated)
+    assert not old.exists()
+    report = verify_chain([newest])
+    assert report.findings == ()
+    assert list(report.facts["deleted"].values()) == [1]
