@@ -79,7 +79,8 @@ def _consistent(whole: Run, parts: Mapping[str, Sequence[Entry]]) -> list[Findin
     A device whose key or certificate was replaced goes on with its chain; bundles that do not fit
     together that way are chains of their own.
     """
-    together, apart = list(_check(whole)), []
+    together = list(_check(whole))
+    apart: list[Finding] = []
     for signer, entries in sorted(parts.items()):
         graves = [grave for grave in whole.graves if grave.device.fingerprint == signer]
         apart += _check(Run(entries, graves))
