@@ -3,7 +3,8 @@
 # software OpenGL for the test that renders the demo street, tesseract to be compared with, a browser
 # that opens verify.html, a software token and a software TPM for keys, Go and its library for
 # transparency logs, a C compiler for the test that kills, strace for the one that lists what is
-# written, and the weights that read Chinese plates.
+# written, jq, unzip, xxd and openssl to check evidence by hand, and the weights that read Chinese
+# plates.
 # Debian, Ubuntu, Raspberry Pi OS.
 # Safe to run again: does nothing when everything is there.
 set -eu
@@ -12,7 +13,7 @@ packages="mosquitto mosquitto-clients libegl1 libgl1 libgl1-mesa-dri
     tesseract-ocr tesseract-ocr-chi-sim chromium chromium-driver softhsm2
     swtpm tpm2-tools tpm2-abrmd libtss2-tcti-tabrmd0 libtpm2-pkcs11-1 libtpm2-pkcs11-tools
     dbus-daemon
-    golang-go golang-golang-x-mod-dev gcc libc6-dev jq strace"
+    golang-go golang-golang-x-mod-dev gcc libc6-dev jq unzip xxd openssl strace"
 
 missing() {
     for package in $packages; do
