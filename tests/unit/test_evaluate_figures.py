@@ -28,6 +28,7 @@ def figure(value: float, better: Any = "higher", slack: float = 0.0) -> Figure:
     [
         (figure(0.9), figure(0.9), False),
         (figure(0.9), figure(0.95), False),
+        (figure(0.8776), figure(43 / 49), False),  # as it was kept, as it is measured
         (figure(0.9), figure(0.89), True),
         (figure(0.9, slack=0.02), figure(0.89, slack=0.02), False),
         (figure(0.9, slack=0.02), figure(0.87, slack=0.02), True),

@@ -9,6 +9,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 Better = Literal["higher", "lower"]
+DECIMALS = 4
+"""As figures are kept."""
+ROUNDING = 1e-4
+"""What differs by no more than the rounding has not changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,7 @@ class Figure:
         worse = (
             earlier.value - self.value if self.better == "higher" else self.value - earlier.value
         )
-        return worse > max(self.slack, earlier.slack) + 1e-9
+        return worse > max(self.slack, earlier.slack) + ROUNDING
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,4 +77,4 @@ def load_results(path: Path) -> dict[str, Any]:
 def as_json(figures: Iterable[Figure]) -> list[dict[str, Any]]:
     """The figures by name, rounded to what they can bear."""
     ordered = sorted(figures, key=lambda figure: figure.name)
-    return [{**asdict(figure), "value": round(figure.value, 4)} for figure in ordered]
+    return [{**asdict(figure), "value": round(figure.value, DECIMALS)} for figure in ordered]
