@@ -144,9 +144,8 @@ def test_a_cut_out_plate_is_read_whole_and_as_found_in_it(width: int, outlines: 
     reads = Reads({0: (BAD, GOOD)})
     crop = np.zeros((30, 120, 3), np.uint8)
     read = reader(Finder([plate(90, width)]), (reads, "it")).spell(crop)
-    assert (read.text, read.corners[2]) == ("AB123CD", (120.0, 30.0))
-    found = reads.outlines[1:]
-    assert [outline.corners[0].tolist() for outline in found] == [[30, -10]] * (outlines - 1)
+    assert read.text == "AB123CD" and len(reads.outlines) == outlines
+    assert read.corners[0] == ((30.0, -10.0) if outlines == 2 else (0.0, 0.0))
 
 
 def test_reading_takes_turns_and_names_the_track() -> None:

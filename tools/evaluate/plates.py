@@ -199,8 +199,6 @@ class Tesseract:
         return judge(text, [load_grammar(photo.region)]).text
 
     def _plate(self, photo: Photo, image: Image) -> Image | None:
-        if photo.is_crop:
-            return image
         read = self._ours.read(photo, image)
         if read is None:
             return None

@@ -72,7 +72,7 @@ class OnnxPlateReader:
         closer = (found for found in self._framed(plate) if found.fills(whole))
         outlines = [whole, *islice(closer, 1)]
         reading, verdict = self._judged(lambda recogniser: recogniser.read(plate, outlines))
-        return self._report(whole, reading, verdict, 0)
+        return self._report(outlines[-1], reading, verdict, 0)
 
     def _framed(self, plate: Image) -> list[FoundPlate]:
         """What is found in a picture that is too narrow for the finder: it needs surroundings."""
