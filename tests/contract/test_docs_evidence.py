@@ -210,7 +210,7 @@ def test_only_the_witness_stops_a_second_history(
     ("member", "mark", "beyond", "step"),
     [
         ("chain.pem", "MII", 20, "1"),
-        ("manifest.json", '"dwell_s":', 0, "2"),
+        ("manifest.json", '"zone":"', 0, "2"),
         ("manifest.dsse", '"sig":"', 20, "2"),
         ("media/wide.jpg", "JFIF", 0, "3"),
         ("device.json", "software", 0, "3"),
