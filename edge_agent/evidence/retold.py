@@ -38,7 +38,9 @@ def case_of(facts: Manifest) -> Case:
         is_complete=told.is_complete,
         reasons=tuple(told.reasons),
         revision=told.revision,
-        plate=plate and plate.model_dump(exclude={"models"}, exclude_none=plate.text is not None),
+        plate=None
+        if plate is None
+        else plate.model_dump(exclude={"models"}, exclude_none=plate.text is not None),
     )
 
 
