@@ -57,9 +57,7 @@ def bench(  # noqa: PLR0913  (click hands over one per option)
         site = app.with_model(site, model)
     console = Console(stderr=True)
     with console.status("preparing") as status:
-        plan = Plan(
-            site, video or CLIP, model_paths(site), workers or app.cores(), frames, rounds
-        )
+        plan = Plan(site, video or CLIP, model_paths(site), workers or app.cores(), frames, rounds)
         result = run_bench(plan, SystemClock(), status.update)
     if as_json:
         click.echo(json.dumps(result.as_json(), indent=2))
