@@ -116,7 +116,12 @@ class Home:
 
     def load(self, even_revoked: bool = False) -> DeviceKey:
         """The identity that is there; raises EvidenceError."""
-        pem, chain = read_certificate(self.certificate)
+        try:
+            pem, chain = read_certificate(self.certificate)
+        except EvidenceError:
+            if self.former is None and self.ring.find(None) is None:
+                raise self._missing() from None
+            raise
         key = self.ring.find(chain.key)
         if key is None:
             raise self._orphan(chain.key)
@@ -147,13 +152,16 @@ class Home:
                 f"run `edge-agent key rotate` to give the device one in {self.ring.where}"
             )
         if self.ring.find(None) is None:
-            return EvidenceError(
-                f"{self.ring.where}: is missing, but {self.certificate} belongs to some key; "
-                "restore the key, or remove the certificate to give this device a new identity"
-            )
+            return self._missing()
         return EvidenceError(
             f"{self.certificate}: is a certificate for another key than {self.ring.where}; "
             "restore the one that belongs to the key, or remove it to have it made again"
+        )
+
+    def _missing(self) -> EvidenceError:
+        return EvidenceError(
+            f"{self.ring.where}: is missing, but {self.certificate} belongs to some key; "
+            "restore the key, or remove the certificate to give this device a new identity"
         )
 
     @contextmanager
