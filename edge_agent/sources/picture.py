@@ -63,7 +63,7 @@ class VideoPicture:
         self.width, self.height = width, height
         self._native: weakref.ref[Image] | None = None
         self._small_luma: Image | None = None
-        """As it was last asked for: brightness and colours of one size are wanted in turn."""
+        """As it was first asked for: brightness and colours of one size are wanted in turn."""
 
     def bgr(self) -> Image:
         """(height, width, 3) uint8 BGR, read-only; the same array for as long as one is in use.
@@ -84,11 +84,12 @@ class VideoPicture:
     def grey(self, width: int, height: int) -> Image:
         return self._convert(_scalers.grey, "gray", width, height)
 
-    def small(self, width: int, height: int) -> Image:
+    def small(self, width: int, height: int, part: Window | None = None) -> Image:
+        x1, y1, x2, y2 = part or (0, 0, width, height)
         if not self._is_plain:
-            return self.scaled(width, height)
-        luma = self._luma(width, height)
-        return self._mixed([luma, *(_shrunk(p, (width, height)) for p in self._planes[1:])])
+            return self.scaled(width, height)[y1:y2, x1:x2]
+        chroma = (_shrunk(plane, (width, height)) for plane in self._planes[1:])
+        return self._mixed([p[y1:y2, x1:x2] for p in (self._luma(width, height), *chroma)])
 
     def small_grey(self, width: int, height: int) -> Image:
         if not self._is_plain:
@@ -124,9 +125,11 @@ class VideoPicture:
 
     def _luma(self, width: int, height: int) -> Image:
         known = self._small_luma
-        if known is None or known.shape != (height, width):
-            known = self._small_luma = _shrunk(self._planes[0], (width, height))
-        return known
+        if known is not None and known.shape == (height, width):
+            return known
+        luma = _shrunk(self._planes[0], (width, height))
+        self._small_luma = luma if known is None else known
+        return luma
 
     def _mixed(self, planes: list[Any]) -> Image:
         """BGR from planes of one size."""

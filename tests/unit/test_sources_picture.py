@@ -136,6 +136,8 @@ def test_a_small_picture_is_the_mean_of_what_it_shows(layout: str, size: tuple[i
     picture = VideoPicture(av.VideoFrame.from_ndarray(image, "bgr24").reformat(format=layout))
     exact = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
     assert off_by(picture.small(*size), exact) <= 3
+    part = picture.small(*size, (3, 2, 11, 9))
+    assert np.array_equal(part, picture.small(*size)[2:9, 3:11])
     grey = np.asarray(cv2.cvtColor(exact, cv2.COLOR_BGR2GRAY), np.uint8)
     assert picture.small_grey(*size).shape == grey.shape
     assert np.abs(picture.small_grey(*size).astype(int) - grey).mean() <= 1

@@ -43,7 +43,7 @@ class Plot:
         """(h, w, 3) BGR."""
         x, y = self.corner
         height, width = self.is_zone.shape
-        return frame.picture.small(*self.size)[y : y + height, x : x + width]
+        return frame.picture.small(*self.size, (x, y, x + width, y + height))
 
     def free(self, boxes: Iterable[Box]) -> NDArray[np.uint8]:
         """(h, w), 255 in the zone where none of the boxes is."""
