@@ -154,6 +154,11 @@ class Box:
         return (self.x1 + self.x2) / 2, (self.y1 + self.y2) / 2
 
     @property
+    def edges(self) -> tuple[float, float, float, float]:
+        """x1, y1, x2, y2."""
+        return self.x1, self.y1, self.x2, self.y2
+
+    @property
     def foot(self) -> tuple[float, float]:
         """Bottom centre: where the object touches the ground, as far as a box can tell."""
         return (self.x1 + self.x2) / 2, self.y2

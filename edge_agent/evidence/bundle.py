@@ -156,8 +156,7 @@ class BundleWriter:
         return Bundle(identity, str(path), link.manifest_sha256, facts.as_json())
 
     def _sealed(self, text: bytes) -> dict[str, bytes]:
-        envelope = Envelope(text, b"", self._key.fingerprint)
-        sealed = Envelope(text, self._key.sign(envelope.signed), self._key.fingerprint)
+        sealed = Envelope.sealed(text, self._key)
         return {"manifest.json": text, "manifest.dsse": sealed.to_bytes()}
 
     def path_of(self, case: Case) -> Path:

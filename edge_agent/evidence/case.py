@@ -179,7 +179,7 @@ class CaseCollector:
         crop = None
         if role == "close":
             grown = clamp(grow(box, self._settings.close_margin), frame.width, frame.height)
-            crop = Box(*(float(round(edge)) for edge in _edges(grown)))
+            crop = Box(*(float(round(edge)) for edge in grown.edges))
         return Photo(role, frame, box, crop, chosen.sight.laplacian, chosen.beside)
 
 
@@ -207,7 +207,3 @@ def _reasons(roles: Set[Role], shed: Set[Role], has_left: bool) -> tuple[str, ..
     if any(role in shed for role in expected):
         reasons.append("shed for memory")
     return tuple(reasons)
-
-
-def _edges(box: Box) -> tuple[float, float, float, float]:
-    return box.x1, box.y1, box.x2, box.y2

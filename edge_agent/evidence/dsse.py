@@ -7,7 +7,8 @@ as in that project's own implementations.
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import rfc8785
 from cryptography.hazmat.primitives.asymmetric.utils import (
@@ -35,6 +36,15 @@ class _Json(BaseModel):
     signatures: list[_Signature] = Field(min_length=1, max_length=1)
 
 
+class Signer(Protocol):
+    """Whoever signs in a device's name."""
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    def sign(self, data: bytes) -> bytes: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Envelope:
     """One signed payload with one signature."""
@@ -43,6 +53,12 @@ class Envelope:
     signature: bytes
     key_id: str
     payload_type: str = PAYLOAD_TYPE
+
+    @classmethod
+    def sealed(cls, payload: bytes, key: Signer, payload_type: str = PAYLOAD_TYPE) -> Envelope:
+        """The payload, signed by the key as one of that type."""
+        claim = cls(payload, b"", key.fingerprint, payload_type)
+        return replace(claim, signature=key.sign(claim.signed))
 
     @property
     def signed(self) -> bytes:

@@ -103,8 +103,4 @@ def shares_of(box: Box, frame: Frame) -> list[float]:
 
 def _shares(box: Box, width: int, height: int) -> list[float]:
     sizes = (width, height, width, height)
-    return [round(float(edge) / size, 6) for edge, size in zip(_edges(box), sizes, strict=True)]
-
-
-def _edges(box: Box) -> tuple[float, float, float, float]:
-    return box.x1, box.y1, box.x2, box.y2
+    return [round(float(edge) / size, 6) for edge, size in zip(box.edges, sizes, strict=True)]

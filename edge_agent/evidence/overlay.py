@@ -24,7 +24,7 @@ def draw_overlay(image: Image, zone: Polygon | None, vehicle: Box, caption: str)
     line = max(2, round(width / 500))
     if zone is not None:
         cv2.polylines(drawn, [zone.in_px(width, height)], True, _ZONE, line, cv2.LINE_AA)
-    corners = tuple(round(edge) for edge in (vehicle.x1, vehicle.y1, vehicle.x2, vehicle.y2))
+    corners = tuple(round(edge) for edge in vehicle.edges)
     cv2.rectangle(drawn, corners[:2], corners[2:], _VEHICLE, line, cv2.LINE_AA)
     return np.vstack((drawn, _bar(width, caption)))
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from edge_agent.errors import ModelError
 from edge_agent.evidence import manifest
+from edge_agent.evidence.facts import shares_of
 from edge_agent.geometry import clamp, overlap
 from edge_agent.ports import Redactor
-from edge_agent.privacy import Hidden
-from edge_agent.types import Box, Case, Frame, Image, Photo, Role
+from edge_agent.types import Case, Image, Photo, Role
 
 log = logging.getLogger(__name__)
 
@@ -42,9 +42,12 @@ def _copies(case: Case, redactor: Redactor) -> dict[Role, Copy]:
     models = [manifest.ModelFacts(name=m.name, sha256=m.sha256) for m in redactor.models]
     copies: dict[Role, Copy] = {}
     for photo in case.photos:
+        size = photo.frame.width, photo.frame.height
         redacted = redactor.redact(photo, (case.plates or {}).get(photo.role))
         hidden = [
-            manifest.HiddenPart(trait=each.trait, by=each.by, box=_shares(each, photo.frame))
+            manifest.HiddenPart(
+                trait=each.trait, by=each.by, box=shares_of(clamp(each.box, *size), photo.frame)
+            )
             for each in redacted.hidden
             if photo.crop is None or overlap(each.box, photo.crop) > 0
         ]
@@ -59,15 +62,5 @@ def cut(image: Image, photo: Photo) -> Image:
     """The part of the whole picture that the photo shows."""
     if photo.crop is None:
         return image
-    x1, y1, x2, y2 = (round(edge) for edge in _edges(photo.crop))
+    x1, y1, x2, y2 = (round(edge) for edge in photo.crop.edges)
     return image[y1:y2, x1:x2]
-
-
-def _shares(hidden: Hidden, frame: Frame) -> list[float]:
-    size = (frame.width, frame.height)
-    box = _edges(clamp(hidden.box, *size))
-    return [round(float(edge) / side, 6) for edge, side in zip(box, size * 2, strict=True)]
-
-
-def _edges(box: Box) -> tuple[float, float, float, float]:
-    return box.x1, box.y1, box.x2, box.y2

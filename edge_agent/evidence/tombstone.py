@@ -88,12 +88,9 @@ class Tombstone(Part):
 
     def write(self, evidence: Path, key: DeviceKey) -> Path:
         """Sign it and store it beside the bundles; returns where."""
-        payload = self.payload
-        claim = Envelope(payload, b"", key.fingerprint, PAYLOAD_TYPE)
-        sealed = Envelope(payload, key.sign(claim.signed), key.fingerprint, PAYLOAD_TYPE)
         path = evidence / FOLDER / f"{self.case}{_UNTOLD}"
         make_folder(path.parent)
-        write_whole(path, sealed.to_bytes())
+        write_whole(path, Envelope.sealed(self.payload, key, PAYLOAD_TYPE).to_bytes())
         return path
 
 

@@ -98,7 +98,7 @@ class PhotoRedactor:
 
 def pixelate(image: Image, box: Box, blocks: int) -> None:
     """Replace a part of (H, W, 3) BGR by `blocks` x `blocks` mean colours, in place."""
-    x1, y1, x2, y2 = (round(edge) for edge in (box.x1, box.y1, box.x2, box.y2))
+    x1, y1, x2, y2 = (round(edge) for edge in box.edges)
     part = image[y1:y2, x1:x2]
     if not part.size:
         return

@@ -71,9 +71,7 @@ class Scene:
     def sign(self, manifest: Json, key: DeviceKey) -> None:
         """Another manifest with a signature of its own."""
         self.rewrite(manifest)
-        text = self.members[MANIFEST]
-        unsigned = Envelope(text, b"", key.fingerprint)
-        self.members[SEAL] = Envelope(text, key.sign(unsigned.signed), key.fingerprint).to_bytes()
+        self.members[SEAL] = Envelope.sealed(self.members[MANIFEST], key).to_bytes()
 
     def fork(self, manifest: Json) -> None:
         """Another manifest, signed by the device and proven in a log made for the purpose."""

@@ -114,9 +114,7 @@ def _statement(old: DeviceKey, device: str, new_pem: bytes, now: datetime) -> by
     payload = rfc8785.dumps(
         {"device": device, "successor": new_pem.decode(), "when": utc_text(now)}
     )
-    claim = Envelope(payload, b"", old.fingerprint, STATEMENT_TYPE)
-    signature = old.sign(claim.signed)
-    return Envelope(payload, signature, old.fingerprint, STATEMENT_TYPE).to_bytes()
+    return Envelope.sealed(payload, old, STATEMENT_TYPE).to_bytes()
 
 
 def _own_list(

@@ -88,9 +88,7 @@ def certify(key: DeviceKey, log_key: LogKey, device: str) -> bytes:
     """The device's signed statement (DSSE) that this key signs its logs; deterministic."""
     material = bytes([ED25519]) + log_key.private.public_key().public_bytes_raw()
     payload = rfc8785.dumps({"device": device, "key": encode(material)})
-    claim = Envelope(payload, b"", key.fingerprint, STATEMENT_TYPE)
-    signature = key.sign(claim.signed)
-    return Envelope(payload, signature, key.fingerprint, STATEMENT_TYPE).to_bytes()
+    return Envelope.sealed(payload, key, STATEMENT_TYPE).to_bytes()
 
 
 @contextmanager
