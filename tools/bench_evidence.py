@@ -28,7 +28,7 @@ from edge_agent.clock import ClockReading, ClockSpan, ManualClock, Sync
 from edge_agent.config import Evidence
 from edge_agent.demo import CLIP
 from edge_agent.evidence import BundleWriter, DeviceKey
-from edge_agent.evidence.container import unpack
+from edge_agent.evidence.container import contents
 from edge_agent.evidence.dsse import Envelope
 from edge_agent.evidence.filing import file_bundle
 from edge_agent.evidence.log import LogKey, MerkleLog
@@ -153,7 +153,7 @@ def measure(folder: Path, height: int, cases: int) -> tuple[Stopwatch, dict[str,
     ):
         journal.case(make_case(0, photos), None)
         path = Path(next(iter(journal.written.values())).path)
-        whole = {member.name: member.data or b"" for member in unpack(path.read_bytes())}
+        whole = contents(path.read_bytes())
         text = whole["manifest.json"]
         members = {name: data for name, data in whole.items() if name != PROOF}
         claim = Envelope(text, b"", key.fingerprint).signed

@@ -63,7 +63,7 @@ def _originals(
     files = {name: data for name, data in members.items() if data is not None}
     try:
         manifest = Manifest.from_bytes(files.get("manifest.json", b""))
-    except (ValueError, RecursionError):
+    except ValueError:
         return  # which `verify` has said already
     for name, content, flaw in open_originals(manifest, files, identities):
         if content is not None:

@@ -197,7 +197,7 @@ def _bundle(verdict: Verdict, path: Path, root: bytes | None) -> None:
     elif place is None or place["origin"] != verdict.audit.told.origin:
         verdict.find(str(path), ("leaf", "is no entry of this log"))
     else:
-        found = {member.name: member.data or b"" for member in container.unpack(path.read_bytes())}
+        found = container.contents(path.read_bytes())
         proof = Proof.from_bytes(found[PROOF])
         text = found["manifest.json"]
         verdict.find(str(path), verdict.audit.record_flaw(place["index"], text))

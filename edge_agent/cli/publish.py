@@ -114,7 +114,7 @@ def _copies(
     path: Path, facts: Mapping[str, Any], config: Path | None
 ) -> Iterator[tuple[str, bytes]]:
     """(file name, content) of every redacted copy."""
-    files = {member.name: member.data or b"" for member in container.unpack(path.read_bytes())}
+    files = container.contents(path.read_bytes())
     wanted = [item for item in facts["derived"] if item.get("redaction") is not None]
     signer = None if config is None else _signer(config, facts["source"]["kind"] == "replay")
     for item in wanted:

@@ -106,6 +106,16 @@ def directory_start(packed: bytes) -> int:
     return int(_END.unpack_from(packed, len(packed) - _END.size)[6])
 
 
+def contents(data: bytes) -> dict[str, bytes]:
+    """Name -> content of every member in order; raises ContainerError, for a compressed one too."""
+    found = {}
+    for member in unpack(data):
+        if member.data is None:
+            raise ContainerError(member.name, "is compressed: the bundle was repacked")
+        found[member.name] = member.data
+    return found
+
+
 def first_member(head: bytes) -> tuple[str, int, int]:
     """Name, offset and end of the first member's content, from a file's first bytes."""
     if len(head) < _LOCAL.size or not head.startswith(b"PK\x03\x04"):

@@ -73,11 +73,9 @@ def renew_proof(path: Path, merkle_log: MerkleLog, note: Note) -> bool:
     log or came after that checkpoint. Raises EvidenceError when it cannot be read or written.
     """
     try:
-        members = {
-            member.name: member.data or b"" for member in container.unpack(path.read_bytes())
-        }
+        members = container.contents(path.read_bytes())
         manifest = Manifest.from_bytes(members["manifest.json"])
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, ContainerError) as error:
         raise EvidenceError(
             f"{path}: is no bundle whose proof could be renewed: {error}"
         ) from error

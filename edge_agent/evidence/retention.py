@@ -111,7 +111,7 @@ def _kept(path: Path, policy: Policy) -> Kept:
     try:
         text = manifest_bytes(path)
         manifest = Manifest.from_bytes(text)
-    except (OSError, ValueError, RecursionError, EvidenceError):
+    except (OSError, ValueError, EvidenceError):
         return Kept(path, None, b"", None, is_held=False)
     latest = datetime.fromisoformat(manifest.case.latest.utc)
     said = manifest.privacy.delete_after

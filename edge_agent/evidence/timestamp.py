@@ -23,6 +23,7 @@ from cryptography import x509
 
 from edge_agent.errors import EvidenceError, UsageError
 from edge_agent.evidence import container
+from edge_agent.evidence.container import ContainerError
 from edge_agent.evidence.staging import cannot, write_whole
 from edge_agent.evidence.trust import read_roots
 
@@ -107,10 +108,10 @@ def _members(path: Path) -> dict[str, bytes]:
         data = path.read_bytes()
     except OSError as error:
         raise cannot(path, "be read", error) from error
-    found = container.unpack(data)
-    if any(member.data is None for member in found):
-        raise EvidenceError(f"{path}: was repacked: some of it is compressed")
-    return {member.name: member.data or b"" for member in found}
+    try:
+        return container.contents(data)
+    except ContainerError as error:
+        raise EvidenceError(f"{path}: {error}") from error
 
 
 def _is_stamped(token: bytes, seal: bytes, root: bytes | None) -> bool:

@@ -1,5 +1,6 @@
 """When a bundle was made, by the word of witnesses: not earlier, not later, and nothing else."""
 
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -102,6 +103,19 @@ def test_a_backdated_bundle_knows_of_what_came_later(device: Device, witness: Wi
     feed.hear("t", witness.see(log_of(device).checkpoint(), NOON_S + 90_000).to_bytes())
     feed.tick(0)
     assert "time: manifest.json knows of 2026-05-14" in judged(device, backdated, witness.vkey)[0]
+
+
+def test_a_bundle_that_was_repacked_is_not_emptied(device: Device, witness: Witness) -> None:
+    path = next(device.bundles(1))
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in members.items():
+            is_photo = name.startswith("media/")
+            archive.writestr(name, data, zipfile.ZIP_DEFLATED if is_photo else zipfile.ZIP_STORED)
+    before = path.read_bytes()
+    device.writer.renew_proofs(witness.see(log_of(device).checkpoint(), NOON_S + 600))
+    assert path.read_bytes() == before
 
 
 def forge_time(note: Note) -> Note:

@@ -21,7 +21,7 @@ import rfc8785
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edge_agent.evidence import DeviceKey
-from edge_agent.evidence.container import pack, unpack
+from edge_agent.evidence.container import contents, pack
 from edge_agent.evidence.dsse import Envelope
 from edge_agent.evidence.log import Checkpoint, LogKey, Note, Proof
 from edge_agent.evidence.log.note import sign
@@ -95,7 +95,7 @@ class Mutation:
 
 def opened(bundle: bytes) -> Members:
     """The members of a genuine bundle, in order."""
-    return {member.name: member.data or b"" for member in unpack(bundle)}
+    return contents(bundle)
 
 
 def pixel(scene: Scene) -> bytes:
