@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 from edge_agent.evidence.log import Checkpoint, MerkleLog, Note, Vkey
 from edge_agent.evidence.manifest import Cosigned
-from edge_agent.evidence.staging import write_whole
 from edge_agent.evidence.witnessed import known_before
 from edge_agent.uplink import topics
 from edge_agent.uplink.session import Message
@@ -18,7 +17,6 @@ log = logging.getLogger(__name__)
 
 EVERY_S = 60.0
 """Even when nothing happens: silence is how a withheld log shows."""
-COSIGNED_FILE = "cosigned"
 _NOTE = "text/plain"
 
 
@@ -35,6 +33,8 @@ class CheckpointFeed:
     announce: Callable[[Message], None]
     witnesses: Sequence[Vkey] = ()
     """Whose cosignatures count."""
+    on_signed: Callable[[int], None] = lambda size: None
+    """Called with the number of entries that the log now has on the disk."""
     on_cosigned: Callable[[Note], None] = lambda note: None
     """Called by `tick` with a longer checkpoint that a witness has vouched for."""
     _told_s: float | None = field(default=None, init=False)
@@ -74,6 +74,7 @@ class CheckpointFeed:
         """Sign what the log holds now, publish it, and ask every witness to vouch for it."""
         self._is_asked = False
         note = self.log.checkpoint()
+        self.on_signed(self.log.signed_size)
         topic = topics.checkpoint(self.tree)
         self.announce(Message(topic, note.to_bytes(), 0, _NOTE, is_retained=True))
         for witness in self.witnesses:
@@ -102,7 +103,6 @@ class CheckpointFeed:
                 "a witness knows more of this log than is here: it was cut back",
                 extra={"witnessed": told.size, "here": self.log.signed_size},
             )
-        write_whole(self.log.folder / COSIGNED_FILE, note.to_bytes())
 
     def _request(self, witness: Vkey, note: Note) -> Request:
         size = Checkpoint.parse(note.text).size

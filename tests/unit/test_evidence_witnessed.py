@@ -141,3 +141,14 @@ def test_a_forged_or_missing_cosignature_is_named(
     found = judged(device, path, witness.vkey)
     assert any(text.startswith("witness: ") and complaint in text for text in found)
     assert judged(device, path) == []  # nobody was asked
+
+
+def test_whoever_keeps_the_leaves_hears_that_the_log_has_them(device: Device) -> None:
+    list(device.bundles(3))
+    sizes: list[int] = []
+    feed = CheckpointFeed(log_of(device), "edge/v1/plaza/box-1", lambda _: None)
+    feed.on_signed = sizes.append
+    log_of(device).append(b"an event")
+    feed.tick(0)
+    feed.tick(30)
+    assert sizes == [4]
