@@ -85,6 +85,12 @@ def state_dir(site: Site) -> Path:
     return site.state_dir or Path(platformdirs.user_state_dir("edge-agent"))
 
 
+def device_key(site: Site, is_replay: bool) -> DeviceKey:
+    """What signs for the site's device, or its replays; made on first use."""
+    make = DeviceKey.for_replays if is_replay else DeviceKey.load_or_create
+    return make(state_dir(site), site.device, SystemClock(), site.token)
+
+
 def bind(site: Site, videos: Sequence[tuple[str | None, Path]]) -> list[tuple[str, Path]]:
     """Give every recording its camera, or say which name is missing."""
     names = list(site.cameras)
@@ -175,7 +181,7 @@ def run_replay(
     lanes, redactor = open_lanes(site, request), make_redactor(site)
     origin = make_origin(site, request.config, lanes, redactor)
     folder = OutFolder(request.out, origin.boot_id)
-    key = DeviceKey.for_replays(state_dir(site), site.device, SystemClock(), site.token)
+    key = device_key(site, is_replay=True)
     with ExitStack() as stack:
         is_resumed = stack.enter_context(folder.claimed(request.overwrite))
         observer.on_lanes(lanes)
@@ -223,7 +229,8 @@ def _published(mqtt: Mqtt, journal: Journal, fingerprint: str) -> Iterator[Uplin
         yield uplink
         if log is not None:
             tree = topics.root(str(origin.site["name"]), origin.device, origin.is_replay)
-            CheckpointFeed(log, tree, uplink.announce).tell()
+            forget = journal.outbox.forget_leaves
+            CheckpointFeed(log, tree, uplink.announce, on_signed=forget).tell()
 
 
 def _outbox(folder: OutFolder, publish: bool) -> Outbox:

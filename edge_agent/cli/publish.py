@@ -13,7 +13,6 @@ import click
 from edge_agent import app
 from edge_agent.cli.trust import read_pem
 from edge_agent.cli.words import FILE
-from edge_agent.clock import SystemClock
 from edge_agent.errors import EvidenceError
 from edge_agent.evidence import EXIT_CODES, DeviceKey, container, verify
 from edge_agent.evidence.credentials import read_credentials, with_credentials
@@ -138,7 +137,6 @@ def _copies(
 def _signer(config: Path, is_replay: bool) -> tuple[DeviceKey, str | None]:
     """Who signs copies, and which authority tells the time; a replay's are signed as it is."""
     site = app.load(config)
-    make = DeviceKey.for_replays if is_replay else DeviceKey.load_or_create
-    key = make(app.state_dir(site), site.device, SystemClock(), site.token)
+    key = app.device_key(site, is_replay)
     stamper = site.evidence.timestamp
     return key, None if stamper is None else stamper.url

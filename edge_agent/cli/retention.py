@@ -14,7 +14,7 @@ from edge_agent.cli.words import FILE
 from edge_agent.clock import SystemClock
 from edge_agent.config.lists import rotating_keys
 from edge_agent.errors import EvidenceError, UsageError
-from edge_agent.evidence import DeviceKey, holds, retention
+from edge_agent.evidence import holds, retention
 from edge_agent.evidence.chain import manifest_bytes
 from edge_agent.evidence.manifest import Manifest
 from edge_agent.text import printable
@@ -56,8 +56,7 @@ def retain(  # noqa: PLR0913  (click hands over one per option)
     if not yes:
         retention.refuse_flood(found, kept)
     is_replay = any(each.manifest and each.manifest.source.kind == "replay" for each in found)
-    make = DeviceKey.for_replays if is_replay else DeviceKey.load_or_create
-    key = make(app.state_dir(site), site.device, SystemClock(), site.token)
+    key = app.device_key(site, is_replay)
     for path in retention.delete(found, key, policy, now):
         click.echo(printable(f"deleted     {path.name.partition('.')[0]}; tombstone {path}"))
     click.echo(f"{len(found)} deleted, {len(kept) - len(found)} kept ({policy.name})")

@@ -14,6 +14,8 @@ from edge_agent.config.settings_file import load_settings
 from edge_agent.evidence.log import LogKey
 from edge_agent.witness import Alarm, Watch, WitnessBook, WitnessService, WitnessSettings
 
+REMEDY = "is no witness file; write its keys: `name:`, `state_dir:`, `mqtt:` and `logs:`"
+
 
 @click.command()
 @click.option("--config", type=FILE, required=True, help="The witness's file (YAML).")
@@ -37,7 +39,7 @@ def witness(config: Path, show_key: bool) -> None:
         - edge/plaza/box-1+3d1c7a52+AeR0...   # as `edge-agent evidence log key` prints it
       silence_s: 300
     """
-    settings = load_settings(config, WitnessSettings, "witness file")
+    settings = load_settings(config, WitnessSettings, "witness file", REMEDY)
     key = LogKey.load_or_create(settings.state_dir)
     book = WitnessBook(settings.state_dir, settings.name, key.private, settings.vkeys)
     if show_key:

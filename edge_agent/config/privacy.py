@@ -21,6 +21,8 @@ from pydantic import (
 )
 from pyrage import x25519
 
+from edge_agent.config.base import Settings
+
 _Days = Annotated[int, Field(ge=0, le=36500)]
 
 
@@ -63,10 +65,8 @@ def _as_list(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-class Privacy(BaseModel):
+class Privacy(Settings):
     """What leaves the box about people, and how long evidence is kept."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     plates: Literal["plain", "hashed"] = "plain"
     """`hashed`: outside of evidence, events carry a keyed hash in place of the text."""

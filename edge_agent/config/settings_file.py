@@ -15,8 +15,10 @@ from edge_agent.errors import ConfigError
 Model = TypeVar("Model", bound=Settings)
 
 
-def load_settings(path: Path, model: type[Model], what: str) -> Model:
+def load_settings(path: Path, model: type[Model], what: str, remedy: str) -> Model:
     """Read and check a YAML file (UTF-8) of `what`, e.g. `witness file`, as this model.
+
+    `remedy` is what to do about one that is no group of keys.
 
     Relative paths start at the file's folder, `~` is the home folder.
     Raises ConfigError with every problem, one per line: `file.yaml:12: where: what; what to do`.
@@ -31,8 +33,7 @@ def load_settings(path: Path, model: type[Model], what: str) -> Model:
     found = document.parse(text)
     problems = [f"{path}:{problem.line}: {problem.text}" for problem in found.problems]
     if not problems and not isinstance(found.data, dict):
-        keys = ", ".join(f"`{name}:`" for name in model.model_fields)
-        problems = [f"{path}:1: is no {what}; write its keys: {keys}"]
+        problems = [f"{path}:1: {remedy}"]
     if problems:
         raise ConfigError("\n".join(problems))
     try:

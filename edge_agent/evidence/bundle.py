@@ -102,12 +102,13 @@ class BundleWriter:
             for found in recover(self.folder, self.log):
                 link = Link(found.manifest.chain.index, _sha256(found.text))
                 self._chain.append(found.manifest.case.id, link)
-        self._unwitnessed.update(Path(bundle.path) for bundle in self.newest(UNWITNESSED))
+        newest = self._chain.newest(UNWITNESSED)
+        self._unwitnessed.update(self._path(identity) for identity, _ in newest)
 
     def newest(self, count: int) -> Iterator[Bundle]:
         """The bundles that were written last, in order, as far as they are still there."""
         for identity, link in self._chain.newest(count):
-            path = self.folder / f"{identity}.evb"
+            path = self._path(identity)
             try:
                 facts = manifest.Manifest.from_bytes(manifest_bytes(path))
             except (OSError, ValueError, EvidenceError):
@@ -161,7 +162,9 @@ class BundleWriter:
 
     def path_of(self, case: Case) -> Path:
         """Where the bundle of a case lies."""
-        identity = case_id(self._origin, case.begin.camera, case.subject)
+        return self._path(case_id(self._origin, case.begin.camera, case.subject))
+
+    def _path(self, identity: str) -> Path:
         return self.folder / f"{identity}.evb"
 
     def _collect(self, case: Case, clip: bytes | None, identity: str) -> Contents:

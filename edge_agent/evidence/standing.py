@@ -12,8 +12,8 @@ from edge_agent.evidence.revocation import Revocations, is_covered, revocation_f
 from edge_agent.evidence.timestamp import Stamp, read_stamp
 from edge_agent.evidence.trust import Chain, read_roots
 
-_SLACK = timedelta(seconds=1)
-"""By which the clocks of a device and of an authority may differ (GA/T 832-2014, 4.3)."""
+SLACK = timedelta(seconds=1)
+"""By which the clocks of a device and of who vouches for it may differ (GA/T 832-2014, 4.3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def judge_stamp(
         return None, [str(error)]
     shown = manifest.case.latest.utc
     is_live = manifest.source.kind == "live"
-    if is_live and stamp.latest + _SLACK < datetime.fromisoformat(shown):
+    if is_live and stamp.latest + SLACK < datetime.fromisoformat(shown):
         return stamp, [f"is of {utc_text(stamp.latest)}, before what it shows: {shown}"]
     return stamp, []
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from edge_agent.clock import utc_text
 from edge_agent.evidence.log import Checkpoint, Note, Proof, Signature, Vkey
 from edge_agent.evidence.log.note import decode, encode
 from edge_agent.evidence.logged import PROOF, Flaw
 from edge_agent.evidence.manifest import Cosigned, Manifest
+from edge_agent.evidence.standing import SLACK
 from edge_agent.text import printable
-
-SLACK = timedelta(seconds=1)
-"""By which the clocks of a device and of a witness may differ (GA/T 832-2014, 4.3)."""
 
 
 def known_before(note: Note, witnesses: Sequence[Vkey]) -> Cosigned | None:

@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_agent.cli.witness import REMEDY
 from edge_agent.config.settings_file import load_settings
 from edge_agent.errors import ConfigError, EvidenceError
 from edge_agent.evidence.log import Checkpoint, LogKey, MerkleLog, Note
@@ -192,7 +193,7 @@ def test_the_file_says_where_it_is_wrong(tmp_path: Path, log_key: LogKey) -> Non
     path = tmp_path / "witness.yaml"
     good = GOOD.replace("KEY", str(log_key.vkey(ORIGIN)))
     path.write_text(good)
-    settings = load_settings(path, WitnessSettings, "witness file")
+    settings = load_settings(path, WitnessSettings, "witness file", REMEDY)
     assert settings.state_dir == tmp_path / "state"
     assert settings.vkeys == {ORIGIN: log_key.vkey(ORIGIN)}
     for wrong, complaint in (
@@ -203,4 +204,4 @@ def test_the_file_says_where_it_is_wrong(tmp_path: Path, log_key: LogKey) -> Non
     ):
         path.write_text(wrong)
         with pytest.raises(ConfigError, match=complaint):
-            load_settings(path, WitnessSettings, "witness file")
+            load_settings(path, WitnessSettings, "witness file", REMEDY)

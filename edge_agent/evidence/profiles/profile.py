@@ -10,11 +10,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated
 
-from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
-from edge_agent.config import Settings, document
+from edge_agent.config import Settings
 from edge_agent.config.models import Name
-from edge_agent.config.wording import NAME_PATTERN, plain_errors, suggestion
+from edge_agent.config.settings_file import load_settings
+from edge_agent.config.wording import NAME_PATTERN, suggestion
 from edge_agent.errors import ConfigError
 from edge_agent.evidence.manifest import Manifest
 from edge_agent.evidence.profiles.checks import AnyRule, Text, Verdict
@@ -81,25 +82,5 @@ def find_profile(name: str) -> Profile:
 
 
 def _read(path: Path) -> Profile:
-    try:
-        with path.open("rb") as file:
-            text = file.read(document.MAX_BYTES).decode("utf-8-sig")
-    except OSError as error:
-        raise ConfigError(f"{path}: profile cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: is not UTF-8 text; name a profile (YAML)") from error
-    found = document.parse(text)
-    problems = [f"{path}:{problem.line}: {problem.text}" for problem in found.problems]
-    if not problems and not isinstance(found.data, dict):
-        problems = [f"{path}:1: write `name:`, `title:` and `rules:`, as the shipped profiles do"]
-    if problems:
-        raise ConfigError("\n".join(problems))
-    try:
-        return Profile.model_validate(found.data)
-    except ValidationError as error:
-        told = sorted(
-            (found.line(place), document.dotted(place), text)
-            for place, text in plain_errors(error, Profile, found.data)
-        )
-        lines = (f"{path}:{line}: {place}{': ' * bool(place)}{text}" for line, place, text in told)
-        raise ConfigError("\n".join(lines)) from error
+    remedy = "write `name:`, `title:` and `rules:`, as the shipped profiles do"
+    return load_settings(path, Profile, "profile", remedy)
