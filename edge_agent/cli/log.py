@@ -12,11 +12,9 @@ import click
 from edge_agent import app
 from edge_agent.cli.trust import read_pem
 from edge_agent.cli.words import FILE
-from edge_agent.clock import SystemClock
 from edge_agent.errors import EvidenceError, UsageError
 from edge_agent.evidence import EXIT_CODES, container, verify
 from edge_agent.evidence.chain import manifest_bytes
-from edge_agent.evidence.keys.identity import Home
 from edge_agent.evidence.log import Checkpoint, LogKey, Note, Proof, Vkey, certify
 from edge_agent.evidence.log.audit import LogAudit
 from edge_agent.evidence.logged import DEVICE, PROOF
@@ -125,8 +123,7 @@ def tell_key(config: Path, out: Path | None) -> None:
     site = app.load(config)
     log_key = LogKey.load_or_create(app.state_dir(site) / site.device)
     if out is not None:
-        home = Home.of(app.state_dir(site), site.device, site.token)
-        write_whole(out, certify(home.load_or_create(SystemClock()), log_key, site.device))
+        write_whole(out, certify(app.device_key(site, is_replay=False), log_key, site.device))
     click.echo(str(log_key.vkey(log_origin(site.site.name, site.device))))
 
 

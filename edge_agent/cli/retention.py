@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
 import click
 
 from edge_agent import app
-from edge_agent.cli.words import FILE
+from edge_agent.cli.words import FILE, Moment
 from edge_agent.clock import SystemClock
 from edge_agent.config.lists import rotating_keys
 from edge_agent.errors import EvidenceError, UsageError
@@ -24,12 +24,18 @@ from edge_agent.timekeeping import FirstToKnow
 @click.command()
 @click.argument("folder", type=FILE)
 @click.option("--config", required=True, type=FILE, help="The site file with `privacy.retention`.")
-@click.option("--now", "moment", metavar="TIME", help="Judge by this time, e.g. 2026-05-20.")
+@click.option("--now", "moment", type=Moment(), help="Judge by this time, e.g. 2026-05-20.")
 @click.option("--clock-trusted", is_flag=True, help="You have looked: the date is right.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
 @click.option("--yes", is_flag=True, help="Delete although it is more than half of everything.")
 def retain(  # noqa: PLR0913  (click hands over one per option)
-    *, folder: Path, config: Path, moment: str | None, clock_trusted: bool, dry_run: bool, yes: bool
+    *,
+    folder: Path,
+    config: Path,
+    moment: datetime | None,
+    clock_trusted: bool,
+    dry_run: bool,
+    yes: bool,
 ) -> None:
     """Delete the bundles of a folder whose time is over; each leaves a signed tombstone.
 
@@ -44,7 +50,7 @@ def retain(  # noqa: PLR0913  (click hands over one per option)
     policy = site.privacy.policy
     if policy is None:
         raise UsageError(f"{config}: names no `privacy: {{retention: ...}}`: nothing is deleted")
-    now = _time(moment) if moment else SystemClock().now()
+    now = moment or SystemClock().now()
     kept = retention.survey(folder, policy)
     _say_kept(kept, now)
     is_trusted = dry_run or clock_trusted or _is_synchronised()
@@ -112,11 +118,3 @@ def _say_kept(kept: Sequence[retention.Kept], now: datetime) -> None:
 def _is_synchronised() -> bool:
     state = FirstToKnow().state()
     return state is not None and state.is_trusted
-
-
-def _time(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(f"--now {text}: expected a date or time such as 2026-05-20") from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
