@@ -25,17 +25,11 @@ from edge_agent.timekeeping import FirstToKnow
 @click.argument("folder", type=FILE)
 @click.option("--config", required=True, type=FILE, help="The site file with `privacy.retention`.")
 @click.option("--now", "moment", type=Moment(), help="Judge by this time, e.g. 2026-05-20.")
-@click.option("--clock-trusted", is_flag=True, help="You have looked: the date is right.")
+@click.option("--clock-trusted", "trusted", is_flag=True, help="You looked: the date is right.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
 @click.option("--yes", is_flag=True, help="Delete although it is more than half of everything.")
 def retain(  # noqa: PLR0913  (click hands over one per option)
-    *,
-    folder: Path,
-    config: Path,
-    moment: datetime | None,
-    clock_trusted: bool,
-    dry_run: bool,
-    yes: bool,
+    *, folder: Path, config: Path, moment: datetime | None, trusted: bool, dry_run: bool, yes: bool
 ) -> None:
     """Delete the bundles of a folder whose time is over; each leaves a signed tombstone.
 
@@ -53,7 +47,7 @@ def retain(  # noqa: PLR0913  (click hands over one per option)
     now = moment or SystemClock().now()
     kept = retention.survey(folder, policy)
     _say_kept(kept, now)
-    is_trusted = dry_run or clock_trusted or _is_synchronised()
+    is_trusted = dry_run or trusted or _is_synchronised()
     found = retention.due(kept, now, is_trusted)
     if dry_run:
         for each in found:
