@@ -19,6 +19,16 @@ from edge_agent.config.models import (
     TrackerSettings,
 )
 from edge_agent.config.signing import DeviceKeySettings, Pkcs11, TimestampSettings
+from edge_agent.config.source import (
+    FileSettings,
+    HttpSettings,
+    LiveSettings,
+    NetworkSettings,
+    PicameraSettings,
+    RtspSettings,
+    SourceSettings,
+    V4l2Settings,
+)
 
 __all__ = [
     "BaySettings",
@@ -26,18 +36,26 @@ __all__ = [
     "DetectorSettings",
     "DeviceKeySettings",
     "Evidence",
+    "FileSettings",
     "HeadSettings",
+    "HttpSettings",
+    "LiveSettings",
     "Mqtt",
+    "NetworkSettings",
     "Output",
+    "PicameraSettings",
     "Pkcs11",
     "PlateListFile",
     "PlateSettings",
     "Privacy",
+    "RtspSettings",
     "Rule",
     "Settings",
     "Site",
     "SiteInfo",
+    "SourceSettings",
     "TimestampSettings",
     "TrackerSettings",
+    "V4l2Settings",
     "load_site",
 ]

@@ -32,6 +32,9 @@ _FILES: Final[tuple[document.Path, ...]] = (
     ("mqtt", "tls", "key"),
     ("privacy", "key_file"),
     ("plate_lists", "*", "file"),
+    ("cameras", "*", "source", "credentials_file"),
+    ("cameras", "*", "source", "path"),
+    ("cameras", "*", "source", "sub_path"),
     _PROFILE,
 )
 """Where file names stand; `*` is any key. `evidence.profile` may name a profile as well."""

@@ -20,6 +20,7 @@ from pydantic import (
 from edge_agent.config.base import Settings
 from edge_agent.config.privacy import Privacy as Privacy
 from edge_agent.config.signing import DeviceKeySettings, Pkcs11, TimestampSettings
+from edge_agent.config.source import SourceSettings
 from edge_agent.geometry import Ground
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
@@ -240,6 +241,8 @@ class Rule(Settings):
 class Camera(Settings):
     """One view: what to look with, where, and by which rules."""
 
+    source: SourceSettings | None = None
+    """Where live pictures come from; a recording can be replayed without one."""
     detector: DetectorSettings = DetectorSettings()
     tracker: TrackerSettings = TrackerSettings()
     zones: dict[Name, Zone] = Field(default_factory=dict)
