@@ -1,4 +1,4 @@
-"""Where frames come from: recorded files and folders of stills."""
+"""Where frames come from: live cameras, recorded files and folders of stills."""
 
 from __future__ import annotations
 
@@ -6,11 +6,35 @@ import os
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
+from edge_agent.config.source import FileSettings, NetworkSettings, SourceSettings
+from edge_agent.errors import SourceError
 from edge_agent.ports import Source
+from edge_agent.sources.feed import Read
+from edge_agent.sources.live import Limits, LiveSource
+from edge_agent.sources.network import NetworkLink
+from edge_agent.sources.playing import FileLink
 from edge_agent.sources.stills import StillsSource
 from edge_agent.sources.video import VideoSource
 
-__all__ = ["StillsSource", "VideoSource", "open_recording"]
+__all__ = ["LiveSource", "StillsSource", "VideoSource", "open_live", "open_recording"]
+
+KEEP_S = 60.0
+"""More than the default clip, and the time in which a case that has begun is photographed."""
+
+
+def open_live(
+    settings: SourceSettings, camera: str, read: Read, keep_s: float = KEEP_S
+) -> LiveSource:
+    """The camera that the settings describe, not connected yet.
+
+    `read` tells both clocks; packets of the last `keep_s` are kept for clips.
+    """
+    limits = Limits(settings.stall_s, keep_s, settings.clip_memory_mb << 20)
+    if isinstance(settings, NetworkSettings):
+        return LiveSource(camera, NetworkLink(settings, settings.url), read, limits)
+    if isinstance(settings, FileSettings):
+        return LiveSource(camera, FileLink(settings.path, settings.loop, read), read, limits)
+    raise SourceError(f"camera {camera}: source: {settings.kind} is not supported")
 
 
 def open_recording(

@@ -43,6 +43,12 @@ def cut_clip(path: Path, start: Fraction, end: Fraction) -> bytes | None:
     return None
 
 
+def mux_clip(stream: VideoStream, packets: Packets, start: Fraction, end: Fraction) -> bytes | None:
+    """The same from packets that are at hand; `stream` says what they are. Uses them up."""
+    chosen = _select(packets, start, end)
+    return _mux(stream, chosen) if chosen else None
+
+
 def _readable(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
     """Packets up to the end of the file or to damage that cannot be read past."""
     with suppress(FFmpegError):

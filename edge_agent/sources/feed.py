@@ -1,0 +1,140 @@
+"""One connection to a camera, read by a thread of its own.
+
+FFmpeg waits for a silent camera without a way to be called off, and what is read late must not
+look as if it had been taken late: so somebody reads and stamps, and somebody else decodes.
+"""
+
+from __future__ import annotations
+
+import logging
+import struct
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Protocol
+
+from av.error import FFmpegError
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from edge_agent.clock import ClockReading
+from edge_agent.errors import SourceError, SourceLost
+from edge_agent.sources.pace import Pace
+from edge_agent.sources.packets import Parcel, Segment
+
+log = logging.getLogger(__name__)
+
+OPEN_S = 10.0
+"""A camera that has not answered by then does not answer."""
+MAX_BEHIND_S = 2.0
+"""A reader that is further behind goes on at the newest key frame."""
+
+Read = Callable[[], tuple[datetime, ClockReading]]
+
+
+class Link(Protocol):
+    """A way to a camera: connects and delivers its packets, once per call."""
+
+    name: str
+    """Without credentials, for messages."""
+
+    def packets(self, is_closed: threading.Event) -> Iterator[tuple[Packet[VideoStream], Segment]]:
+        """Until the camera ends it, it fails (`SourceError` says why), or is asked to stop."""
+        ...
+
+
+class Feed:
+    """A running connection: `take` its packets in order."""
+
+    def __init__(self, link: Link, read: Read, stall_s: float) -> None:
+        self.link = link
+        self.pace = Pace()
+        self._read = read
+        self._stall_s = stall_s
+        self._waiting: deque[Parcel] = deque()
+        self._changed = threading.Condition()
+        self._is_over = False
+        self._failure: SourceError | None = None
+        self._has_begun = False
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"feed {link.name}", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Let go; what FFmpeg is waiting for it gives up by itself."""
+        self._closed.set()
+        with self._changed:
+            self._changed.notify_all()
+
+    def take(self) -> Parcel | None:
+        """The next packet, waited for; None once stopped. Raises `SourceLost` or `SourceError`."""
+        with self._changed:
+            patience_s = self._stall_s if self._has_begun else self._stall_s + OPEN_S
+            is_there = self._changed.wait_for(self._has_news, patience_s)
+            if self._closed.is_set():
+                return None
+            if self._waiting:
+                return self._waiting.popleft()
+            if not is_there:
+                raise SourceLost(
+                    f"{self.link.name}: has sent nothing for {self._stall_s:g} s: check the "
+                    "camera's power and the network to it"
+                )
+            raise self._failure or SourceLost(
+                f"{self.link.name}: the camera has ended the connection: it may be restarting, or "
+                "serve no more viewers: close others"
+            )
+
+    def _has_news(self) -> bool:
+        return bool(self._waiting) or self._is_over or self._closed.is_set()
+
+    def _run(self) -> None:
+        try:
+            for packet, segment in self.link.packets(self._closed):
+                if self._closed.is_set():
+                    return
+                self._put(self._stamped(packet, segment))
+        except SourceError as error:
+            self._failure = error
+        except (FFmpegError, OSError, ValueError) as error:  # says the address, password and all
+            kind = type(error).__name__
+            self._failure = SourceLost(f"{self.link.name}: cannot be read any further ({kind})")
+        finally:
+            with self._changed:
+                self._is_over = True
+                self._changed.notify_all()
+
+    def _stamped(self, packet: Packet[VideoStream], segment: Segment) -> Parcel:
+        wall, clock = self._read()
+        arrived_s = clock.mono_ns / 1e9
+        if packet.pts is None:
+            t_s = self.pace.at(None, arrived_s)
+            pts = round(t_s / segment.time_base)
+        else:
+            pts = packet.pts
+            t_s = self.pace.at(float(pts * segment.time_base), arrived_s)
+        sent = _wall_clock(packet)
+        if sent is not None:
+            self.pace.hear(sent, t_s, wall.timestamp(), arrived_s)
+        return Parcel(bytes(packet), pts, packet.is_keyframe, t_s, segment)
+
+    def _put(self, parcel: Parcel) -> None:
+        with self._changed:
+            self._has_begun = True
+            behind_s = parcel.t_s - self._waiting[0].t_s if self._waiting else 0.0
+            if parcel.is_key and behind_s > MAX_BEHIND_S:
+                log.warning("too slow for the camera", extra={"source": self.link.name})
+                self._waiting.clear()
+            self._waiting.append(parcel)
+            self._changed.notify_all()
+
+
+def _wall_clock(packet: Packet[VideoStream]) -> float | None:
+    """Unix time in s at which the camera says it took the picture (AVProducerReferenceTime)."""
+    if not packet.has_sidedata("prft"):
+        return None
+    microseconds: int = struct.unpack_from("=q", bytes(packet.get_sidedata("prft")))[0]
+    return microseconds / 1e6
