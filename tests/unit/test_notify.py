@@ -1,0 +1,70 @@
+"""What systemd hears, over real sockets of both kinds."""
+
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edge_agent.notify import Notifier
+
+
+@pytest.fixture(params=["path", "abstract"])
+def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, socket.socket]]:
+    """An address as systemd writes it, and the socket that listens there."""
+    name = str(tmp_path / "notify") if request.param == "path" else f"@edge-agent-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind("\0" + name[1:] if name[0] == "@" else name)
+        listener.settimeout(2)
+        yield name, listener
+
+
+def test_says_what_systemd_expects(manager: tuple[str, socket.socket]) -> None:
+    address, listener = manager
+    notifier = Notifier.from_environment({"NOTIFY_SOCKET": address})
+    notifier.ready()
+    notifier.status("two\nlines: räumt auf\n")
+    notifier.watchdog()
+    notifier.reloading(1_234_567)
+    notifier.stopping()
+    assert [listener.recv(4096).decode() for _ in range(5)] == [
+        "READY=1",
+        "STATUS=two lines: räumt auf",
+        "WATCHDOG=1",
+        "RELOADING=1\nMONOTONIC_USEC=1234567",
+        "STOPPING=1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected_s"),
+    [
+        ({}, None),
+        ({"WATCHDOG_USEC": "20000000"}, 20.0),
+        ({"WATCHDOG_USEC": "500000", "WATCHDOG_PID": str(os.getpid())}, 0.5),
+        ({"WATCHDOG_USEC": "500000", "WATCHDOG_PID": str(os.getppid())}, None),
+        ({"WATCHDOG_USEC": "0"}, None),
+        ({"WATCHDOG_USEC": "soon"}, None),
+    ],
+)
+def test_the_watchdog_waits_for_this_process_only(
+    environment: dict[str, str], expected_s: float | None
+) -> None:
+    notifier = Notifier.from_environment({"NOTIFY_SOCKET": "@x", **environment})
+    assert notifier.watchdog_interval_s == expected_s
+
+
+@pytest.mark.parametrize("address", [None, "", "vsock:2:1234", "relative"])
+def test_does_nothing_outside_systemd(address: str | None) -> None:
+    environment = {"WATCHDOG_USEC": "1000000", **({"NOTIFY_SOCKET": address} if address else {})}
+    notifier = Notifier.from_environment(environment)
+    notifier.ready()
+    assert notifier == Notifier(None, None)
+
+
+def test_a_manager_that_is_gone_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        Notifier(str(tmp_path / "gone")).watchdog()
+    assert "systemd was not told" in caplog.text
