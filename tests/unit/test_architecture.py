@@ -11,7 +11,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = [
     {"errors", "picture", "types", "geometry", "clock", "identity", "text", "plates", "privacy"}
-    | {"health", "notify"},
+    | {"health", "logbook", "notify"},
     {"config", "ports"},
     {"sources", "vision", "tracking", "analyzers", "evidence", "uplink", "signals", "drawing"}
     | {"timekeeping", "machine"},
