@@ -75,6 +75,7 @@ def make_pipeline(name: str, camera: Camera, site: Site, detector: Detector) -> 
         plates=plates,
         heads=heads,
         bays=bays,
+        may_rest=settings.rest,
         min_interval_s=1 / settings.max_fps if settings.max_fps else 0.0,
     )
 

@@ -174,6 +174,9 @@ class _Short:
     def clip(self, start_s: float, end_s: float) -> bytes | None:
         return self._inner.clip(start_s, end_s)
 
+    def rest(self, is_resting: bool) -> None:
+        self._inner.rest(is_resting)
+
     def close(self) -> None:
         self._inner.close()
 

@@ -34,6 +34,9 @@ Admission = Literal["skip", "hold", "see"]
 
 NO_SIGNALS: Signals = MappingProxyType({})
 
+QUIET_S = 2.0
+"""A scene in which nothing has changed for so long is one that its source may rest in."""
+
 MAX_FAILURES = 3
 """After so many exceptions a rule is switched off instead of being made anew."""
 
@@ -73,6 +76,8 @@ class Pipeline:
     bays: BayWatcher | None = None
     min_interval_s: float = 0.0
     """Frames that follow the last analysed one sooner than this are skipped."""
+    may_rest: bool = False
+    """Its source need not decode every picture of a quiet scene."""
     _next_s: float = field(default=0.0, init=False)
     _latest: Scene | None = field(default=None, init=False)
     _doubts: dict[str, str] = field(default_factory=dict, init=False)
@@ -91,6 +96,10 @@ class Pipeline:
         if self.gate is not None and not self.gate.is_open(frame):
             return "hold"
         return "see"
+
+    def is_quiet(self, t_s: float) -> bool:
+        """True when its source may rest: nothing has changed for a while in what `admit` saw."""
+        return self.may_rest and self.gate is not None and t_s - self.gate.changed_s >= QUIET_S
 
     def see(self, frame: Frame) -> Detections:
         """Detect; safe in any thread and any order unless `detector.is_ordered`."""

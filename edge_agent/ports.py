@@ -51,6 +51,10 @@ class Source(Protocol):
         """
         ...
 
+    def rest(self, is_resting: bool) -> None:
+        """Say whether nothing happens in the scene, so that not every picture has to be decoded."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -70,6 +74,9 @@ class Detector(Protocol):
 
 class Gate(Protocol):
     """Says whether a frame is worth an inference; sees every frame of one camera in order."""
+
+    changed_s: float
+    """Media time of the latest frame in which something had changed."""
 
     def is_open(self, frame: Frame) -> bool: ...
 

@@ -110,6 +110,7 @@ def _begin(tick: Tick, pool: ThreadPoolExecutor) -> Pending | None:
         return Pending(tick)
     pipeline = tick.lane.pipeline
     admission = pipeline.admit(tick.frame)
+    tick.lane.source.rest(pipeline.is_quiet(tick.frame.t_s))
     if admission == "skip":
         return None
     if admission == "hold":

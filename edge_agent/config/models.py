@@ -155,6 +155,8 @@ class DetectorSettings(Settings):
     """Frames above this rate are decoded but not analysed."""
     gate: bool = True
     """Skip the inference while nothing in the picture moves."""
+    rest: bool = False
+    """Decode key frames only while nothing in the picture moves, and what stirs after them."""
 
 
 class TrackerSettings(Settings):

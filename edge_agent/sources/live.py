@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from av.error import FFmpegError
-from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
 from edge_agent.errors import SourceError, SourceLost
+from edge_agent.sources.decoding import RestingDecoder
 from edge_agent.sources.feed import Feed, Link, Read
 from edge_agent.sources.packets import Parcel, Segment
 from edge_agent.sources.picture import VideoPicture
@@ -54,7 +53,7 @@ class LiveSource:
         self._limits = limits
         self._ring = PacketRing(limits.keep_s, limits.max_bytes)
         self._feed: Feed | None = None
-        self._is_closed = False
+        self._is_closed = self._is_resting = False
         self._seq = 0
         self._last_s = 0.0
 
@@ -75,6 +74,9 @@ class LiveSource:
     def clip(self, start_s: float, end_s: float) -> bytes | None:
         return self._ring.clip(start_s, end_s, CLIP_PATIENCE_S)
 
+    def rest(self, is_resting: bool) -> None:
+        self._is_resting = is_resting
+
     def close(self) -> None:
         self._is_closed = True
         if self._feed is not None:
@@ -84,6 +86,7 @@ class LiveSource:
         decoding = Decoding(self._link.name, self._limits.stall_s)
         while (parcel := feed.take()) is not None:
             is_whole = self._ring.put(parcel) is not None
+            decoding.is_resting = self._is_resting
             for t_s, picture in decoding.pictures(parcel, is_whole):
                 self._seq += 1
                 if t_s >= self._last_s + CLOSEST_S:
@@ -105,7 +108,8 @@ class Decoding:
         self._name = name
         self._patience_s = patience_s
         self._segment: Segment | None = None
-        self._decoder: VideoCodecContext | None = None
+        self._decoder: RestingDecoder | None = None
+        self.is_resting = False
         self._blank_s: float | None = None
         """Since when nothing could be decoded."""
         self._is_keyless = True
@@ -116,7 +120,7 @@ class Decoding:
             self._blank_s = parcel.t_s
         found = self._decode(parcel) if is_whole else []
         self._is_keyless &= not is_whole
-        if found:
+        if found or (self._decoder is not None and self._decoder.is_asleep):
             self._blank_s = None
         else:
             self._judge(parcel.t_s)
@@ -126,11 +130,10 @@ class Decoding:
 
     def _decode(self, parcel: Parcel) -> list[VideoFrame]:
         if parcel.segment is not self._segment or self._decoder is None:
-            self._segment, self._decoder = parcel.segment, parcel.segment.decoder()
-        try:
-            pictures = self._decoder.decode(parcel.packet())
-        except FFmpegError:
-            return []
+            self._segment = parcel.segment
+            self._decoder = RestingDecoder(parcel.segment.decoder())
+        self._decoder.is_resting = self.is_resting
+        pictures = self._decoder.decode(parcel.packet())
         return [picture for picture in pictures if not picture.is_corrupt]
 
     def _judge(self, t_s: float) -> None:

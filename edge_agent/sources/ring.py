@@ -77,6 +77,8 @@ class PacketRing:
         return _clip(max(stretches, key=_length_s), start_s, end_s)
 
     def _between(self, start_s: float, end_s: float) -> list[Gop]:
+        if not self._gops:
+            return []
         ends = [*(later.begin_s for _, later in pairwise(self._gops)), self.newest_s]
         return [
             gop

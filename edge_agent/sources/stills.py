@@ -68,6 +68,9 @@ class StillsSource:
     def clip(self, start_s: float, end_s: float) -> bytes | None:
         return None
 
+    def rest(self, is_resting: bool) -> None:
+        """Every still is a key frame."""
+
     def close(self) -> None:
         self._is_closed = True
 

@@ -8,10 +8,8 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from av.error import FFmpegError
-from av.packet import Packet
 from av.video.frame import VideoFrame
 
 from edge_agent.errors import SourceError, SourceLost
@@ -26,6 +24,7 @@ from edge_agent.sources.container import (
     stamp,
     stores_decoding_order,
 )
+from edge_agent.sources.decoding import RestingDecoder
 from edge_agent.sources.picture import VideoPicture, turn_of
 from edge_agent.sources.start import recording_start
 from edge_agent.sources.timeline import Timeline
@@ -57,6 +56,7 @@ class VideoSource:
         self._declared_s = declared_s(self._container, self._stream)
         self._by_decoding = stores_decoding_order(self._container)
         self._timeline = Timeline(nominal_s(self._stream))
+        self._decoder = RestingDecoder(self._stream.codec_context)
         self._lock = threading.Lock()
         self._is_closed = self._is_started = False
         self._skipped = 0
@@ -67,7 +67,7 @@ class VideoSource:
             raise SourceError(
                 f"{path}: not one picture could be decoded: copy it again or convert it to H.264"
             )
-        self._skipped = 0  # a recording may begin between key frames
+        self._skipped = self._decoder.failures = 0  # a recording may begin between key frames
         self._turn = turn_of(first)
         self._zero = stamp(first, self._by_decoding)
         self._pending = chain((first,), pictures)
@@ -86,6 +86,9 @@ class VideoSource:
             return None
         start, end = (self._zero + Fraction(max(0.0, at_s)) for at_s in (start_s, end_s))
         return cut_clip(self._path, start, end)
+
+    def rest(self, is_resting: bool) -> None:
+        self._decoder.is_resting = is_resting
 
     def close(self) -> None:
         with self._lock:
@@ -112,9 +115,10 @@ class VideoSource:
                 f"{self._path}: ends at {end_s:.1f} s of {declared_s:.1f} s: truncated or "
                 f"damaged; the {count} frames before were processed; copy the recording again"
             )
-        if self._skipped:
+        bad = self._skipped + self._decoder.failures
+        if bad:
             raise SourceLost(
-                f"{self._path}: damaged (bad packets: {self._skipped}); the {count} frames that "
+                f"{self._path}: damaged (bad packets: {bad}); the {count} frames that "
                 f"could be read, up to {end_s:.1f} s, were processed; copy the recording again"
             )
 
@@ -132,20 +136,12 @@ class VideoSource:
         try:
             for packet in demux(self._container, self._stream):
                 if packet.size:
-                    yield self._decode(packet)
+                    yield self._judged(self._decoder.decode(packet))
         except FFmpegError:
             self._skipped += 1
-        flush = Packet()
-        if self._stream.time_base:  # what the last pictures' times are counted in
-            flush.time_base = self._stream.time_base
-        yield self._decode(flush)
+        yield self._judged(self._decoder.flush())
 
-    def _decode(self, packet: Packet[Any]) -> list[VideoFrame]:
-        try:
-            pictures = self._stream.decode(packet)
-        except FFmpegError:
-            self._skipped += 1
-            return []
+    def _judged(self, pictures: list[VideoFrame]) -> list[VideoFrame]:
         # Packets are called corrupt as well where MPEG-TS files were joined; pictures tell.
         self._skipped += any(picture.is_corrupt for picture in pictures)
         return pictures

@@ -25,6 +25,7 @@ class MotionGate:
     def __init__(self, max_quiet_s: float = 1.0, min_area: float = 0.0005) -> None:
         self._max_quiet_s = max_quiet_s
         self._min_area = min_area
+        self.changed_s = 0.0
         self._opened: Bytes | None = None
         self._opened_s = 0.0
         self._previous: Bytes | None = None
@@ -33,13 +34,15 @@ class MotionGate:
         """Decide for one frame; sees every frame of one camera in order."""
         grey = np.asarray(cv2.blur(frame.small_grey, (3, 3)), np.uint8)
         previous, self._previous = self._previous, grey
+        opened = self._opened
         if (
-            self._opened is not None
-            and previous is not None
-            and previous.shape == grey.shape == self._opened.shape
-            and frame.t_s - self._opened_s < self._max_quiet_s
-            and not self._has_changed(grey, self._opened, _noise(grey, previous))
+            opened is None
+            or previous is None
+            or not previous.shape == grey.shape == opened.shape
+            or self._has_changed(grey, opened, _noise(grey, previous))
         ):
+            self.changed_s = frame.t_s
+        elif frame.t_s - self._opened_s < self._max_quiet_s:
             return False
         self._opened, self._opened_s = grey, frame.t_s
         return True

@@ -50,6 +50,9 @@ class Footage:
     def clip(self, start_s: float, end_s: float) -> bytes | None:
         return None
 
+    def rest(self, is_resting: bool) -> None:
+        pass
+
     def close(self) -> None:
         self.closed = True
 
@@ -133,6 +136,8 @@ class Keeper:
 
 
 class Shutter:
+    changed_s = 0.0
+
     def is_open(self, frame: Frame) -> bool:
         return frame.seq % 2 == 0
 
