@@ -10,7 +10,7 @@ from edge_agent.config.source import FileSettings, NetworkSettings, SourceSettin
 from edge_agent.errors import SourceError
 from edge_agent.ports import Source
 from edge_agent.sources.feed import Read
-from edge_agent.sources.live import Limits, LiveSource
+from edge_agent.sources.live import Limits, Links, LiveSource
 from edge_agent.sources.network import NetworkLink
 from edge_agent.sources.playing import FileLink
 from edge_agent.sources.stills import StillsSource
@@ -30,11 +30,18 @@ def open_live(
     `read` tells both clocks; packets of the last `keep_s` are kept for clips.
     """
     limits = Limits(settings.stall_s, keep_s, settings.clip_memory_mb << 20)
+    return LiveSource(camera, _links(settings, read), read, limits)
+
+
+def _links(settings: SourceSettings, read: Read) -> Links:
     if isinstance(settings, NetworkSettings):
-        return LiveSource(camera, NetworkLink(settings, settings.url), read, limits)
+        sub = NetworkLink(settings, settings.sub) if settings.sub else None
+        return Links(NetworkLink(settings, settings.url), sub)
     if isinstance(settings, FileSettings):
-        return LiveSource(camera, FileLink(settings.path, settings.loop, read), read, limits)
-    raise SourceError(f"camera {camera}: source: {settings.kind} is not supported")
+        small = settings.sub_path
+        sub_file = FileLink(small, settings.loop, read) if small else None
+        return Links(FileLink(settings.path, settings.loop, read), sub_file)
+    raise SourceError(f"source: {settings.kind} is not supported")
 
 
 def open_recording(

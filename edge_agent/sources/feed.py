@@ -12,7 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from av.error import FFmpegError
 from av.packet import Packet
@@ -40,27 +40,33 @@ class Link(Protocol):
     """Without credentials, for messages."""
 
     def packets(self, is_closed: threading.Event) -> Iterator[tuple[Packet[VideoStream], Segment]]:
-        """Until the camera ends it, it fails (`SourceError` says why), or is asked to stop."""
+        """Until a recording is over or it is asked to stop; `SourceError` says why it fails."""
         ...
 
 
 class Feed:
-    """A running connection: `take` its packets in order."""
+    """A running connection: `take` its packets in order, or have them all `kept`."""
 
-    def __init__(self, link: Link, read: Read, stall_s: float) -> None:
+    def __init__(
+        self, link: Link, read: Read, stall_s: float, kept: Callable[[Parcel], object] | None = None
+    ) -> None:
         self.link = link
         self.pace = Pace()
+        self._kept = kept
         self._read = read
         self._stall_s = stall_s
         self._waiting: deque[Parcel] = deque()
         self._changed = threading.Condition()
-        self._is_over = False
+        self._is_over = self._has_ended = False
+        self._heard_s = 0.0
+        """When the latest packet came; when it began, before."""
         self._failure: SourceError | None = None
         self._has_begun = False
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"feed {link.name}", daemon=True)
 
     def start(self) -> None:
+        self._heard_s = self._now_s()
         self._thread.start()
 
     def stop(self) -> None:
@@ -70,23 +76,33 @@ class Feed:
             self._changed.notify_all()
 
     def take(self) -> Parcel | None:
-        """The next packet, waited for; None once stopped. Raises `SourceLost` or `SourceError`."""
+        """The next packet, waited for; None once stopped or over. Raises `SourceError`."""
         with self._changed:
-            patience_s = self._stall_s if self._has_begun else self._stall_s + OPEN_S
-            is_there = self._changed.wait_for(self._has_news, patience_s)
+            self._changed.wait_for(self._has_news, self._patience_s)
             if self._closed.is_set():
                 return None
             if self._waiting:
                 return self._waiting.popleft()
-            if not is_there:
-                raise SourceLost(
-                    f"{self.link.name}: has sent nothing for {self._stall_s:g} s: check the "
-                    "camera's power and the network to it"
-                )
-            raise self._failure or SourceLost(
-                f"{self.link.name}: the camera has ended the connection: it may be restarting, or "
-                "serve no more viewers: close others"
-            )
+            if self._has_ended:
+                return None
+            self._raise()
+
+    def check(self) -> None:
+        """Raise `SourceError` where packets that are kept have stopped coming."""
+        if self._is_over or self._now_s() - self._heard_s > self._patience_s:
+            self._raise()
+
+    @property
+    def _patience_s(self) -> float:
+        return self._stall_s if self._has_begun else self._stall_s + OPEN_S
+
+    def _raise(self) -> NoReturn:
+        if self._is_over:
+            raise self._failure or SourceLost(f"{self.link.name}: has ended")
+        raise SourceLost(
+            f"{self.link.name}: has sent nothing for {self._stall_s:g} s: check the camera's power "
+            "and the network to it"
+        )
 
     def _has_news(self) -> bool:
         return bool(self._waiting) or self._is_over or self._closed.is_set()
@@ -97,6 +113,7 @@ class Feed:
                 if self._closed.is_set():
                     return
                 self._put(self._stamped(packet, segment))
+            self._has_ended = True
         except SourceError as error:
             self._failure = error
         except (FFmpegError, OSError, ValueError) as error:  # says the address, password and all
@@ -109,7 +126,7 @@ class Feed:
 
     def _stamped(self, packet: Packet[VideoStream], segment: Segment) -> Parcel:
         wall, clock = self._read()
-        arrived_s = clock.mono_ns / 1e9
+        arrived_s = self._heard_s = clock.mono_ns / 1e9
         if packet.pts is None:
             t_s = self.pace.at(None, arrived_s)
             pts = round(t_s / segment.time_base)
@@ -121,9 +138,15 @@ class Feed:
             self.pace.hear(sent, t_s, wall.timestamp(), arrived_s)
         return Parcel(bytes(packet), pts, packet.is_keyframe, t_s, segment)
 
+    def _now_s(self) -> float:
+        return self._read()[1].mono_ns / 1e9
+
     def _put(self, parcel: Parcel) -> None:
+        self._has_begun = True
+        if self._kept is not None:
+            self._kept(parcel)
+            return
         with self._changed:
-            self._has_begun = True
             behind_s = parcel.t_s - self._waiting[0].t_s if self._waiting else 0.0
             if parcel.is_key and behind_s > MAX_BEHIND_S:
                 log.warning("too slow for the camera", extra={"source": self.link.name})

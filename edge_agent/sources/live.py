@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from av.video.frame import VideoFrame
-
 from edge_agent.errors import SourceError, SourceLost
-from edge_agent.sources.decoding import RestingDecoder
 from edge_agent.sources.feed import Feed, Link, Read
-from edge_agent.sources.packets import Parcel, Segment
+from edge_agent.sources.pair import LargePictures, PairedPicture
 from edge_agent.sources.picture import VideoPicture
 from edge_agent.sources.ring import PacketRing
-from edge_agent.types import Frame, Media
+from edge_agent.sources.showing import Show
+from edge_agent.types import Frame, Media, Picture
+
+log = logging.getLogger(__name__)
 
 CLOSEST_S = 0.004
 """What comes closer together was in a burst: servers send what they have kept to a new viewer."""
-KEY_PATIENCE_S = 30.0
-"""Cameras send a key frame every second or two, thrifty ones every ten or twenty."""
 CLIP_PATIENCE_S = 1.0
 """A clip waits so long for its last packets."""
+SAME_SHAPE = 0.03
+"""By how much the proportions of two streams of one view may differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """The ways to one camera."""
+
+    main: Link
+    sub: Link | None = None
+    """Its small stream, if detection is to look at that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,39 +46,41 @@ class Limits:
 class LiveSource:
     """One camera. Implements `ports.Source`.
 
-    `frames` connects; it ends when the source is closed and otherwise raises: `SourceError` for a
-    camera that never worked, `SourceLost` for one that did. Call it again to connect again: media
-    time, which is CLOCK_MONOTONIC, and the packets for clips go on. `close` and `clip` may be
-    called from other threads.
+    `frames` connects; it ends when the source is closed or a recording that it plays is over, and
+    otherwise raises: `SourceError` for a camera that never worked, `SourceLost` for one that did.
+    Call it again to connect again: media time, which is CLOCK_MONOTONIC, and the packets for clips
+    go on. `close` and `clip` may be called from other threads.
     """
 
     live = True
     duration_s = None
 
-    def __init__(self, camera: str, link: Link, read: Read, limits: Limits) -> None:
+    def __init__(self, camera: str, links: Links, read: Read, limits: Limits) -> None:
         self.camera = camera
-        self.media = Media(link.name, "live", None, read()[0], "clock")
-        self._link = link
+        self.media = Media(links.main.name, "live", None, read()[0], "clock")
+        self._links = links
         self._read = read
         self._limits = limits
         self._ring = PacketRing(limits.keep_s, limits.max_bytes)
-        self._feed: Feed | None = None
-        self._is_closed = self._is_resting = False
+        self._large = LargePictures(self._ring)
+        self._feeds: tuple[Feed, ...] = ()
+        self._is_closed = self._is_resting = self._is_odd = False
         self._seq = 0
         self._last_s = 0.0
 
     def frames(self) -> Iterator[Frame]:
-        feed = self._feed = Feed(self._link, self._read, self._limits.stall_s)
-        had = self._seq
+        self._feeds = feeds = self._connections()
         try:
             if not self._is_closed:
-                feed.start()
-                yield from self._frames(feed)
+                for feed in feeds:
+                    feed.start()
+                yield from self._frames(feeds[-1], feeds[:-1])
         except SourceError as error:
-            lost = SourceLost if self._seq > had or had else SourceError
+            lost = SourceLost if self._seq else SourceError
             raise lost(str(error)) from None
         finally:
-            feed.stop()
+            for feed in feeds:
+                feed.stop()
             self._ring.break_off()
 
     def clip(self, start_s: float, end_s: float) -> bytes | None:
@@ -79,73 +91,60 @@ class LiveSource:
 
     def close(self) -> None:
         self._is_closed = True
-        if self._feed is not None:
-            self._feed.stop()
+        for feed in self._feeds:
+            feed.stop()
 
-    def _frames(self, feed: Feed) -> Iterator[Frame]:
-        decoding = Decoding(self._link.name, self._limits.stall_s)
-        while (parcel := feed.take()) is not None:
-            is_whole = self._ring.put(parcel) is not None
-            decoding.is_resting = self._is_resting
-            for t_s, picture in decoding.pictures(parcel, is_whole):
+    def _connections(self) -> tuple[Feed, ...]:
+        """The one that is decoded comes last."""
+        stall_s, links = self._limits.stall_s, self._links
+        if links.sub is None:
+            return (Feed(links.main, self._read, stall_s),)
+        kept = Feed(links.main, self._read, stall_s, self._ring.put)
+        return kept, Feed(links.sub, self._read, stall_s)
+
+    def _frames(self, seen: Feed, beside: tuple[Feed, ...]) -> Iterator[Frame]:
+        show = Show(seen.link.name, self._limits.stall_s)
+        while (parcel := seen.take()) is not None:
+            for feed in beside:
+                feed.check()
+            if not beside:
+                self._ring.put(parcel)
+            show.is_resting = self._is_resting
+            for t_s, picture in show.pictures(parcel):
                 self._seq += 1
-                if t_s >= self._last_s + CLOSEST_S:
+                shown = VideoPicture(picture)
+                pair = self._paired(shown, t_s + _shift_s(seen, beside)) if beside else shown
+                if pair is not None and t_s >= self._last_s + CLOSEST_S:
                     self._last_s = t_s
-                    yield self._frame(t_s, picture)
+                    yield self._frame(t_s, pair)
 
-    def _frame(self, t_s: float, picture: VideoFrame) -> Frame:
+    def _paired(self, small: VideoPicture, t_s: float) -> Picture | None:
+        """With its large picture, once there is one."""
+        gop = self._ring.newest
+        if gop is None:
+            return None
+        pair = PairedPicture(small, t_s, gop, self._large)
+        shape = pair.width * small.height / (pair.height * small.width)
+        if abs(shape - 1) > SAME_SHAPE and not self._is_odd:
+            sizes = f"{pair.width}x{pair.height}, {small.width}x{small.height}"
+            text = "main and sub stream differ in shape: boxes may be off; set both alike"
+            log.warning(text, extra={"camera": self.camera, "sizes": sizes})
+        self._is_odd = abs(shape - 1) > SAME_SHAPE
+        return pair
+
+    def _frame(self, t_s: float, picture: Picture) -> Frame:
         wall, clock = self._read()
         age_ns = clock.mono_ns - round(t_s * 1e9)
         taken = wall - timedelta(microseconds=age_ns / 1000)
         stamp = replace(clock, mono_ns=clock.mono_ns - age_ns)
-        return Frame(self.camera, self._seq - 1, t_s, taken, VideoPicture(picture), stamp)
+        return Frame(self.camera, self._seq - 1, t_s, taken, picture, stamp)
 
 
-class Decoding:
-    """Pictures of one connection; gives up on one that never shows any."""
-
-    def __init__(self, name: str, patience_s: float) -> None:
-        self._name = name
-        self._patience_s = patience_s
-        self._segment: Segment | None = None
-        self._decoder: RestingDecoder | None = None
-        self.is_resting = False
-        self._blank_s: float | None = None
-        """Since when nothing could be decoded."""
-        self._is_keyless = True
-
-    def pictures(self, parcel: Parcel, is_whole: bool) -> Iterator[tuple[float, VideoFrame]]:
-        """What the packet completes, each with its time; nothing from a torn group."""
-        if self._blank_s is None:
-            self._blank_s = parcel.t_s
-        found = self._decode(parcel) if is_whole else []
-        self._is_keyless &= not is_whole
-        if found or (self._decoder is not None and self._decoder.is_asleep):
-            self._blank_s = None
-        else:
-            self._judge(parcel.t_s)
-        for picture in found:
-            ticks = 0 if picture.pts is None else picture.pts - parcel.pts
-            yield parcel.t_s + float(ticks * parcel.segment.time_base), picture
-
-    def _decode(self, parcel: Parcel) -> list[VideoFrame]:
-        if parcel.segment is not self._segment or self._decoder is None:
-            self._segment = parcel.segment
-            self._decoder = RestingDecoder(parcel.segment.decoder())
-        self._decoder.is_resting = self.is_resting
-        pictures = self._decoder.decode(parcel.packet())
-        return [picture for picture in pictures if not picture.is_corrupt]
-
-    def _judge(self, t_s: float) -> None:
-        blank_s = t_s - (self._blank_s or 0.0)
-        if self._is_keyless and blank_s > KEY_PATIENCE_S:
-            raise SourceLost(
-                f"{self._name}: no key frame for {KEY_PATIENCE_S:g} s: set the camera to one every "
-                "1 to 2 s (also called I frame or GOP length), without `smart` coding"
-            )
-        if not self._is_keyless and blank_s > self._patience_s:
-            raise SourceLost(
-                f"{self._name}: sends packets of which no picture could be decoded for "
-                f"{self._patience_s:g} s: the network loses too much (try `transport: tcp`), or "
-                "set the camera to H.264"
-            )
+def _shift_s(seen: Feed, beside: tuple[Feed, ...]) -> float:
+    """What the main stream comes later than the small one, where the camera's clock tells."""
+    unknown_s = []
+    for feed in (*beside, seen):
+        if feed.pace.skew_s is None:
+            return 0.0
+        unknown_s.append(feed.pace.skew_s - feed.pace.transit_s)
+    return unknown_s[0] - unknown_s[-1]

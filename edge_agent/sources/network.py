@@ -43,7 +43,8 @@ _REMEDIES: tuple[tuple[type[BaseException], str], ...] = (
     (failure.InvalidDataError, "sends no video: check the path of the address"),
     (EOFError, "ended the connection at once: it may serve no more viewers"),
 )
-_UNREACHABLE = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN)
+_UNREACHABLE = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EIO)
+"""FFmpeg says EIO for names that nobody knows."""
 
 
 class NetworkLink:
@@ -62,12 +63,18 @@ class NetworkLink:
             has_times = container.format.name not in ("mpjpeg", "mjpeg")
             try:
                 for packet in demux(container, stream):
-                    if not packet.size or is_closed.is_set():
+                    if is_closed.is_set():
                         return
+                    if not packet.size:
+                        break
                     _give_time(packet, has_times)
                     yield packet, watch.at(bytes(packet), packet.is_keyframe) or first
             except FFmpegError as error:
                 raise SourceError(f"{self.name}: {self._why(error)}") from None
+            raise SourceError(
+                f"{self.name}: the camera has ended the connection: it may be restarting, or serve "
+                "no more viewers: close others"
+            )
 
     def _open(self) -> InputContainer:
         address = with_credentials(self._url, self._settings.credentials_file)
@@ -92,7 +99,7 @@ class NetworkLink:
                 "`credentials_file`"
             )
         if isinstance(error, OSError) and error.errno in _UNREACHABLE:
-            return "cannot be reached: check the camera's address and the network"
+            return "cannot be reached: check the camera's name or address and the network"
         for kind, remedy in _REMEDIES:
             if isinstance(error, kind):
                 return remedy

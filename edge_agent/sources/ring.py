@@ -63,6 +63,27 @@ class PacketRing:
         with self._changed:
             self._is_open = False
 
+    @property
+    def newest(self) -> Gop | None:
+        """The group that is going on."""
+        with self._changed:
+            return self._gops[-1] if self._is_open else None
+
+    def at(self, t_s: float) -> tuple[Gop, int] | None:
+        """The packet whose picture was taken closest to that time, by its place in its group.
+
+        None when that time is no longer, or not yet, kept.
+        """
+        with self._changed:
+            if not self._gops or not self._gops[0].begin_s <= t_s <= self.newest_s:
+                return None
+            later = [gop for gop in self._gops if gop.begin_s > t_s][:1]
+            earlier = [gop for gop in self._gops if gop.begin_s <= t_s][-1:]
+            return min(
+                ((gop, index) for gop in earlier + later for index in range(len(gop.parcels))),
+                key=lambda place: abs(place[0].parcels[place[1]].t_s - t_s),
+            )
+
     def clip(self, start_s: float, end_s: float, patience_s: float = 0.0) -> bytes | None:
         """An MP4 from the key frame at or before `start_s` on; of the longest unbroken stretch.
 
