@@ -6,7 +6,7 @@ import heapq
 import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 from edge_agent.errors import EdgeError, ModelError, SourceError
@@ -48,9 +48,11 @@ class Pending:
     """A tick whose inference is under way."""
 
     tick: Tick
-    seen: Future[Detections] | Detections | None = field(default=None)
+    seen: Future[Detections] | Detections | ModelError | None = field(default=None)
 
     def detections(self) -> Detections | None:
+        if isinstance(self.seen, ModelError):
+            raise self.seen
         return self.seen.result() if isinstance(self.seen, Future) else self.seen
 
 
@@ -62,12 +64,14 @@ def replay(
 ) -> None:
     """Play all lanes to their ends, merged by wall time; never sleeps, never drops.
 
-    Inference runs ahead on `workers` threads; everything that remembers runs here, in order, so
-    any number of workers gives the same bytes. A damaged recording ends its own lane only.
+    Inference runs ahead on `workers` threads, of which this is one (and one more at least): any
+    beyond the cores would only be in the others' way. Everything that remembers runs here, in
+    order, so any number of workers gives the same bytes. A damaged recording ends its own lane
+    only.
     """
-    ahead = 2 * workers
+    ahead = 3 * workers
     window: deque[Pending] = deque()
-    with ThreadPoolExecutor(workers, thread_name_prefix="see") as pool:
+    with ThreadPoolExecutor(max(1, workers - 1), thread_name_prefix="see") as pool:
         try:
             for tick in _merge(lanes):
                 if tick.frame is not None and on_frame is not None:
@@ -76,8 +80,10 @@ def replay(
                 if pending is not None:
                     window.append(pending)
                 while len(window) > ahead:
+                    _await_first(window)
                     _commit(window.popleft(), sink)
             while window:
+                _await_first(window)
                 _commit(window.popleft(), sink)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
@@ -121,6 +127,20 @@ def _begin(tick: Tick, pool: ThreadPoolExecutor) -> Pending | None:
     return Pending(tick, pool.submit(pipeline.see, tick.frame))
 
 
+def _await_first(window: deque[Pending]) -> None:
+    """Look at frames that no worker has begun with until the first one has been looked at."""
+    first = window[0]
+    while isinstance(first.seen, Future) and not first.seen.done():
+        free = next((p for p in window if isinstance(p.seen, Future) and p.seen.cancel()), None)
+        if free is None or free.tick.frame is None:
+            wait([first.seen])
+            return
+        try:
+            free.seen = free.tick.lane.pipeline.see(free.tick.frame)
+        except ModelError as error:
+            free.seen = error
+
+
 def _commit(pending: Pending, sink: Sink) -> None:
     """Decide in order; a lane whose model fails is closed like one whose footage has ended."""
     lane, frame = pending.tick.lane, pending.tick.frame
@@ -141,10 +161,10 @@ def _commit(pending: Pending, sink: Sink) -> None:
     for event in outcome.events:
         sink.event(event)
     for case in outcome.cases:
-        sink.case(case, _clip(case, lane.source))
+        sink.case(case, clip_of(case, lane.source))
 
 
-def _clip(case: Case, source: Source) -> bytes | None:
+def clip_of(case: Case, source: Source) -> bytes | None:
     """A case without its clip is better than no case."""
     if case.clip_s is None:
         return None

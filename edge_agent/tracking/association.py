@@ -9,7 +9,7 @@ import lap
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.geometry import iou_matrix, overlap
+from edge_agent.geometry import iou_matrix, ious, overlap
 from edge_agent.tracking.sameness import (
     LIKE_AREA,
     PART_AREA,
@@ -77,6 +77,7 @@ class Sightings:
         same = np.tril(iou_matrix(boxes, boxes) > SAME, -1) & (kinds[:, None] == kinds)
         keep = ~same.any(axis=1)
         self.boxes: Floats = boxes[keep]
+        self.areas = areas_of(self.boxes)
         self.scores: Floats = detections.scores[order][keep]
         self.groups = kinds[keep]
         self._names = [detections.names[k] for k in detections.classes[order][keep]]
@@ -146,12 +147,11 @@ class Association:
         reach = np.array([self._traces[row].reach(REACH_SIGMAS, REACH_SIZES) for row in rows])
         grow = (reach[:, None] * (-1, -1, 1, 1)).astype(np.float32)
         ours, theirs = self._boxes[rows], self._sightings.boxes[columns]
-        iou = np.zeros_like(self._iou)
-        for i, row in enumerate(rows):
-            iou[row, columns] = iou_matrix((ours + grow)[i : i + 1], theirs + grow[i])[0]
         ratio = areas_of(ours)[:, None] / np.maximum(areas_of(theirs), 1e-6)
         unlike = (ratio < LIKE_AREA) | (ratio > 1 / LIKE_AREA)
-        iou[np.ix_(rows, columns)] *= ~unlike
+        iou = np.zeros_like(self._iou)
+        grown = ious((ours + grow)[:, None], theirs + grow[:, None])
+        iou[np.ix_(rows, columns)] = grown * ~unlike
         self._join(rows, columns, iou, IOU_REACH)
 
     def _join(self, rows: list[int], columns: Sequence[int], iou: Floats, least: float) -> None:
@@ -167,27 +167,29 @@ class Association:
 
     def match_parts(self, columns: Sequence[int]) -> None:
         """Join free traces that stand to what sticks out of something that hides them."""
+        taken = set(self.seen.values())
         for row, trace in enumerate(self._traces):
             if row in self.seen or not trace.is_still:
                 continue
-            taken = set(self.seen.values())
             for column in columns:
                 if column not in taken and not self._barred_kind[row, column]:
                     edges = self._sightings.edges(column)
                     fits = is_part(edges, trace.place) or is_same(trace.place, edges)
                     if fits and trace.may_be(edges, is_near=True):
                         self.seen[row] = column
+                        taken.add(column)
                         break
 
     def outlines(self) -> list[tuple[Trace, Edges]]:
         """Boxes that show more of something that stands than what is known, and nothing else."""
         known = [(trace, Box(*trace.place)) for trace in self._traces]
+        taken = set(self.seen.values())
         found: list[tuple[Trace, Edges]] = []
         for row, column in self.seen.items():
             trace, place = known[row]
             if not trace.is_settled:
                 continue
-            free = [o for o in self._wider(place) if o == column or o not in self.seen.values()]
+            free = [o for o in self._wider(place) if o == column or o not in taken]
             for other in free:
                 edges = self._sightings.edges(other)
                 if self._barred_kind[row, other] or not is_same(trace.place, edges):
@@ -198,7 +200,7 @@ class Association:
         return found
 
     def _wider(self, place: Box) -> list[int]:
-        areas = areas_of(self._sightings.boxes)
+        areas = self._sightings.areas
         return np.flatnonzero(
             (areas > WIDER * place.area) & (areas * PART_AREA < place.area)
         ).tolist()

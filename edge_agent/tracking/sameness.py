@@ -47,9 +47,9 @@ def areas_of(boxes: Floats) -> Floats:
 
 def overlaps(a: Floats, b: Floats) -> Floats:
     """Area that every pair shares: (N, 4) and (M, 4) xyxy -> (N, M)."""
-    near = np.maximum(a[:, None, :2], b[None, :, :2])
-    far = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    return np.asarray(np.prod(np.clip(far - near, 0, None), axis=2), np.float32)
+    width = np.minimum(a[:, None, 2], b[:, 2]) - np.maximum(a[:, None, 0], b[:, 0])
+    height = np.minimum(a[:, None, 3], b[:, 3]) - np.maximum(a[:, None, 1], b[:, 1])
+    return np.asarray(np.maximum(width, 0) * np.maximum(height, 0), np.float32)
 
 
 def twins(traces: Sequence[Trace]) -> list[tuple[Trace, Trace]]:

@@ -111,7 +111,7 @@ class OnnxDetector:
         channels = cv2.split(image)
         for i, channel in enumerate(channels if spec.colour == "bgr" else reversed(channels)):
             target = planes[i, y : y + height, x : x + width]
-            if spec.dtype == "uint8":
+            if spec.dtype == "uint8" or (spec.mean[i], spec.std[i]) == (0, 1):
                 target[...] = channel
                 continue
             np.multiply(channel, np.float32(1 / spec.std[i]), out=target)
