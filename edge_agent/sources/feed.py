@@ -88,7 +88,9 @@ class Feed:
             self._raise()
 
     def check(self) -> None:
-        """Raise `SourceError` where packets that are kept have stopped coming."""
+        """Raise `SourceError` where the packets that are kept have stopped coming."""
+        if self._has_ended:
+            return
         if self._is_over or self._now_s() - self._heard_s > self._patience_s:
             self._raise()
 

@@ -12,6 +12,9 @@ from itertools import groupby, pairwise
 from edge_agent.sources.clip import mux_clip
 from edge_agent.sources.packets import Parcel, Segment
 
+SETTLING = Fraction(1, 100)
+"""s by which the times of a stream may shift while its pace is being learned."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gop:
@@ -131,4 +134,5 @@ def _clip(gops: Sequence[Gop], start_s: float, end_s: float) -> bytes | None:
     first = gops[0].parcels[0]
     zero = Fraction(first.t_s) - first.pts * segment.time_base
     packets = [parcel.packet() for gop in gops for parcel in gop.parcels]
-    return mux_clip(segment.template, packets, Fraction(start_s) - zero, Fraction(end_s) - zero)
+    start, end = (Fraction(at_s) + SETTLING - zero for at_s in (start_s, end_s))
+    return mux_clip(segment.template, packets, start, end)
