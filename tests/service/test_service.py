@@ -1,0 +1,166 @@
+"""The service in a system that booted: starts, restarts, reloads, and what it may not do."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.service.conftest import Box
+
+pytestmark = pytest.mark.slow
+
+SITE_FILE = "etc/edge-agent/site.yaml"
+BIN = "/opt/edge-agent/venv/bin"
+PROBE = Path(__file__).with_name("probe.py")
+
+
+@pytest.fixture
+def service(box: Box) -> Box:
+    """The service, running."""
+    if box.show("ActiveState") != "active":
+        box.restart()
+    return box
+
+
+def _pid(box: Box) -> str:
+    return box.show("MainPID")
+
+
+def _is_restarted(box: Box, before: str) -> bool:
+    """Only `ready` makes it active."""
+    return box.show("ActiveState") == "active" and _pid(box) not in ("0", before)
+
+
+def test_starts_with_the_system(box: Box) -> None:
+    waited_s = box.wait(lambda: box.show("ActiveState") == "active", 60)
+    assert box.show("NRestarts") == "0"
+    assert box.show("User") == "edge-agent"
+    print(f"ready {waited_s:.1f} s after the system")  # noqa: T201
+
+
+def test_keeps_its_state_to_itself(service: Box) -> None:
+    listed = service.run("find", "/var/lib/edge-agent", "-printf", "%m %u %y %P\n").splitlines()
+    assert listed[0] == "700 edge-agent d "
+    files = [line.split(" ", 3) for line in listed[1:]]
+    assert any(name.endswith(".pem") for *_, name in files), "a device key was made"
+    for mode, user, _, name in files:
+        assert user == "edge-agent", name
+        assert int(mode, 8) & 0o077 == 0, f"{name} is open to others: {mode}"
+
+
+def test_may_do_nothing_else(service: Box) -> None:
+    home, units = (
+        service.tree / path for path in ("opt/edge-agent/venv/bin", "etc/systemd/system")
+    )
+    launcher = (home / "edge-agent").read_text().replace('-m edge_agent "$@"', "/etc/probe.py")
+    (home / "probe").write_text(launcher)
+    (home / "probe").chmod(0o755)
+    (service.tree / "etc/probe.py").write_text(PROBE.read_text())
+    unit = (units / "edge-agent.service").read_text()
+    unit = re.sub("(?m)^(Restart|WatchdogSec|Type|NotifyAccess)=.*", "", unit)
+    unit = re.sub("(?m)^ExecStart=.*", f"Type=oneshot\nExecStart={BIN}/probe", unit)
+    (units / "probe.service").write_text(unit)
+    service.run("systemctl", "daemon-reload")
+    service.run("systemctl", "start", "probe", check=False)
+    told = service.run("journalctl", "--unit=probe", "--output=cat", "--no-pager")
+    assert "PROBE" in told, told
+    refused = "Operation not permitted"
+    assert json.loads(told.partition("PROBE")[2].splitlines()[0]) == {
+        "write own state": "allowed",
+        "write site file": "Permission denied",
+        "write program": "Permission denied",
+        "write logs": "Read-only file system",
+        "read homes": "Permission denied",
+        "run what it wrote": "Permission denied",
+        "writable code": refused,
+        "raw packets": "Address family not supported by protocol",
+        "new namespace": refused,
+        "set clock": refused,
+        "device node": refused,
+        "capabilities": ["0" * 16] * 5,
+        "is root": False,
+        "knows its boot": True,
+        "may ask the clock": True,
+    }
+
+
+def test_a_good_site_file_is_taken_over(service: Box) -> None:
+    before = _pid(service)
+    path = service.tree / SITE_FILE
+    path.write_text(path.read_text().replace("dwell_s: 15", "dwell_s: 25"))
+    service.run("systemctl", "reload", "edge-agent")
+    service.wait(lambda: "taken over" in service.show("StatusText"), 15)
+    assert (_pid(service), service.show("ActiveState")) == (before, "active")
+
+
+def test_a_bad_site_file_changes_nothing(service: Box) -> None:
+    before, path = _pid(service), service.tree / SITE_FILE
+    good = path.read_text()
+    try:
+        path.write_text(good.replace("dwell_s: 25", "dwell_s: soon"))
+        service.run("systemctl", "reload", "edge-agent")
+        service.wait(lambda: "refused" in service.show("StatusText"), 15)
+    finally:
+        path.write_text(good)
+    assert (_pid(service), service.show("ActiveState")) == (before, "active")
+    logged = [json.loads(line) for line in service.journal("--output=json").splitlines()]
+    refusal = next(each for each in logged if "refused" in each.get("MESSAGE", ""))
+    assert "dwell_s" in refusal["WHY"]
+    assert (refusal["PRIORITY"], refusal["LOGGER"]) == ("3", "edge_agent.service")
+
+
+def test_comes_back_after_a_kill(service: Box) -> None:
+    before = _pid(service)
+    service.run("systemctl", "kill", "--signal=KILL", "--kill-who=main", "edge-agent")
+    waited_s = service.wait(lambda: _is_restarted(service, before), 30)
+    print(f"back {waited_s:.1f} s after kill -9")  # noqa: T201
+
+
+def test_the_watchdog_ends_a_stall(service: Box) -> None:
+    extra = service.tree / "etc/systemd/system/edge-agent.service.d/quick.conf"
+    extra.parent.mkdir(exist_ok=True)
+    extra.write_text("[Service]\nWatchdogSec=3\nTimeoutAbortSec=2\n")
+    try:
+        service.run("systemctl", "daemon-reload")
+        service.restart()
+        time.sleep(4)
+        before = _pid(service)
+        assert service.show("NRestarts") == "0", "it is fed while all goes well"
+        service.run("systemctl", "kill", "--signal=STOP", "--kill-who=main", "edge-agent")
+        waited_s = service.wait(lambda: _is_restarted(service, before), 40)
+        assert "watchdog timeout" in service.journal().lower()
+        print(f"back {waited_s:.1f} s after a stall, watchdog of 3 s")  # noqa: T201
+    finally:
+        extra.unlink()
+        service.run("systemctl", "daemon-reload")
+
+
+def test_stops_cleanly_within_ten_seconds(service: Box) -> None:
+    begin_s = time.monotonic()
+    service.run("systemctl", "stop", "edge-agent")
+    took_s = time.monotonic() - begin_s
+    assert took_s < 10
+    assert (service.show("Result"), service.show("ExecMainStatus")) == ("success", "0")
+    print(f"stopped in {took_s:.1f} s")  # noqa: T201
+
+
+def test_a_bad_site_file_is_not_tried_again(service: Box) -> None:
+    path = service.tree / SITE_FILE
+    good = path.read_text()
+    service.run("systemctl", "stop", "edge-agent")
+    try:
+        path.write_text(good.replace("device: box", "device: 7 boxes"))
+        service.run("systemctl", "start", "edge-agent", check=False)
+        assert service.show("ExecMainStatus") == "78"
+        time.sleep(4)  # a restart would come after 3
+        assert (service.show("ActiveState"), service.show("NRestarts")) == ("failed", "0")
+        assert f"/{SITE_FILE}:3: device" in service.journal("--lines=10")
+    finally:
+        path.write_text(good)
+    service.restart()
