@@ -2,9 +2,9 @@
 # Installs what the tests need beside PyPI: a real MQTT broker (mosquitto) and its clients, a
 # software OpenGL for the test that renders the demo street, tesseract to be compared with, a browser
 # that opens verify.html, a software token and a software TPM for keys, Go and its library for
-# transparency logs, a C compiler for the test that kills, strace for the one that lists what is
-# written, jq, unzip, xxd and openssl to check evidence by hand, and the weights that read Chinese
-# plates.
+# transparency logs, GStreamer's RTSP server as a camera, a C compiler for the test that kills,
+# strace for the one that lists what is written, jq, unzip, xxd and openssl to check evidence by hand,
+# and the weights that read Chinese plates.
 # Debian, Ubuntu, Raspberry Pi OS.
 # Safe to run again: does nothing when everything is there.
 set -eu
@@ -13,7 +13,9 @@ packages="mosquitto mosquitto-clients libegl1 libgl1 libgl1-mesa-dri
     tesseract-ocr tesseract-ocr-chi-sim chromium chromium-driver softhsm2
     swtpm tpm2-tools tpm2-abrmd libtss2-tcti-tabrmd0 libtpm2-pkcs11-1 libtpm2-pkcs11-tools
     dbus-daemon
-    golang-go golang-golang-x-mod-dev gcc libc6-dev jq unzip xxd openssl strace"
+    golang-go golang-golang-x-mod-dev gcc libc6-dev jq unzip xxd openssl strace
+    gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-base gstreamer1.0-plugins-good
+    gstreamer1.0-plugins-ugly gstreamer1.0-plugins-bad"
 
 missing() {
     for package in $packages; do

@@ -72,14 +72,16 @@ class RestingDecoder:
         return [] if self._asleep is not None else self._decode(self._last_word)
 
     def _begin_group(self, packet: Packet[VideoStream]) -> list[VideoFrame]:
-        self._group_s = self._since_key_s(packet) if self._key is not None else None
-        self._key = _time(packet)
+        is_part = self._key == _time(packet)  # some cameras send one picture in several packets
+        if not is_part:
+            self._group_s = None if self._key is None else self._since_key_s(packet)
+            self._key = _time(packet)
         may_rest = self._group_s is not None and self._group_s <= LONGEST_S
         if not (self.is_resting and may_rest):
             self._asleep = None
             return self._decode(packet)
         held = [] if self._asleep is not None else self._drain()
-        self._asleep = [packet]
+        self._asleep = [*(self._asleep or []), packet] if is_part else [packet]
         pictures = [*held, *self._decode(packet), *self._drain()]
         self._shown = max((_ticks(picture) for picture in pictures), default=self._shown)
         return pictures

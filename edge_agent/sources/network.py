@@ -43,6 +43,7 @@ _REMEDIES: tuple[tuple[type[BaseException], str], ...] = (
     (failure.InvalidDataError, "sends no video: check the path of the address"),
     (EOFError, "ended the connection at once: it may serve no more viewers"),
 )
+_ENDED = "has ended the connection: it may be restarting, or serve no more viewers: close others"
 _UNREACHABLE = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EIO)
 """FFmpeg says EIO for names that nobody knows."""
 
@@ -70,11 +71,10 @@ class NetworkLink:
                     _give_time(packet, has_times)
                     yield packet, watch.at(bytes(packet), packet.is_keyframe) or first
             except FFmpegError as error:
-                raise SourceError(f"{self.name}: {self._why(error)}") from None
-            raise SourceError(
-                f"{self.name}: the camera has ended the connection: it may be restarting, or serve "
-                "no more viewers: close others"
-            )
+                is_cut = isinstance(error, OSError) and error.errno == errno.EIO
+                why = _ENDED if is_cut else self._why(error)
+                raise SourceError(f"{self.name}: {why}") from None
+            raise SourceError(f"{self.name}: {_ENDED}")
 
     def _open(self) -> InputContainer:
         address = with_credentials(self._url, self._settings.credentials_file)

@@ -11,8 +11,9 @@ LATEST_S = 5.0
 """A packet later than that against the others has a new count of time."""
 WORDS = 9
 """So many of the camera's own wall-clock times are heard before they are believed."""
-MAX_TRANSIT_S = 2.0
-"""A picture that seems to have been under way longer comes from a camera with a wrong clock."""
+MAX_TRANSIT_S = 0.5
+"""A picture that seems to have been under way longer comes from a camera with a wrong clock; so a
+clock that is wrong by less misleads by that at most."""
 
 
 class Pace:

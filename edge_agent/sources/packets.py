@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import cast
 
@@ -81,6 +82,12 @@ class Parcel:
         packet.pts, packet.time_base = self.pts, self.segment.time_base
         packet.is_keyframe = self.is_key
         return packet
+
+
+def joined(parts: Sequence[Parcel]) -> Parcel:
+    """One parcel of all that came of one picture."""
+    is_key = any(part.is_key for part in parts)
+    return replace(parts[0], data=b"".join(part.data for part in parts), is_key=is_key)
 
 
 class SegmentWatch:

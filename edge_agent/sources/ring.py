@@ -10,7 +10,7 @@ from fractions import Fraction
 from itertools import groupby, pairwise
 
 from edge_agent.sources.clip import mux_clip
-from edge_agent.sources.packets import Parcel, Segment
+from edge_agent.sources.packets import Parcel, Segment, joined
 
 SETTLING = Fraction(1, 100)
 """s by which the times of a stream may shift while its pace is being learned."""
@@ -47,7 +47,7 @@ class PacketRing:
     def put(self, parcel: Parcel) -> Gop | None:
         """Add a packet; its group, or None when the key frame that it refers to is missing."""
         with self._changed:
-            if parcel.is_key:
+            if parcel.is_key and not self._goes_on(parcel):
                 self._gops.append(Gop())
                 self._is_open = True
             elif not self._is_open or self._gops[-1].segment is not parcel.segment:
@@ -100,6 +100,11 @@ class PacketRing:
             return None
         return _clip(max(stretches, key=_length_s), start_s, end_s)
 
+    def _goes_on(self, parcel: Parcel) -> bool:
+        """True for a further part of the latest picture: some cameras send one in several."""
+        latest = self._gops[-1].parcels[-1] if self._is_open else None
+        return latest is not None and latest.segment is parcel.segment and latest.pts == parcel.pts
+
     def _between(self, start_s: float, end_s: float) -> list[Gop]:
         if not self._gops:
             return []
@@ -133,6 +138,7 @@ def _clip(gops: Sequence[Gop], start_s: float, end_s: float) -> bytes | None:
         return None
     first = gops[0].parcels[0]
     zero = Fraction(first.t_s) - first.pts * segment.time_base
-    packets = [parcel.packet() for gop in gops for parcel in gop.parcels]
+    pictures = groupby((p for gop in gops for p in gop.parcels), key=lambda parcel: parcel.pts)
+    packets = [joined(list(parts)).packet() for _, parts in pictures]
     start, end = (Fraction(at_s) + SETTLING - zero for at_s in (start_s, end_s))
     return mux_clip(segment.template, packets, start, end)

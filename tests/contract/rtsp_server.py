@@ -17,6 +17,7 @@ gi.require_version("Gst", "1.0")
 gi.require_version("GstRtspServer", "1.0")
 from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
 
+SECRET = "s3:c/r@t %1"
 ENCODERS = {
     "h264": "x264enc threads=1 tune=zerolatency speed-preset=ultrafast key-int-max={gop}"
     " bitrate=800 ! video/x-h264,profile=baseline ! rtph264pay",
@@ -43,9 +44,9 @@ def protect(server: Any, kind: str) -> None:
     token.set_string("media.factory.role", "user")
     if kind == "digest":
         auth.set_supported_methods(2)  # GST_RTSP_AUTH_DIGEST; the enumeration is in another library
-        auth.add_digest("viewer", "s3cret", token)
+        auth.add_digest("viewer", SECRET, token)
     else:
-        auth.add_basic(GstRtspServer.RTSPAuth.make_basic("viewer", "s3cret"), token)
+        auth.add_basic(GstRtspServer.RTSPAuth.make_basic("viewer", SECRET), token)
     server.set_auth(auth)
 
 
