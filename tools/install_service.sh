@@ -74,10 +74,20 @@ install_firmware() {
                 put "$checkout/firmware_config/$part/$file" "${file#.}"
             done
     done
+    into_boot_settings
+}
+
+# Between two marks in config.txt: boot loaders do not follow `include`.
+into_boot_settings() {
     boot="$root/boot/firmware"
-    if [ -f "$boot/edge-agent.txt" ] && ! grep -qs '^include edge-agent.txt' "$boot/config.txt"; then
-        printf '\n[all]\ninclude edge-agent.txt\n' >>"$boot/config.txt"
-    fi
+    [ -f "$boot/edge-agent.txt" ] && [ -f "$boot/config.txt" ] || return 0
+    {
+        sed '/^# begin edge-agent$/,/^# end edge-agent$/d' "$boot/config.txt"
+        printf '# begin edge-agent\n[all]\n'
+        cat "$boot/edge-agent.txt"
+        printf '# end edge-agent\n'
+    } >"$boot/config.txt.new"
+    mv "$boot/config.txt.new" "$boot/config.txt"
 }
 
 wake() {

@@ -36,6 +36,7 @@ cameras:
     rules:
       - {{kind: parking.illegal, zone: kerb, dwell_s: 15}}
 """
+BOOT = "dtparam=audio=on\n[cm5]\ndtoverlay=dwc2\n"
 OUT_OF_THE_WAY = ("console-getty", "apt-daily.timer", "apt-daily-upgrade.timer", "systemd-logind")
 
 
@@ -143,8 +144,12 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tree.mkdir()
     unpack = ["tar", "-C", str(tree), "--exclude=./dev/*", "-xf", str(_archive())]
     subprocess.run(unpack, check=True)
-    install = [str(ROOT / "tools/install_service.sh"), "--root", str(tree), "--no-program"]
-    subprocess.run(install, check=True, capture_output=True)
+    boot = tree / "boot/firmware/config.txt"
+    boot.parent.mkdir(parents=True)
+    boot.write_text(BOOT)
+    install = ["tools/install_service.sh", "--root", str(tree), "--no-program", "--board", "pi5"]
+    for _ in range(2):  # again is how it is updated
+        subprocess.run(install, check=True, capture_output=True, cwd=ROOT)
     return tree
 
 

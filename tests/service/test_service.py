@@ -44,6 +44,20 @@ def test_starts_with_the_system(box: Box) -> None:
     print(f"ready {waited_s:.1f} s after the system")  # noqa: T201
 
 
+def test_is_installed_once(tree: Path) -> None:
+    text = (tree / "boot/firmware/config.txt").read_text()
+    assert text.startswith("dtparam=audio=on\n[cm5]\ndtoverlay=dwc2\n# begin edge-agent\n[all]\n")
+    assert (text.count("gpio=5,"), text.count("begin edge-agent")) == (1, 1)
+    assert (tree / "etc/passwd").read_text().count("\nedge-agent:") == 1
+
+
+def test_systemd_understands_what_is_installed(box: Box) -> None:
+    said = box.run("journalctl", "--boot", "--no-pager", "--output=cat", "_PID=1")
+    lines = re.findall("(?im)^.*(?:unknown|failed to parse|invalid).*$", said)
+    assert lines == []
+    assert box.run("systemd-analyze", "verify", "--man=no", "edge-agent.service") == ""
+
+
 def test_keeps_its_state_to_itself(service: Box) -> None:
     listed = service.run("find", "/var/lib/edge-agent", "-printf", "%m %u %y %P\n").splitlines()
     assert listed[0] == "700 edge-agent d "
