@@ -18,7 +18,8 @@ LAYERS = [
     {"pipeline", "journal", "backlog", "folder", "score", "report", "witness", "checkpoints"}
     | {"board"},
     {"runner", "daemon"},
-    {"assembly", "app", "appliance", "bench", "reload", "results", "service"},
+    {"assembly", "app", "appliance", "bench", "doctor", "reload", "results"}
+    | {"service"},
     {"demo"},
     {"cli"},
     {"__main__"},

@@ -1,0 +1,142 @@
+"""What the doctor finds, and what it says to do about it."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from edge_agent import doctor
+from edge_agent.clock import ManualClock, Sync, SystemClock
+from edge_agent.config import Site
+from edge_agent.doctor import Finding, Patient
+from edge_agent.timekeeping import ScriptedSync
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+
+
+def _patient(tmp_path: Path, sync: Sync | None = None, **more: Any) -> Patient:
+    site = {
+        "site": {"name": "place"},
+        "device": "box",
+        "state_dir": tmp_path / "state",
+        "cameras": {"street": {}},
+        **more,
+    }
+    return Patient(
+        Site.model_validate(site), ManualClock(NOW), ScriptedSync([sync]), tmp_path / "throttled"
+    )
+
+
+def _only(found: Iterator[Finding]) -> Finding:
+    (finding,) = found
+    assert finding.grade == "pass" or finding.remedy, "says what to do"
+    return finding
+
+
+@pytest.mark.parametrize(
+    ("sync", "grade", "text"),
+    [
+        (Sync("nts", True, 3.2), "pass", "nts, at most 3 ms off"),
+        (Sync("ntp", True, 1500.0), "fail", "not synchronised"),
+        (Sync("rtc", False, None), "fail", "not synchronised"),
+        (None, "fail", "nobody knows"),
+    ],
+)
+def test_clock(tmp_path: Path, sync: Sync | None, grade: str, text: str) -> None:
+    found = _only(doctor._clock(_patient(tmp_path, sync)))
+    assert (found.grade, text in found.found) == (grade, True)
+
+
+@pytest.mark.parametrize(
+    ("bits", "grade", "text"),
+    [
+        ("0", "pass", "enough"),
+        ("50005", "fail", "voltage"),
+        ("50000", "warn", "voltage"),
+        ("e0008", "warn", "heat"),
+    ],
+)
+def test_power_of_a_pi(tmp_path: Path, bits: str, grade: str, text: str) -> None:
+    (tmp_path / "throttled").write_text(bits + "\n")
+    found = _only(doctor._power(_patient(tmp_path)))
+    assert (found.grade, text in found.found) == (grade, True)
+
+
+def test_other_boards_do_not_tell(tmp_path: Path) -> None:
+    assert not list(doctor._power(_patient(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends", "grade"),
+    [(-90, 90, "pass"), (-90, 20, "warn"), (-90, -1, "fail"), (1, 90, "fail")],
+)
+def test_certificates(tmp_path: Path, begins: int, ends: int, grade: str) -> None:
+    path = tmp_path / "client.pem"
+    path.write_bytes(_certificate(NOW + timedelta(begins), NOW + timedelta(ends)))
+    mqtt = {"host": "broker", "tls": {"certificate": path}}
+    found = {f.subject: f for f in doctor._certificates(_patient(tmp_path, mqtt=mqtt))}
+    assert found["client certificate"].grade == grade
+    assert bool(found["client certificate"].remedy) == (grade != "pass")
+    assert found["device key"].grade == "warn"
+
+
+def _certificate(begins: datetime, ends: datetime) -> bytes:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "box")])
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, begins, ends)
+    return made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "grade"),
+    [
+        ({"min_free_mb": 1}, "pass"),
+        ({"min_free_mb": 1, "disk_budget_mb": 10**9}, "warn"),
+        ({"min_free_mb": 10**9}, "fail"),
+    ],
+)
+def test_disk(tmp_path: Path, evidence: dict[str, int], grade: str) -> None:
+    assert _only(doctor._disk(_patient(tmp_path, evidence=evidence))).grade == grade
+
+
+def test_a_disk_that_takes_nothing(tmp_path: Path) -> None:
+    found = _only(doctor._disk(_patient(tmp_path, data_dir=Path("/proc/self/data"))))
+    assert (found.grade, "read-only" in found.remedy) == ("fail", True)
+
+
+def test_cameras_are_opened(tmp_path: Path, make_video: Callable[..., Path]) -> None:
+    good = make_video(tmp_path / "street.mp4", 10, size=(160, 120))
+    cameras = {
+        "good": {"source": {"kind": "file", "path": good}},
+        "gone": {"source": {"kind": "file", "path": tmp_path / "gone.mp4"}},
+        "deaf": {"source": {"kind": "rtsp", "url": "rtsp://127.0.0.1:9/1"}},
+        "none": {},
+    }
+    patient = _patient(tmp_path, cameras=cameras)
+    found = {f.subject: f for f in doctor._cameras(Patient(patient.site, SystemClock()))}
+    grades = {subject: each.grade for subject, each in found.items()}
+    assert grades == {
+        "camera good": "pass",
+        "camera gone": "fail",
+        "camera deaf": "fail",
+        "camera none": "fail",
+    }
+    assert found["camera good"].found.startswith("160x120, first after")
+    assert "gone.mp4" in found["camera gone"].remedy
+    assert "cameras.none.source" in found["camera none"].remedy
+
+
+def test_models_are_opened(tmp_path: Path) -> None:
+    cameras = {
+        "still": {"detector": {"model": "motion"}},
+        "lost": {"detector": {"model": "no_such_model"}},
+    }
+    still, lost = doctor._models(_patient(tmp_path, cameras=cameras))
+    assert (still.grade, lost.grade) == ("warn", "fail")
+    assert "no_such_model" in lost.remedy
