@@ -104,6 +104,13 @@ class PicameraSettings(LiveSettings):
     bitrate_mbps: Annotated[float, Field(gt=0, le=25)] = 6.0
     """Of the H.264 that clips and evidence photos are made of."""
 
+    @field_validator("sub_size")
+    @classmethod
+    def _fits(cls, value: Size | None) -> Size | None:
+        if value is not None and (value[0] % 64 or value[1] % 2):
+            raise ValueError("the camera makes small pictures a multiple of 64 px wide: 640x360")
+        return value
+
 
 class FileSettings(LiveSettings):
     """A recording that is played as if it were live, for trials."""

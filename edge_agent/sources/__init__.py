@@ -6,14 +6,20 @@ import os
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
-from edge_agent.config.source import FileSettings, NetworkSettings, SourceSettings
-from edge_agent.errors import SourceError
+from edge_agent.config.source import (
+    FileSettings,
+    NetworkSettings,
+    PicameraSettings,
+    SourceSettings,
+)
 from edge_agent.ports import Source
 from edge_agent.sources.feed import Read
 from edge_agent.sources.live import Limits, Links, LiveSource
 from edge_agent.sources.network import NetworkLink
+from edge_agent.sources.picamera import Picamera
 from edge_agent.sources.playing import FileLink
 from edge_agent.sources.stills import StillsSource
+from edge_agent.sources.v4l2 import V4l2Link
 from edge_agent.sources.video import VideoSource
 
 __all__ = ["LiveSource", "StillsSource", "VideoSource", "open_live", "open_recording"]
@@ -37,11 +43,14 @@ def _links(settings: SourceSettings, read: Read) -> Links:
     if isinstance(settings, NetworkSettings):
         sub = NetworkLink(settings, settings.sub) if settings.sub else None
         return Links(NetworkLink(settings, settings.url), sub)
+    if isinstance(settings, PicameraSettings):
+        device = Picamera(settings)
+        return Links(device.main, device.sub)
     if isinstance(settings, FileSettings):
         small = settings.sub_path
         sub_file = FileLink(small, settings.loop, read) if small else None
         return Links(FileLink(settings.path, settings.loop, read), sub_file)
-    raise SourceError(f"source: {settings.kind} is not supported")
+    return Links(V4l2Link(settings))
 
 
 def open_recording(

@@ -38,6 +38,8 @@ class Link(Protocol):
 
     name: str
     """Without credentials, for messages."""
+    is_monotonic: bool
+    """Its presentation times are CLOCK_MONOTONIC itself."""
 
     def packets(self, is_closed: threading.Event) -> Iterator[tuple[Packet[VideoStream], Segment]]:
         """Until a recording is over or it is asked to stop; `SourceError` says why it fails."""
@@ -51,8 +53,10 @@ class Feed:
         self, link: Link, read: Read, stall_s: float, kept: Callable[[Parcel], object] | None = None
     ) -> None:
         self.link = link
-        self.pace = Pace()
+        self.pace = Pace(link.is_monotonic)
         self._kept = kept
+        self._beside: tuple[Feed, ...] = ()
+        self._listeners: list[Feed] = []
         self._read = read
         self._stall_s = stall_s
         self._waiting: deque[Parcel] = deque()
@@ -69,11 +73,16 @@ class Feed:
         self._heard_s = self._now_s()
         self._thread.start()
 
+    def lean_on(self, others: tuple[Feed, ...]) -> None:
+        """Fail as soon as one of these does."""
+        self._beside = others
+        for other in others:
+            other._listeners.append(self)
+
     def stop(self) -> None:
         """Let go; what FFmpeg is waiting for it gives up by itself."""
         self._closed.set()
-        with self._changed:
-            self._changed.notify_all()
+        self._wake()
 
     def take(self) -> Parcel | None:
         """The next packet, waited for; None once stopped or over. Raises `SourceError`."""
@@ -81,6 +90,8 @@ class Feed:
             self._changed.wait_for(self._has_news, self._patience_s)
             if self._closed.is_set():
                 return None
+            for other in self._beside:
+                other.check()
             if self._waiting:
                 return self._waiting.popleft()
             if self._has_ended:
@@ -107,7 +118,12 @@ class Feed:
         )
 
     def _has_news(self) -> bool:
-        return bool(self._waiting) or self._is_over or self._closed.is_set()
+        has_failed = any(other._is_over and not other._has_ended for other in self._beside)
+        return bool(self._waiting) or self._is_over or has_failed or self._closed.is_set()
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
 
     def _run(self) -> None:
         try:
@@ -122,9 +138,9 @@ class Feed:
             kind = type(error).__name__
             self._failure = SourceLost(f"{self.link.name}: cannot be read any further ({kind})")
         finally:
-            with self._changed:
-                self._is_over = True
-                self._changed.notify_all()
+            self._is_over = True
+            for feed in (self, *self._listeners):
+                feed._wake()
 
     def _stamped(self, packet: Packet[VideoStream], segment: Segment) -> Parcel:
         wall, clock = self._read()

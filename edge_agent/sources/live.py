@@ -100,14 +100,14 @@ class LiveSource:
         if links.sub is None:
             return (Feed(links.main, self._read, stall_s),)
         kept = Feed(links.main, self._read, stall_s, self._ring.put)
-        return kept, Feed(links.sub, self._read, stall_s)
+        seen = Feed(links.sub, self._read, stall_s)
+        seen.lean_on((kept,))
+        return kept, seen
 
     def _frames(self, seen: Feed, beside: tuple[Feed, ...]) -> Iterator[Frame]:
         show = Show(seen.link.name, self._limits.stall_s)
         while (parcel := seen.take()) is not None:
-            for feed in beside:
-                feed.check()
-            if not beside:
+            if not beside and parcel.segment.template is not None:
                 self._ring.put(parcel)
             show.is_resting = self._is_resting
             for t_s, picture in show.pictures(parcel):

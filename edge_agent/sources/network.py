@@ -51,6 +51,8 @@ _UNREACHABLE = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EI
 class NetworkLink:
     """One stream of an IP camera. Implements `feed.Link`."""
 
+    is_monotonic = False
+
     def __init__(self, settings: NetworkSettings, url: str) -> None:
         self.name = without_secrets(url)
         self._settings = settings

@@ -23,9 +23,11 @@ class Pace:
     presentation time, at its smallest, is the difference of the two clocks and the constant part
     of the delay. That part is known where the camera tells its wall-clock time (RTCP sender
     reports, RFC 3550 6.4.1) and its clock agrees with ours; otherwise it is taken for zero.
+    Cameras on the machine itself stamp their pictures with our clock.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, is_monotonic: bool = False) -> None:
+        self._is_monotonic = is_monotonic
         self._least: deque[tuple[float, float]] = deque()
         """(arrival, lateness), both rising: the first is the smallest of the window."""
         self._skews: list[float] = []
@@ -43,6 +45,8 @@ class Pace:
         if pts_s is None:
             return arrived_s - self.transit_s
         late_s = arrived_s - pts_s
+        if self._is_monotonic and 0 <= late_s <= MAX_TRANSIT_S:
+            return pts_s
         if self._least and late_s - self._least[0][1] > LATEST_S:
             self._least.clear()
         while self._least and self._least[-1][1] >= late_s:

@@ -20,6 +20,8 @@ from edge_agent.text import printable
 class FileLink:
     """A file at its own pace. Implements `feed.Link`."""
 
+    is_monotonic = False
+
     def __init__(self, path: Path, loop: bool, read: Read) -> None:
         self.name = printable(path.name)
         self._path = path

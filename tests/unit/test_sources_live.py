@@ -132,6 +132,7 @@ class Scripted:
     """A link that delivers what it is given and then does what it is told."""
 
     name = "scripted"
+    is_monotonic = False
 
     def __init__(self, data: Data, then: Then) -> None:
         self.segment = Segment("h264", 160, 120, Fraction(1, 25))
