@@ -18,8 +18,7 @@ LAYERS = [
     {"pipeline", "journal", "backlog", "folder", "score", "report", "witness", "checkpoints"}
     | {"board"},
     {"runner", "daemon"},
-    {"assembly", "app", "appliance", "bench", "doctor", "reload", "results"}
-    | {"service"},
+    {"assembly", "app", "appliance", "bench", "doctor", "reload", "results"} | {"service"},
     {"demo"},
     {"cli"},
     {"__main__"},
