@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint install evaluate gallery clean
+.PHONY: demo test lint install install-service evaluate gallery clean
 
 demo: $(VENV)/.demo
 	$(BIN)/edge-agent demo --out out/demo
@@ -18,6 +18,10 @@ lint: $(VENV)/.test
 	$(BIN)/mypy
 
 install: $(VENV)/.demo
+
+# On a box: the agent as a systemd service. `make install-service BOARD=pi5` sets up the board too.
+install-service:
+	sudo tools/install_service.sh $(if $(BOARD),--board $(BOARD))
 
 # For developers: measures everything on labelled material; renders the pictures of docs/gallery.md.
 evaluate: $(VENV)/.test
