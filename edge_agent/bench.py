@@ -2,7 +2,9 @@
 
 The limit is what the cores could do if they only decoded and inferred:
 `cores / (bare decode + bare inference, seconds per frame)`, both measured on all cores at once,
-on the same frames and weights. Everything else that happens to a frame is our overhead.
+on the same frames and weights, before and after each run of the product. Everything else that
+happens to a frame is our overhead. On a machine that others use as well, the same fraction of CPU
+time is the steadier figure.
 
 What its parts cost is measured on one thread, by the time for which that thread had a core: other
 programs on the machine slow all of it down a little, but do not count.
@@ -34,9 +36,6 @@ from edge_agent.runner import Lane, replay
 from edge_agent.sources import open_recording
 from edge_agent.types import Case, Detections, Event, Frame, Track
 from edge_agent.vision import OnnxDetector
-
-WARM_UP = 5
-"""Inferences before the first that counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +69,10 @@ class Result:
     fps: float
     fraction: float
     """End-to-end frames/s over the limit; the figure to watch."""
+    fractions: list[float]
+    """Of each round."""
+    busy_fraction: float
+    """The same of CPU time: bare decode and inference over what a frame takes of the cores."""
     stages_ms: dict[str, float]
     rules_ms: dict[str, float]
     """Each kind of rule, as part of the stage `rules`."""
@@ -120,40 +123,118 @@ class Silence:
         pass
 
 
+@dataclass(frozen=True, slots=True)
+class Bare:
+    """What nobody can do without, seconds per frame on one of all cores that are busy with it."""
+
+    decode_s: float
+    infer_s: float
+    busy_s: float
+    """CPU time of both."""
+
+    @property
+    def both_s(self) -> float:
+        return self.decode_s + self.infer_s
+
+
+@dataclass(frozen=True, slots=True)
+class Lap:
+    """One run of the product, and the bare work before and after it."""
+
+    before: Bare
+    after: Bare
+    wall_s: float
+    """Per frame."""
+    busy_s: float
+
+    @property
+    def limit_fps(self) -> float:
+        return 2 * cores() / (self.before.both_s + self.after.both_s)
+
+    @property
+    def fraction(self) -> float:
+        return 1 / (self.wall_s * self.limit_fps)
+
+    @property
+    def busy_fraction(self) -> float:
+        return (self.before.busy_s + self.after.busy_s) / 2 / self.busy_s
+
+
+def cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+class Rounds:
+    """Measures limit and product in turn, as often as asked."""
+
+    def __init__(self, plan: Plan, clock: Clock) -> None:
+        self._plan, self._clock = plan, clock
+        self.camera, self._settings = next(iter(plan.site.cameras.items()))
+        detector = Detectors(plan.paths).get(self._settings.detector)
+        if not isinstance(detector, OnnxDetector):
+            raise UsageError("bench needs a network to compare with: pass --model, e.g. yolox_nano")
+        self.detector = detector
+        frames = _frames(plan, self.camera)
+        self.size = frames[0].width, frames[0].height
+        self._blobs = [detector.prepare(frame)[0].copy() for frame in frames]
+        self._last = self._bare()
+
+    def pipeline(self) -> Pipeline:
+        return make_pipeline(self.camera, self._settings, self._plan.site, self.detector)
+
+    def lap(self) -> Lap:
+        """One run of the product; its limit is measured just before and just after it."""
+        lane = Lane(_Short(self._plan, self.camera), _ungated(self.pipeline()))
+        begin, busy = self._clock.monotonic(), _cpu_s()
+        replay([lane], Silence(), self._plan.workers)
+        wall_s, busy_s = self._clock.monotonic() - begin, _cpu_s() - busy
+        before, self._last = self._last, self._bare()
+        count = max(lane.frames, 1)
+        return Lap(before, self._last, wall_s / count, busy_s / count)
+
+    def _bare(self) -> Bare:
+        busy = _cpu_s()
+        decode_s, count = _on_all_cores(self._decode, self._clock)
+        infer_s, _ = _on_all_cores(lambda: self._infer(count), self._clock)
+        return Bare(decode_s, infer_s, (_cpu_s() - busy) / (cores() * count))
+
+    def _decode(self) -> int:
+        with av.open(str(self._plan.video)) as container:
+            stream = container.streams.video[0]
+            stream.thread_count = 1
+            return sum(1 for _ in islice(container.decode(stream), self._plan.frames))
+
+    def _infer(self, count: int) -> int:
+        for index in range(count):
+            self.detector.infer(self._blobs[index % len(self._blobs)])
+        return count
+
+
 def run_bench(plan: Plan, clock: Clock, on_step: Callable[[str], None]) -> Result:
     """Measure limit and end-to-end rate in turn, `plan.rounds` times; medians count."""
-    name, camera = next(iter(plan.site.cameras.items()))
-    detector = Detectors(plan.paths).get(camera.detector)
-    if not isinstance(detector, OnnxDetector):
-        raise UsageError("bench needs a network to compare with: pass --model, e.g. yolox_nano")
+    on_step("start-up and warm-up")
     start_up_s = _start_up(plan, clock)
-    with_frames = _frames(plan, name)
-    size = with_frames[0].width, with_frames[0].height
-    decode, infer, total = [], [], []
+    rounds, laps = Rounds(plan, clock), []
     for i in range(plan.rounds):
         on_step(f"round {i + 1} of {plan.rounds}")
-        decode.append(_decode_s(plan, clock))
-        infer.append(_infer_s(detector, with_frames, clock))
-        pipeline = _ungated(make_pipeline(name, camera, plan.site, detector))
-        total.append(_replay_s(plan, pipeline, name, clock))
+        laps.append(rounds.lap())
     on_step("stages")
-    pipeline = make_pipeline(name, camera, plan.site, detector)
-    cores = len(os.sched_getaffinity(0))
-    limit = statistics.median(cores / (d + i) for d, i in zip(decode, infer, strict=True))
-    pairs = zip(decode, infer, total, strict=True)
     return Result(
         video=plan.video.name,
-        size=size,
-        model=detector.model.name,
-        cores=cores,
+        size=rounds.size,
+        model=rounds.detector.model.name,
+        cores=cores(),
         workers=plan.workers,
         frames=plan.frames,
-        decode_ms=1e3 * statistics.median(decode),
-        infer_ms=1e3 * statistics.median(infer),
-        limit_fps=limit,
-        fps=statistics.median(1 / t for t in total),
-        fraction=statistics.median((d + i) / (cores * t) for d, i, t in pairs),
-        **_costs(plan, pipeline, detector, name, clock),
+        decode_ms=1e3 * statistics.median(lap.after.decode_s for lap in laps),
+        infer_ms=1e3 * statistics.median(lap.after.infer_s for lap in laps),
+        limit_fps=statistics.median(lap.limit_fps for lap in laps),
+        fps=statistics.median(1 / lap.wall_s for lap in laps),
+        fraction=statistics.median(lap.fraction for lap in laps),
+        fractions=[lap.fraction for lap in laps],
+        busy_fraction=statistics.median(lap.busy_fraction for lap in laps),
+        **_costs(plan, rounds, clock),
         start_up_s=start_up_s,
         peak_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     )
@@ -234,55 +315,29 @@ def _frames(plan: Plan, camera: str) -> Sequence[Frame]:
     return frames
 
 
-def _on_all_cores(work: Callable[[], int], clock: Clock) -> float:
-    """Seconds per item while every core does the same work; `work` returns its item count."""
-    cores = len(os.sched_getaffinity(0))
-    with ThreadPoolExecutor(cores) as pool:
+def _on_all_cores(work: Callable[[], int], clock: Clock) -> tuple[float, int]:
+    """Seconds per item while every core does the same work, and how many items each one did."""
+    with ThreadPoolExecutor(cores()) as pool:
         begin = clock.monotonic()
-        counts = [each.result() for each in [pool.submit(work) for _ in range(cores)]]
-        return (clock.monotonic() - begin) * cores / sum(counts)
+        counts = [each.result() for each in [pool.submit(work) for _ in range(cores())]]
+        return (clock.monotonic() - begin) * cores() / sum(counts), counts[0]
 
 
-def _decode_s(plan: Plan, clock: Clock) -> float:
-    def work() -> int:
-        with av.open(str(plan.video)) as container:
-            stream = container.streams.video[0]
-            stream.thread_count = 1
-            return sum(1 for _ in islice(container.decode(stream), plan.frames))
-
-    return _on_all_cores(work, clock)
+def _cpu_s() -> float:
+    """CPU time of this process so far, all threads."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
 
 
-def _infer_s(detector: OnnxDetector, frames: Sequence[Frame], clock: Clock) -> float:
-    blobs = [detector.prepare(frame)[0].copy() for frame in frames]
-    for blob in blobs[:WARM_UP]:
-        detector.infer(blob)
-
-    def work() -> int:
-        for blob in blobs:
-            detector.infer(blob)
-        return len(blobs)
-
-    return _on_all_cores(work, clock)
-
-
-def _replay_s(plan: Plan, pipeline: Pipeline, camera: str, clock: Clock) -> float:
-    lane = Lane(_Short(plan, camera), pipeline)
-    begin = clock.monotonic()
-    replay([lane], Silence(), plan.workers)
-    return (clock.monotonic() - begin) / max(lane.frames, 1)
-
-
-def _costs(
-    plan: Plan, pipeline: Pipeline, detector: OnnxDetector, camera: str, clock: Clock
-) -> dict[str, Any]:
+def _costs(plan: Plan, rounds: Rounds, clock: Clock) -> dict[str, Any]:
     """The part of the result that tells what one frame costs on one thread."""
     watch, rules, looks = Stopwatch(clock), Stopwatch(clock), Stopwatch(clock)
+    pipeline, detector = rounds.pipeline(), rounds.detector
     gate = pipeline.gate
     _ungated(pipeline)
     _time_parts(pipeline, rules, looks)
     pipeline.tracker = _TimedTracker(pipeline.tracker, watch)
-    source = _Short(plan, camera)
+    source = _Short(plan, rounds.camera)
     frames, count = iter(source.frames()), 0
     watch.start()
     while (frame := next(frames, None)) is not None:

@@ -69,7 +69,7 @@ def replay(
     order, so any number of workers gives the same bytes. A damaged recording ends its own lane
     only.
     """
-    ahead = 3 * workers
+    most, least = 4 * workers, workers + 1
     window: deque[Pending] = deque()
     with ThreadPoolExecutor(max(1, workers - 1), thread_name_prefix="see") as pool:
         try:
@@ -79,12 +79,9 @@ def replay(
                 pending = _begin(tick, pool)
                 if pending is not None:
                     window.append(pending)
-                while len(window) > ahead:
-                    _await_first(window)
-                    _commit(window.popleft(), sink)
-            while window:
-                _await_first(window)
-                _commit(window.popleft(), sink)
+                if len(window) > most:
+                    _commit_until(least, window, sink)  # several at once, while caches know how
+            _commit_until(0, window, sink)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
             for lane in lanes:
@@ -125,6 +122,13 @@ def _begin(tick: Tick, pool: ThreadPoolExecutor) -> Pending | None:
     if pipeline.detector.is_ordered:
         return Pending(tick, pipeline.see(tick.frame))
     return Pending(tick, pool.submit(pipeline.see, tick.frame))
+
+
+def _commit_until(count: int, window: deque[Pending], sink: Sink) -> None:
+    """Decide, oldest first, until so many frames are left."""
+    while len(window) > count:
+        _await_first(window)
+        _commit(window.popleft(), sink)
 
 
 def _await_first(window: deque[Pending]) -> None:

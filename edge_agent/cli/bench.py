@@ -87,7 +87,9 @@ def table_of(result: Result) -> Table:
             table.add_row(f"all {what}, of one inference", together, end_section=True)
     table.add_row("limit", f"{result.limit_fps:.1f} frames/s")
     table.add_row(f"end to end, {result.workers} workers", f"{result.fps:.1f} frames/s")
-    table.add_row("fraction of the limit", f"[bold]{result.fraction:.2f}[/bold]", end_section=True)
+    spread = f"{min(result.fractions):.2f} to {max(result.fractions):.2f}"
+    table.add_row("fraction of the limit", f"[bold]{result.fraction:.2f}[/bold] ({spread})")
+    table.add_row("the same of CPU time", f"{result.busy_fraction:.2f}", end_section=True)
     table.add_row("start-up until the model is ready", f"{result.start_up_s:.2f} s")
     table.add_row("peak memory", f"{result.peak_mib:.0f} MiB")
     return table

@@ -97,6 +97,8 @@ class OnnxDetector:
                 f"model card {self.card.name}: decoder {self.card.decoder!r} does not fit the "
                 f"outputs of {self.card.file}: {error}; correct `decoder` or `input`"
             ) from error
+        if not len(raw.scores):
+            return raw.boxes, raw.scores, raw.classes
         ours = self._lookup[np.minimum(raw.classes, len(self._lookup) - 1)]
         wanted = np.flatnonzero(ours >= 0)
         raw, ours = raw.subset(wanted), ours[wanted]
