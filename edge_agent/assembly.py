@@ -39,10 +39,10 @@ class Detectors:
 
     def __init__(self, paths: list[Path]) -> None:
         self._paths = paths
-        self._loaded: dict[tuple[str, float | None], Detector] = {}
+        self._loaded: dict[tuple[str, float | None, str], Detector] = {}
 
     def get(self, settings: DetectorSettings) -> Detector:
-        key = (settings.model, settings.min_score)
+        key = (settings.model, settings.min_score, settings.provider)
         if key in self._loaded:
             return self._loaded[key]
         detector = open_detector(settings, self._paths)

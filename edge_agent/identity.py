@@ -55,6 +55,11 @@ class Origin:
         name = log_origin(self.site["name"], self.device)
         return f"{name}/replay/{self.boot_id}" if self.is_replay else name
 
+    def software_for(self, camera: str) -> str:
+        """What decided for that camera, with what ran its network if that was not the plain CPU."""
+        runtime = self.cameras[camera].model.runtime
+        return f"{self.software}, {runtime}" if runtime else self.software
+
     def doubts(self, camera: str, clock: Sync | None = None) -> list[str]:
         """Why what this camera says cannot be evidential, in the words of events and bundles.
 

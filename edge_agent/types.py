@@ -310,6 +310,8 @@ class ModelInfo:
     sha256: str | None
     """Hash of the weight file; None for the weight-free motion model."""
     is_evidential: bool = True
+    runtime: str = ""
+    """What ran it, where that is not the plain CPU: results may differ in their last digits."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,6 +157,8 @@ class DetectorSettings(Settings):
     """Skip the inference while nothing in the picture moves."""
     rest: bool = False
     """Decode key frames only while nothing in the picture moves, and what stirs after them."""
+    provider: Literal["cpu", "xnnpack", "openvino", "cuda", "tensorrt"] = "cpu"
+    """What of onnxruntime runs the network; anything but `cpu` needs another wheel of it."""
 
 
 class TrackerSettings(Settings):

@@ -294,7 +294,7 @@ class BundleWriter:
             attached=contents.attached,
             model=manifest.ModelFacts(name=camera.model.name, sha256=camera.model.sha256),
             config_sha256=origin.config_sha256,
-            software=origin.software,
+            software=origin.software_for(case.begin.camera),
             site=dict(origin.site),
             device=manifest.DeviceFacts(
                 id=origin.device, fingerprint=self._key.fingerprint, boot_id=origin.boot_id

@@ -165,7 +165,7 @@ def _circumstances(event: Event, origin: Origin, delete_after: str | None = None
         "begin_s": round(event.begin_s, 3),
         "model": {"name": camera.model.name, "sha256": camera.model.sha256},
         "config_sha256": origin.config_sha256,
-        "software": origin.software,
+        "software": origin.software_for(event.camera),
         "privacy": {"redacted": False, "delete_after": delete_after},
         "site": _site(origin),
     }

@@ -43,7 +43,7 @@ def open_detector(settings: DetectorSettings, paths: Sequence[Path]) -> Detector
     """
     if settings.model == "motion":
         return MotionDetector(min_score=settings.min_score)
-    return open_onnx(settings.model, paths, settings.min_score)
+    return open_onnx(settings.model, paths, settings.min_score, settings.provider)
 
 
 def open_gate() -> Gate:

@@ -44,9 +44,10 @@ class OnnxDetector:
 
     is_ordered = False
 
-    def __init__(self, card: Card, weights: Path, min_score: float | None = None) -> None:
+    def __init__(
+        self, card: Card, weights: Path, min_score: float | None = None, provider: str = "cpu"
+    ) -> None:
         self.card = card
-        self.model = ModelInfo(card.name, card.sha256, card.is_evidential)
         self.min_score = min_score if min_score is not None else card.min_score
         self.floor = max(0.1, 0.25 * self.min_score)
         if card.decoder not in DECODERS:
@@ -56,7 +57,9 @@ class OnnxDetector:
                 f"{card.decoder!r}; correct it, or name another model"
             )
         self._decoder = DECODERS[card.decoder]
-        self._session = open_session(weights, card.sha256)
+        self._session = open_session(weights, card.sha256, provider)
+        evidential, runtime = card.is_evidential, self._session.runtime
+        self.model = ModelInfo(card.name, card.sha256, evidential, runtime)
         self.size = _input_size(card, self._session)
         self.names, self._lookup, self._groups = _class_tables(_classes(card, self._session))
         self._own = threading.local()
@@ -146,10 +149,12 @@ class OnnxDetector:
         return blob, blob[0].transpose(2, 0, 1)
 
 
-def open_onnx(name: str, paths: Sequence[Path], min_score: float | None = None) -> OnnxDetector:
+def open_onnx(
+    name: str, paths: Sequence[Path], min_score: float | None = None, provider: str = "cpu"
+) -> OnnxDetector:
     """The detector of a model card; ModelError names the command that fixes what is missing."""
     card = find_card(name, paths)
-    return OnnxDetector(card, find_weights(card, paths), min_score)
+    return OnnxDetector(card, find_weights(card, paths), min_score, provider)
 
 
 def fit(size: Size, native: Size, resize: str) -> Geometry:

@@ -19,6 +19,8 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as state
 
+from edge_agent.vision.providers import Provider, check_used, find_provider
+
 Array = NDArray[Any]
 
 # onnxruntime's exceptions share no base class but Exception
@@ -43,8 +45,9 @@ class Session:
     it, so that n workers use n cores and nobody spins.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, provider: str = "cpu") -> None:
         self.path = path
+        self.provider = find_provider(provider, ort.get_available_providers())
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
@@ -54,13 +57,15 @@ class Session:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.add_session_config_entry("session.inter_op.allow_spinning", "0")
         try:
-            self._ort = ort.InferenceSession(str(path), options, ["CPUExecutionProvider"])
+            self._ort = ort.InferenceSession(str(path), options, _chain(self.provider))
         except FAILURES as error:
             raise ModelError(
                 f"model file {path}: onnxruntime cannot open it ({_first_line(error)}); expected "
                 "an ONNX file: fetch it again with `edge-agent models pull NAME`, or export it "
                 "again and run `edge-agent models add FILE`"
             ) from error
+        check_used(self.provider, self._ort.get_providers())
+        self.runtime = self.provider.runtime(ort.__version__)
         inputs = self._ort.get_inputs()
         if len(inputs) != 1 or len(inputs[0].shape) != 4:
             found = ", ".join(f"{i.name} {i.shape}" for i in inputs)
@@ -86,9 +91,15 @@ class Session:
 
 
 @lru_cache(maxsize=8)
-def open_session(path: Path, sha256: str) -> Session:
+def open_session(path: Path, sha256: str, provider: str = "cpu") -> Session:
     """The session of a weight file; the same one for everybody who asks for that content."""
-    return Session(path)
+    return Session(path, provider)
+
+
+def _chain(provider: Provider) -> list[tuple[str, dict[str, str]]]:
+    """What onnxruntime shall ask for each part of a network, in that order."""
+    cpu: tuple[str, dict[str, str]] = ("CPUExecutionProvider", {})
+    return [cpu] if provider.name == "cpu" else [(provider.ort_name, dict(provider.options)), cpu]
 
 
 def metadata_names(session: Session) -> dict[int, str]:
