@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,8 @@ pytestmark = pytest.mark.slow
 
 SITE_FILE = "etc/edge-agent/site.yaml"
 BIN = "/opt/edge-agent/venv/bin"
+SECRET = "etc/edge-agent/secrets/mqtt"
+EXAMPLES = Path(__file__).resolve().parents[2] / "systemd/examples"
 PROBE = Path(__file__).with_name("probe.py")
 
 
@@ -35,6 +39,20 @@ def _pid(box: Box) -> str:
 def _is_restarted(box: Box, before: str) -> bool:
     """Only `ready` makes it active."""
     return box.show("ActiveState") == "active" and _pid(box) not in ("0", before)
+
+
+@contextmanager
+def _changed(box: Box, drop_in: str) -> Iterator[None]:
+    """The unit with a drop-in, for a while."""
+    path = box.tree / "etc/systemd/system/edge-agent.service.d/test.conf"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(drop_in)
+    try:
+        box.run("systemctl", "daemon-reload")
+        yield
+    finally:
+        path.unlink()
+        box.run("systemctl", "daemon-reload")
 
 
 def test_starts_with_the_system(box: Box) -> None:
@@ -100,8 +118,40 @@ def test_may_do_nothing_else(service: Box) -> None:
         "capabilities": ["0" * 16] * 5,
         "is root": False,
         "knows its boot": True,
+        "infers": True,
+        "encodes": True,
         "may ask the clock": True,
     }
+
+
+def test_passwords_of_root_alone(service: Box) -> None:
+    secret = service.tree / SECRET
+    secret.write_text("open sesame")
+    secret.chmod(0o600)
+    example = (EXAMPLES / "credentials.conf").read_text()
+    (one,) = re.findall("(?m)^LoadCredential=mqtt:.*$", example)
+    with _changed(service, f"[Service]\n{one}\n"):
+        service.restart()
+        place = "/run/credentials/edge-agent.service/mqtt"
+        as_service = (
+            "setpriv",
+            "--reuid=edge-agent",
+            "--regid=edge-agent",
+            "--clear-groups",
+            "cat",
+        )
+        assert service.run(*as_service, place) == "open sesame"
+        assert "Permission denied" in service.run(*as_service, f"/{SECRET}", check=False)
+
+
+def test_the_doctor_looks_at_it(service: Box) -> None:
+    told = service.run("/usr/local/bin/edge-agent", "doctor", "--json", check=False)
+    found = {each["subject"]: each for each in json.loads(told)}
+    assert found["service"]["grade"] in ("pass", "warn"), "warns of the restarts of other tests"
+    assert found["camera street"]["grade"] == "pass"
+    assert found["disk"]["grade"] == "pass"
+    assert "valid until" in found["device key"]["found"]
+    assert found["broker"]["grade"] == "warn", "there is none"
 
 
 def test_a_good_site_file_is_taken_over(service: Box) -> None:
@@ -137,11 +187,7 @@ def test_comes_back_after_a_kill(service: Box) -> None:
 
 
 def test_the_watchdog_ends_a_stall(service: Box) -> None:
-    extra = service.tree / "etc/systemd/system/edge-agent.service.d/quick.conf"
-    extra.parent.mkdir(exist_ok=True)
-    extra.write_text("[Service]\nWatchdogSec=3\nTimeoutAbortSec=2\n")
-    try:
-        service.run("systemctl", "daemon-reload")
+    with _changed(service, "[Service]\nWatchdogSec=3\nTimeoutAbortSec=2\n"):
         service.restart()
         time.sleep(4)
         before = _pid(service)
@@ -150,9 +196,6 @@ def test_the_watchdog_ends_a_stall(service: Box) -> None:
         waited_s = service.wait(lambda: _is_restarted(service, before), 40)
         assert "watchdog timeout" in service.journal().lower()
         print(f"back {waited_s:.1f} s after a stall, watchdog of 3 s")  # noqa: T201
-    finally:
-        extra.unlink()
-        service.run("systemctl", "daemon-reload")
 
 
 def test_stops_cleanly_within_ten_seconds(service: Box) -> None:
