@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from edge_agent.config.lists import open_book
 from edge_agent.config.wording import suggestion
 from edge_agent.errors import ConfigError, ModelError
 from edge_agent.evidence import CaseCollector
+from edge_agent.identity import digest
 from edge_agent.pipeline import Pipeline, RuleSlot
 from edge_agent.ports import Analyzer, BayWatcher, Detector, HeadFinder, Redactor
 from edge_agent.tracking import Tracker
@@ -66,7 +68,7 @@ def make_pipeline(name: str, camera: Camera, site: Site, detector: Detector) -> 
         detector=detector,
         tracker=Tracker(camera.tracker, high_score=detector.min_score),
         rules=[
-            RuleSlot(rule.kind, _maker(rule, view))
+            RuleSlot(rule.kind, _maker(rule, view), _rule_key(rule, camera, view))
             # What the picture is worth must be known before anything is decided on it.
             for rule in sorted(camera.rules, key=lambda rule: rule.kind != "camera.health")
         ],
@@ -76,6 +78,7 @@ def make_pipeline(name: str, camera: Camera, site: Site, detector: Detector) -> 
         heads=heads,
         bays=bays,
         may_rest=settings.rest,
+        eyes=_eyes_key(camera, site),
         min_interval_s=1 / settings.max_fps if settings.max_fps else 0.0,
     )
 
@@ -127,6 +130,26 @@ def _open_heads(camera: Camera, site: Site) -> HeadFinder | None:
     is_needed = any(rule.kind in NEED_HEADS for rule in camera.rules)
     settings = camera.heads or (HeadSettings() if is_needed else None)
     return open_head_finder(settings, model_paths(site)) if settings else None
+
+
+def _rule_key(rule: Rule, camera: Camera, view: View) -> str:
+    """What the rule is: kind, settings, and the parts of the site file that they speak of."""
+    text = rule.settings.model_dump_json()
+    about = camera.model_dump(mode="json", include={"ground", "plates", "directions"})
+    if rule.kind.startswith("parking.") and camera.bays is not None:
+        text += camera.bays.model_dump_json()
+    for part, places in (("zones", camera.zones), ("lines", camera.lines)):
+        about[part] = {name: str(place) for name, place in places.items() if f'"{name}"' in text}
+    if hasattr(rule.settings, "lists"):
+        about["lists"] = str(view.book)
+    about |= {"settings": text, "timezone": str(view.timezone)}
+    return f"{rule.kind}/{digest(json.dumps(about, sort_keys=True))[:16]}"
+
+
+def _eyes_key(camera: Camera, site: Site) -> str:
+    """What looks at the pictures and chooses among them."""
+    looks = camera.model_dump_json(include={"detector", "tracker", "plates"})
+    return digest(looks, site.evidence.model_dump_json(), str(site.models_dir))
 
 
 def _maker(rule: Rule, view: View) -> Callable[[], Analyzer]:

@@ -44,6 +44,13 @@ class Origin:
     config_sha256: str
     software: str
     cameras: Mapping[str, CameraOrigin]
+    is_paced: bool = False
+    """Recordings are played as if they were live: never evidential, but never decided again."""
+
+    @property
+    def resumes(self) -> bool:
+        """True when log and evidence go on where an earlier process left them."""
+        return self.is_paced or not self.is_replay
 
     @property
     def is_replay(self) -> bool:
@@ -91,8 +98,11 @@ def leaf_hash(record: bytes) -> bytes:
     return hashlib.sha256(b"\0" + record).digest()
 
 
-def case_id(origin: Origin, camera: str, subject: str) -> str:
-    """24 hex digits naming one happening, whoever computes it and however often."""
+def case_id(origin: Origin, camera: str, subject: str, since_boot: str | None = None) -> str:
+    """24 hex digits naming one happening, whoever computes it and however often.
+
+    since_boot: the boot in which it began, if that was an earlier one.
+    """
     media = origin.cameras[camera].media
-    media_key = media.sha256 or origin.boot_id
+    media_key = media.sha256 or since_boot or origin.boot_id
     return digest(origin.site["name"], origin.device, camera, media_key, subject)[:24]

@@ -9,12 +9,13 @@ step    (in order)         who is it, what does a closer look at plates and head
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal
 
 from edge_agent.clock import STEPPED, ClockStep, StepWatch
+from edge_agent.happenings import Happenings
 from edge_agent.ports import (
     Analyzer,
     BayWatcher,
@@ -22,10 +23,12 @@ from edge_agent.ports import (
     Detector,
     Gate,
     HeadFinder,
+    Memory,
     PlateReader,
     Tracker,
 )
-from edge_agent.types import DOUBTS, Case, Detections, Event, Frame, Scene, Signals
+from edge_agent.recollection import Moved
+from edge_agent.types import DOUBTS, JSON, Case, Detections, Event, Frame, Scene, Signals
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +50,8 @@ class Outcome:
 
     events: tuple[Event, ...] = ()
     cases: tuple[Case, ...] = ()
+    scene: Scene | None = None
+    """What it was decided on."""
 
 
 @dataclass
@@ -55,6 +60,8 @@ class RuleSlot:
 
     kind: str
     make: Callable[[], Analyzer]
+    key: str = ""
+    """What the rule is, settings and places included: the same in another process."""
     analyzer: Analyzer | None = None
     failures: int = 0
 
@@ -78,12 +85,28 @@ class Pipeline:
     """Frames that follow the last analysed one sooner than this are skipped."""
     may_rest: bool = False
     """Its source need not decode every picture of a quiet scene."""
+    eyes: str = ""
+    """What detector, tracker, plate reader and collector are: two that agree may be exchanged."""
+    open: Happenings = field(default_factory=Happenings)
+    """What has begun and not ended."""
     _next_s: float = field(default=0.0, init=False)
     _latest: Scene | None = field(default=None, init=False)
     _doubts: dict[str, str] = field(default_factory=dict, init=False)
     _steps: StepWatch = field(default_factory=StepWatch, init=False)
     _stepped_s: float | None = field(default=None, init=False)
     """Media time at which the wall clock was last stepped."""
+    asking: str | None = field(default=None, init=False)
+    """The kind of rule that is being asked at this moment: if nothing comes of it, it hangs."""
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What makes the picture unreliable now."""
+        return tuple(self._doubts.values())
+
+    @property
+    def rules_off(self) -> tuple[str, ...]:
+        """Kinds of rules that were switched off because they failed."""
+        return tuple(slot.kind for slot in self.rules if slot.analyzer is None)
 
     def admit(self, frame: Frame) -> Admission:
         """Decide, frame by frame in order, whether this one needs an inference."""
@@ -125,7 +148,8 @@ class Pipeline:
         )
         self._latest = scene
         events = self._ask_rules(lambda analyzer: analyzer.update(scene))
-        return Outcome(events, tuple(self.collector.update(scene, events)))
+        events = (*self.open.ended(scene), *events)
+        return Outcome(events, tuple(self.collector.update(scene, events)), scene)
 
     def finish(self) -> Outcome:
         """Close what is open; the footage has ended."""
@@ -135,19 +159,77 @@ class Pipeline:
         events = self._ask_rules(lambda analyzer: analyzer.finish(scene))
         return Outcome(events, tuple(self.collector.finish(scene, events)))
 
-    def _ask_rules(self, ask: Callable[[Analyzer], Iterable[Event]]) -> tuple[Event, ...]:
-        events: list[Event] = []
+    def suspend(self) -> Outcome:
+        """Before another process goes on: end what it cannot, document what has begun."""
+        scene = self._latest
+        if scene is None:
+            return Outcome()
+        forgetful = [slot for slot in self.rules if not isinstance(slot.analyzer, Memory)]
+        events = self._ask_rules(lambda analyzer: analyzer.finish(scene), forgetful)
+        return Outcome(events, tuple(self.collector.suspend(scene, events)))
+
+    def remember(self) -> JSON:
+        """What another process needs to go on; no pictures."""
+        rules: dict[str, JSON] = {}
         for slot in self.rules:
+            if isinstance(slot.analyzer, Memory):
+                rules[slot.key] = slot.analyzer.remember()
+        return {"rules": rules, "open": self.open.remember(), "cases": self.collector.remember()}
+
+    def recall(self, state: JSON, moved: Moved) -> None:
+        """Go on from there; to be called before the first frame.
+
+        A rule that has changed begins anew, and what it had begun is ended.
+        """
+        recalled = {slot.key for slot in self.rules if _recalls(slot, state["rules"], moved)}
+        self.open.recall(state["open"], moved, recalled)
+        self._doubts = {e.kind: DOUBTS[e.kind] for e in self.open.begun() if e.kind in DOUBTS}
+        self.collector.recall(state["cases"], moved)
+
+    def adopt(self, old: Pipeline) -> Outcome:
+        """Take over from the pipeline of another site file, between two frames.
+
+        What is the same goes on as if nothing had been; changed rules are ended by the old one.
+        """
+        if self.eyes != old.eyes:
+            outcome = old.suspend()
+            self.recall(old.remember(), lambda t_s: t_s)
+            return outcome
+        self.detector, self.tracker, self.collector = old.detector, old.tracker, old.collector
+        self.gate, self.plates, self.open = old.gate, old.plates, old.open
+        self._next_s, self._latest, self._doubts = old._next_s, old._latest, old._doubts
+        self._steps, self._stepped_s = old._steps, old._stepped_s
+        kept = {slot.key: slot for slot in old.rules}
+        for slot in self.rules:
+            if slot.key in kept:
+                slot.analyzer = kept.pop(slot.key).analyzer or slot.analyzer
+        scene = self._latest
+        if scene is None:
+            return Outcome()
+        changed = list(kept.values())
+        events = self._ask_rules(lambda analyzer: analyzer.finish(scene), changed)
+        return Outcome(events, tuple(self.collector.update(scene, events)))
+
+    def _ask_rules(
+        self,
+        ask: Callable[[Analyzer], Iterable[Event]],
+        slots: Sequence[RuleSlot] | None = None,
+    ) -> tuple[Event, ...]:
+        events: list[Event] = []
+        for slot in self.rules if slots is None else slots:
             if slot.analyzer is None:
                 continue
+            self.asking = slot.kind
             try:
-                events.extend(self._timed(self._doubted(event)) for event in ask(slot.analyzer))
+                for event in ask(slot.analyzer):
+                    events.append(self.open.note(slot.key, self._timed(self._doubted(event))))
             except Exception:
                 slot.failures += 1
                 is_beyond_hope = slot.failures >= MAX_FAILURES
                 verdict = "switched off" if is_beyond_hope else "made anew"
                 log.exception("rule failed", extra={"rule": slot.kind, "verdict": verdict})
                 slot.analyzer = None if is_beyond_hope else slot.make()
+        self.asking = None
         return tuple(events)
 
     def _step_at(self, frame: Frame) -> ClockStep | None:
@@ -173,3 +255,16 @@ class Pipeline:
         elif event.phase == "end":
             self._doubts.pop(event.kind, None)
         return event
+
+
+def _recalls(slot: RuleSlot, states: Mapping[str, JSON], moved: Moved) -> bool:
+    """Let a rule go on from what it remembered; False when it did not, or cannot."""
+    if slot.key not in states or not isinstance(slot.analyzer, Memory):
+        return False
+    try:
+        slot.analyzer.recall(states[slot.key], moved)
+    except (ValueError, KeyError, TypeError) as error:
+        log.warning("memory useless", extra={"rule": slot.kind, "why": str(error)})
+        slot.analyzer = slot.make()
+        return False
+    return True

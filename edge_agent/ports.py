@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from edge_agent.clock import Sync
 from edge_agent.privacy import Redacted
+from edge_agent.recollection import Moved
 from edge_agent.types import (
+    JSON,
     BayLook,
     Box,
     Case,
@@ -168,12 +170,29 @@ class Analyzer(Protocol):
         ...
 
 
-class Collector(Protocol):
+@runtime_checkable
+class Memory(Protocol):
+    """What an analyzer or collector implements whose state outlives the process."""
+
+    def remember(self) -> JSON:
+        """What another one of the same settings needs to go on; no pictures of anybody."""
+        ...
+
+    def recall(self, state: JSON, moved: Moved) -> None:
+        """Go on from there; called before the first scene. Raises ValueError for nonsense."""
+        ...
+
+
+class Collector(Memory, Protocol):
     """Turns events into documented cases by choosing photos as the frames go by."""
 
     def update(self, scene: Scene, events: Iterable[Event]) -> Iterable[Case]: ...
 
     def finish(self, scene: Scene, events: Iterable[Event]) -> Iterable[Case]: ...
+
+    def suspend(self, scene: Scene, events: Iterable[Event]) -> Iterable[Case]:
+        """Document what has begun and is not yet, before another process goes on."""
+        ...
 
 
 class ClockSync(Protocol):
@@ -193,6 +212,38 @@ class Outputs(Protocol):
 
     def pulse(self, name: str, at: datetime) -> Pulse | None:
         """Close one for its pulse; None, and nothing moves, while an earlier pulse goes on."""
+        ...
+
+
+class Cabinet(Protocol):
+    """The signal controller's wires: calls and alarms towards it, phase states from it.
+
+    Every call is on until its camera has been healthy for a while, and again when nobody asks
+    any more. Safe to use from several threads.
+    """
+
+    def see(self, scene: Scene) -> None:
+        """Take what a camera's latest frame shows."""
+        ...
+
+    def fault(self, camera: str, reason: str | None) -> None:
+        """Say why a camera cannot vouch for an empty zone; None while it can."""
+        ...
+
+    def progress(self, now_s: float) -> None:
+        """A frame has been dealt with; what the health output follows."""
+        ...
+
+    def tick(self, now_s: float) -> Iterable[Event]:
+        """Drive the lines at this monotonic time; returns what has to be told."""
+        ...
+
+    def feed(self, camera: str) -> SignalFeed:
+        """The phases' states, for one camera's rules."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the lines, every call on."""
         ...
 
 

@@ -300,6 +300,8 @@ class Event:
     """Why it cannot be evidential beside what holds for the whole run, e.g. `camera moved`."""
     clock: ClockReading | None = None
     """How right `wall` is; None in a recording."""
+    since_boot: str | None = None
+    """The boot in which the happening began; None in a recording."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,6 +369,8 @@ class Case:
     """Which models read the plates."""
     clock: ClockSpan | None = None
     """What the wall clock did meanwhile; None in a recording."""
+    kept: tuple[Role, ...] = ()
+    """Photos that only the bundle of the earlier revision has: taken before a restart."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from edge_agent.config.privacy import Policy
 from edge_agent.errors import EvidenceError
 from edge_agent.evidence import manifest
 from edge_agent.evidence.chain import Chain, Link, manifest_bytes
-from edge_agent.evidence.contents import Contents
+from edge_agent.evidence.contents import Contents, Earlier
 from edge_agent.evidence.dsse import Envelope
 from edge_agent.evidence.encryption import Recipient, encrypt_originals
 from edge_agent.evidence.facts import (
@@ -70,7 +71,7 @@ class BundleWriter:
         make_folder(folder)
         self.folder = folder
         self._key = key
-        self._origin = origin
+        self.origin = origin
         self._settings = settings
         self._zones = zones
         self._profile = find_profile(settings.profile) if settings.profile else None
@@ -86,7 +87,7 @@ class BundleWriter:
         """The newest state of the log that a witness is known to have seen."""
         self._unwitnessed: set[Path] = set()
         self._chain = Chain(folder, origin.log)
-        if origin.is_replay:
+        if not origin.resumes:
             self.restart()
 
     def restart(self) -> None:
@@ -125,7 +126,8 @@ class BundleWriter:
         """Encode, hash, sign and store the case; whole or, with an EvidenceError, not at all.
 
         A later revision replaces the file of the earlier one and names it in `supersedes`; when
-        it brings no clip (a live camera's packets are gone by then), it keeps the earlier one's.
+        it brings no clip (a live camera's packets are gone by then), it keeps the earlier one's,
+        and after a restart the photos as well.
         `shed` is what the case had to give up, `room` how many bytes the file may have: NoSpace is
         raised for one that is larger, before anything is written.
         """
@@ -133,8 +135,7 @@ class BundleWriter:
         identity = path.stem
         before = self._chain.link_of(identity)
         contents = self._collect(case, clip, identity)
-        if clip is None and case.clip_s is not None and before is not None:
-            contents.keep_clip(path, before.manifest_sha256, bool(self.recipients))
+        case = self._kept(case, contents, path, before)
         if shed is not None:
             contents.give_up(shed)
         try:
@@ -156,13 +157,27 @@ class BundleWriter:
         self._chain.append(identity, link)
         return Bundle(identity, str(path), link.manifest_sha256, facts.as_json())
 
+    def _kept(self, case: Case, contents: Contents, path: Path, before: Link | None) -> Case:
+        """Keep what only the earlier revision has; the case with what it lacks as reasons."""
+        needs_clip = case.clip_s is not None and CLIP not in contents.files
+        wanted = [*case.kept, *(["clip"] if needs_clip else [])]
+        earlier = Earlier.read(path, before.manifest_sha256) if wanted and before else None
+        if earlier is not None:
+            contents.keep(earlier, wanted, bool(self.recipients))
+        there = {item.role for item in contents.media}
+        lost = [f"{role}: lost in a restart" for role in case.kept if role not in there]
+        if not lost:
+            return case
+        return replace(case, reasons=(*case.reasons, *lost), is_complete=False)
+
     def _sealed(self, text: bytes) -> dict[str, bytes]:
         sealed = Envelope.sealed(text, self._key)
         return {"manifest.json": text, "manifest.dsse": sealed.to_bytes()}
 
     def path_of(self, case: Case) -> Path:
         """Where the bundle of a case lies."""
-        return self._path(case_id(self._origin, case.begin.camera, case.subject))
+        begin = case.begin
+        return self._path(case_id(self.origin, begin.camera, case.subject, begin.since_boot))
 
     def _path(self, identity: str) -> Path:
         return self.folder / f"{identity}.evb"
@@ -239,7 +254,7 @@ class BundleWriter:
     def _overlay(self, case: Case, photo: Photo, shown: Image, identity: str) -> bytes:
         event, frame = case.begin, photo.frame
         zone = self._zones.get(event.camera, {}).get(event.zone or "")
-        caption = f"{utc_text(frame.wall)}  {self._origin.site['name']}/{event.camera}"
+        caption = f"{utc_text(frame.wall)}  {self.origin.site['name']}/{event.camera}"
         text = str((case.plate or {}).get("text") or "")
         caption += f"  {event.zone or ''}  frame {frame.seq}  case {identity}"
         caption += f"  plate {text}" if text else ""
@@ -251,10 +266,10 @@ class BundleWriter:
     def _device(self) -> bytes:
         return rfc8785.dumps(
             {
-                "device": self._origin.device,
+                "device": self.origin.device,
                 "fingerprint": self._key.fingerprint,
                 "key": dict(self._key.facts),
-                "software": self._origin.software,
+                "software": self.origin.software,
                 **_log_key(self.log),
             }
         )
@@ -279,12 +294,12 @@ class BundleWriter:
     def _manifest(
         self, case: Case, contents: Contents, identity: str, before: Link | None
     ) -> manifest.Manifest:
-        origin, camera = self._origin, self._origin.cameras[case.begin.camera]
+        origin, camera = self.origin, self.origin.cameras[case.begin.camera]
         sync = None if case.clock is None else case.clock.sync
         reasons = [*origin.doubts(case.begin.camera, sync), *case.reasons, *case.doubts]
         return manifest.Manifest(
             format=manifest.FORMAT,
-            case=case_facts(case, identity),
+            case=case_facts(case, identity, origin.boot_id),
             evidential=not reasons,
             reasons=list(dict.fromkeys(reasons)),
             source=source_facts(case, camera.media),

@@ -7,16 +7,19 @@ from collections.abc import Iterable, Mapping, Set
 from types import MappingProxyType
 
 from edge_agent.config import Evidence
-from edge_agent.evidence.dossier import Candidate, Dossier
+from edge_agent.evidence.dossier import Candidate, Dossier, Filed
 from edge_agent.evidence.legibility import with_plates
 from edge_agent.evidence.sight import Observer
 from edge_agent.geometry import clamp, grow
 from edge_agent.ports import PlateReader
-from edge_agent.types import DOUBTS, Box, Case, Event, Frame, Photo, Role, Scene
+from edge_agent.recollection import Moved
+from edge_agent.types import DOUBTS, JSON, Box, Case, Event, Frame, Photo, Role, Scene
 
 log = logging.getLogger(__name__)
 
 ROLES: tuple[Role, ...] = ("enter", "wide", "close", "leave")
+RESTARTED = "restarted"
+"""Why a case has no photos of its begin, and why a happening ended that no rule went on with."""
 SHED: tuple[Role, ...] = ("close", "enter", "leave", "wide")
 
 Key = tuple[str, str]
@@ -83,6 +86,25 @@ class CaseCollector:
             key: dossier for key, dossier in self._open.items() if key[0] != scene.frame.camera
         }
         return [self._case(dossier) for dossier in dossiers]
+
+    def suspend(self, scene: Scene, events: Iterable[Event]) -> Iterable[Case]:
+        """Document what has begun and is in no bundle yet: its pictures end with the process."""
+        self._take(events)
+        begun = [(key, dossier) for key, dossier in self._open.items() if dossier.begin is not None]
+        ended = {key for key, dossier in begun if dossier.end is not None}
+        due = [each for key, each in begun if key in ended or each.revision == 0]
+        self._open = {key: each for key, each in self._open.items() if key not in ended}
+        return [self._case(dossier) for dossier in due]
+
+    def remember(self) -> JSON:
+        """What has begun; mere suspicions leave no trace."""
+        return [each.remember() for each in self._open.values() if each.begin is not None]
+
+    def recall(self, state: JSON, moved: Moved) -> None:
+        """Go on with what an earlier process had begun; raises ValueError for nonsense."""
+        for each in state:
+            dossier = Dossier.of(each, moved)
+            self._open[dossier.first.camera, dossier.first.subject] = dossier
 
     def _of(self, scene: Scene) -> list[Dossier]:
         return [d for (camera, _), d in self._open.items() if camera == scene.frame.camera]
@@ -155,7 +177,11 @@ class CaseCollector:
             for role in ROLES
             if role in dossier.best and (has_left or role != "leave")
         )
-        reasons = _reasons(frozenset(photo.role for photo in photos), dossier.shed, has_left)
+        kept = {role: filed for role, filed in dossier.kept.items() if role not in dossier.best}
+        roles = frozenset(photo.role for photo in photos) | kept.keys()
+        reasons = _reasons(roles, dossier.shed, has_left)
+        if dossier.is_recalled and not dossier.filed:
+            reasons = (*reasons, RESTARTED)
         clip_s = (
             max(0.0, begin.t_s - self._settings.clip_before_s),
             begin.t_s + self._settings.clip_after_s,
@@ -171,8 +197,13 @@ class CaseCollector:
             revision=dossier.revision,
             doubts=tuple(dossier.doubts),
             clock=dossier.clock,
+            kept=tuple(kept),
         )
-        return case if self._plates is None else with_plates(case, self._plates)
+        case = case if self._plates is None else with_plates(case, self._plates, kept)
+        reads = case.plates or {}
+        new = {p.role: Filed(p.frame.t_s, reads.get(p.role)) for p in photos}
+        dossier.filed = kept | new
+        return case
 
     def _photo(self, role: Role, chosen: Candidate) -> Photo:
         frame, box = chosen.frame, chosen.sight.box
@@ -186,7 +217,7 @@ class CaseCollector:
 def _has_left(dossier: Dossier) -> bool:
     """True when it ended because the vehicle went, not because watching did."""
     reason = dossier.end.facts.get("end_reason") if dossier.end else "not ended"
-    return reason not in ("not ended", "recording_ended", "schedule")
+    return reason not in ("not ended", "recording_ended", "schedule", RESTARTED)
 
 
 MISSING: Mapping[Role, str] = MappingProxyType(

@@ -35,7 +35,8 @@ def contradictions(manifest: Manifest) -> Iterator[str]:
 
 
 def _identity(manifest: Manifest) -> Iterator[str]:
-    media = manifest.source.media_sha256 or manifest.device.boot_id
+    boot_id = manifest.case.boot_id or manifest.device.boot_id
+    media = manifest.source.media_sha256 or boot_id
     parts = (manifest.site.get("name"), manifest.device.id, manifest.source.camera, media)
     if digest(*parts, manifest.case.subject)[:24] != manifest.case.id:
         yield "the case's id does not follow from site, device, camera and subject"
@@ -54,11 +55,29 @@ def _order(manifest: Manifest) -> Iterator[str]:
         yield "two photos have the same role"
     for earlier, later in (("enter", "wide"), ("wide", "leave"), ("enter", "leave")):
         a, b = photos.get(earlier), photos.get(later)
-        if a is not None and b is not None and a.pts_s > b.pts_s:
+        if a is not None and b is not None and _is_earlier(b, a, manifest):
             yield f"{later} was taken before {earlier}"
-    for a, b in pairwise(sorted(manifest.photos, key=lambda photo: photo.frame)):
-        if (a.frame == b.frame) != (a.pts_s == b.pts_s) or a.pts_s > b.pts_s:
+    in_order = sorted(manifest.photos, key=lambda photo: (_index(photo, manifest), photo.frame))
+    for a, b in pairwise(in_order):
+        is_one_run = _index(a, manifest) == _index(b, manifest)
+        is_at_odds = (a.frame == b.frame) != (a.pts_s == b.pts_s) and is_one_run
+        if is_at_odds or (a.pts_s > b.pts_s and _boot(a, manifest) == _boot(b, manifest)):
             yield f"the times of {a.role} and {b.role} contradict their frame numbers"
+
+
+def _is_earlier(photo: PhotoFile, other: PhotoFile, manifest: Manifest) -> bool:
+    """By the media clock of one boot, else by which bundle had it first."""
+    if _boot(photo, manifest) == _boot(other, manifest):
+        return photo.pts_s < other.pts_s
+    return _index(photo, manifest) < _index(other, manifest)
+
+
+def _index(photo: PhotoFile, manifest: Manifest) -> int:
+    return manifest.chain.index if photo.taken is None else photo.taken.index
+
+
+def _boot(photo: PhotoFile, manifest: Manifest) -> str:
+    return manifest.device.boot_id if photo.taken is None else photo.taken.boot_id
 
 
 def _bounds(manifest: Manifest) -> Iterator[str]:
@@ -70,7 +89,8 @@ def _bounds(manifest: Manifest) -> Iterator[str]:
         yield "the case was decided before it began"
     if not 0 <= case.dwell_s <= end_s - case.since_s + ROUNDED_S:
         yield "the time that the vehicle stood is not that of the case"
-    for photo in manifest.photos:
+    here = manifest.device.boot_id
+    for photo in (photo for photo in manifest.photos if _boot(photo, manifest) == here):
         if photo.role == "enter" and photo.pts_s > begin_s:
             yield "enter was taken after the beginning"
         if photo.role in ("wide", "leave") and photo.pts_s < begin_s:
@@ -192,3 +212,7 @@ def _links(manifest: Manifest) -> Iterator[str]:
         yield "only the first bundle of a chain has none before it"
     if manifest.supersedes is not None and manifest.supersedes.index >= manifest.chain.index:
         yield "it supersedes a later bundle"
+    latest = -1 if manifest.supersedes is None else manifest.supersedes.index
+    for photo in manifest.photos:
+        if photo.taken is not None and photo.taken.index > latest:
+            yield f"{photo.role} came over from a bundle that it does not supersede"

@@ -3,13 +3,39 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
+
 from edge_agent.errors import EvidenceError
 from edge_agent.evidence import container, manifest
 from edge_agent.types import Image, Role
+
+ORDER = ("enter", "wide", "close", "leave", "clip")
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """The revision of a case that is about to be replaced."""
+
+    manifest: manifest.Manifest
+    files: Mapping[str, bytes | None]
+
+    @classmethod
+    def read(cls, path: Path, manifest_sha256: str) -> Earlier | None:
+        """None where it is gone or is not the one that was written."""
+        try:
+            found = {member.name: member.data for member in container.unpack(path.read_bytes())}
+            text = found.get("manifest.json") or b""
+            if hashlib.sha256(text).hexdigest() != manifest_sha256:
+                return None
+            return cls(manifest.Manifest.from_bytes(text), found)
+        except (OSError, ValueError, EvidenceError):
+            return None
 
 
 @dataclass
@@ -30,26 +56,41 @@ class Contents:
         self.files[path] = data
         return {"path": path, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
 
-    def keep_clip(self, path: Path, manifest_sha256: str, encrypts: bool) -> None:
-        """Keep the clip of the revision that is about to be replaced, if nobody has touched it.
+    def keep(self, earlier: Earlier, roles: Iterable[str], encrypts: bool) -> None:
+        """Keep clip or photos of the revision that is about to be replaced, if nobody touched them.
 
-        An encrypted one is kept as it is, unless nothing is encrypted any more.
+        What is encrypted is kept as it is, unless nothing is encrypted any more.
         """
-        try:
-            found = {member.name: member.data for member in container.unpack(path.read_bytes())}
-            text = found.get("manifest.json") or b""
-            if hashlib.sha256(text).hexdigest() != manifest_sha256:
-                return
-            earlier = manifest.Manifest.from_bytes(text)
-        except (OSError, ValueError, EvidenceError):
-            return
-        for item in earlier.media:
-            data = found.get(item.path) or b""
-            if item.plain is not None and not encrypts:
+        facts = earlier.manifest
+        for item in facts.media:
+            if item.role not in roles or not self._takes(item, earlier, encrypts):
                 continue
-            if item.role == "clip" and hashlib.sha256(data).hexdigest() == item.sha256:
-                self.files[item.path] = data
-                self.media.append(item)
+            if isinstance(item, manifest.PhotoFile) and item.taken is None:
+                first = manifest.Taken(boot_id=facts.device.boot_id, index=facts.chain.index)
+                item = item.model_copy(update={"taken": first})  # noqa: PLW2901
+            self.media.append(item)
+            if isinstance(item, manifest.PhotoFile):
+                self._keep_copies(item, earlier, encrypts)
+        self.media.sort(key=lambda item: ORDER.index(item.role))
+
+    def _keep_copies(self, photo: manifest.PhotoFile, earlier: Earlier, encrypts: bool) -> None:
+        """Keep what was made from that photo alone; show it redacted, if there is such a copy."""
+        shown = photo.path if photo.plain is None else None
+        for item in earlier.manifest.derived:
+            if item.originals == (photo.path,) and self._takes(item, earlier, encrypts):
+                self.derived.append(item)
+                shown = item.path if item.redaction is not None and item.plain is None else shown
+        image = None if shown is None else _decoded(self.files[shown])
+        if shown is not None and image is not None:
+            self.shown[photo.role] = (shown, image)
+
+    def _takes(self, item: manifest.FileFacts, earlier: Earlier, encrypts: bool) -> bool:
+        data = earlier.files.get(item.path) or b""
+        is_whole = hashlib.sha256(data).hexdigest() == item.sha256
+        if item.path in self.files or not is_whole or (item.plain is not None and not encrypts):
+            return False
+        self.files[item.path] = data
+        return True
 
     def give_up(self, shed: manifest.Shed) -> None:
         """Take note of what is shed; the case came without it but for the derived copies."""
@@ -63,3 +104,8 @@ class Contents:
     def ordered(self, facts: manifest.Manifest) -> dict[str, bytes]:
         """The files in the order in which the manifest lists them."""
         return {item.path: self.files[item.path] for item in facts.files}
+
+
+def _decoded(data: bytes) -> Image | None:
+    found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    return None if found is None else np.asarray(found, np.uint8)

@@ -5,10 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from pydantic import TypeAdapter
+
 from edge_agent.clock import STEPPED, ClockSpan
 from edge_agent.evidence.sight import Observer, Sight
 from edge_agent.geometry import iou
-from edge_agent.types import Box, Event, Frame, Role, Scene, Track
+from edge_agent.recollection import (
+    UNTRACKED,
+    Moved,
+    box_json,
+    box_of,
+    event_json,
+    event_of,
+    track_json,
+    track_of,
+)
+from edge_agent.types import JSON, Box, Event, Frame, PlateRead, Role, Scene, Track
 
 ENTER_S = 1.5
 """The arrival is photographed within this time of its suspicion ..."""
@@ -35,6 +47,10 @@ BETTER = 1.02
 """A new picture must beat the old one by this much: noise is no reason to swap."""
 LEGIBLE = 10.0
 """A plate that was read is worth more to a close-up than everything else together."""
+UNWATCHED_S = 5.0
+"""After a longer gap, what stands there may be another vehicle."""
+UNWATCHED = "not watched during a restart"
+"""Why a case that goes on after such a gap cannot be evidential."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +63,18 @@ class Candidate:
     track_id: int
     beside: tuple[tuple[str, Box], ...] = ()
     """Everything else in the picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """A photo that the bundle of a revision has."""
+
+    t_s: float
+    read: PlateRead | None = None
+    """What it shows of the plate."""
+
+
+_CLOCK, _FILED = TypeAdapter(ClockSpan), TypeAdapter(dict[Role, Filed])
 
 
 @dataclass(slots=True)
@@ -74,6 +102,14 @@ class Dossier:
     """Why it cannot be evidential, in the order in which that came up."""
     clock: ClockSpan | None = None
     """What the wall clock has done since it was opened; None in a recording."""
+    filed: dict[Role, Filed] = field(default_factory=dict)
+    """What the latest revision had."""
+    kept: dict[Role, Filed] = field(default_factory=dict)
+    """What only the bundle has, of the time before a restart; it is never taken again."""
+    is_recalled: bool = False
+    """It was begun by an earlier process."""
+    watched_s: float = 0.0
+    """Media time of the latest scene."""
 
     def take(self, event: Event) -> None:
         """Take a phase of the happening into account."""
@@ -89,7 +125,10 @@ class Dossier:
             self.end = event
 
     def keep_time(self, scene: Scene) -> None:
-        """Take note of how right the clock is and of whether it was stepped."""
+        """Take note of how right the clock is, of its steps, and of how long nobody looked."""
+        if self.is_recalled and scene.frame.t_s - self.watched_s > UNWATCHED_S:
+            self.doubts[UNWATCHED] = None
+        self.watched_s = scene.frame.t_s
         reading = scene.frame.clock
         if reading is None:
             return
@@ -160,7 +199,7 @@ class Dossier:
         is_better = False
         for role, score in scores.items():
             old = self.best.get(role)
-            is_wanted = score > 0 and role not in self.shed
+            is_wanted = score > 0 and role not in self.shed and role not in self.kept
             if is_wanted and (old is None or score > old.score * BETTER):
                 beside = observer.beside(track)
                 self.best[role] = Candidate(scene.frame, sight, score, track.id, beside)
@@ -204,7 +243,49 @@ class Dossier:
 
     def is_settled(self, role: Role) -> bool:
         """True when there is a photo, or never will be one."""
-        return role in self.best or role in self.shed
+        return role in self.best or role in self.shed or role in self.kept
+
+    def remember(self) -> JSON:
+        """Everything but the pictures; those of the latest revision are in its bundle."""
+        named = {"first": self.first, "latest": self.latest, "begin": self.begin, "end": self.end}
+        return {
+            **{name: event_json(event) for name, event in named.items() if event is not None},
+            "track": None if self.track is None else track_json(self.track),
+            "place": box_json(self.place),
+            "is_moving": self.is_moving,
+            "revision": self.revision,
+            "shed": sorted(self.shed),
+            "doubts": list(self.doubts),
+            "clock": None if self.clock is None else _CLOCK.dump_python(self.clock, mode="json"),
+            "filed": _FILED.dump_python(self.filed, mode="json", warnings=False),
+            "watched_s": self.watched_s,
+        }
+
+    @classmethod
+    def of(cls, state: JSON, moved: Moved) -> Dossier:
+        """Goes on from what `remember` gave; raises ValueError for nonsense."""
+        begin = event_of(state["begin"], moved)
+        clock, track = state["clock"], state["track"]
+        kept = _FILED.validate_python(state["filed"])
+        return cls(
+            first=event_of(state["first"], moved),
+            latest=event_of(state["latest"], moved),
+            track=None if track is None else track_of(track, moved),
+            own_id=UNTRACKED,
+            begin=begin,
+            end=event_of(state["end"], moved) if "end" in state else None,
+            place=box_of(state["place"]),
+            is_moving=bool(state["is_moving"]),
+            next_s=begin.t_s,
+            revision=int(state["revision"]),
+            shed=set(state["shed"]),
+            doubts=dict.fromkeys(state["doubts"]),
+            clock=None if clock is None else _CLOCK.validate_python(clock),
+            filed=kept,
+            kept=dict(kept),
+            is_recalled=True,
+            watched_s=moved(state["watched_s"]),
+        )
 
 
 def _legibility(scene: Scene, track: Track) -> float:

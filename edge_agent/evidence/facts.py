@@ -24,8 +24,8 @@ def source_facts(case: Case, media: Media) -> manifest.SourceFacts:
     )
 
 
-def case_facts(case: Case, identity: str) -> manifest.CaseFacts:
-    """What happened."""
+def case_facts(case: Case, identity: str, boot_id: str) -> manifest.CaseFacts:
+    """What happened; `boot_id` is the present boot."""
     begin, latest = case.begin, case.latest
     stated = latest.facts.get("dwell_s")
     dwell_s = stated if isinstance(stated, int | float) else latest.t_s - begin.begin_s
@@ -43,6 +43,7 @@ def case_facts(case: Case, identity: str) -> manifest.CaseFacts:
         is_complete=case.is_complete,
         reasons=list(case.reasons),
         facts=dict(latest.facts),
+        **({} if begin.since_boot in (None, boot_id) else {"boot_id": begin.since_boot}),
     )
 
 

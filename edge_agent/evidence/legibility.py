@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from types import MappingProxyType
 from typing import Final
 
+from edge_agent.evidence.dossier import Filed
 from edge_agent.plates import Look, contradict, decide
 from edge_agent.ports import PlateReader
 from edge_agent.types import JSON, Case, Photo, PlateRead, Role
@@ -15,6 +17,7 @@ DISAGREE: Final = "plates disagree"
 NARROW: Final = "plate too narrow"
 ILLEGIBLE: Final = "plate not legible"
 NOT_FOUND: Final = "no plate found"
+NONE_KEPT: Final[Mapping[Role, Filed]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +45,13 @@ class Shown:
         return cls(plate.get("text"), plate.get("chars") or (), plate.get("reason"))
 
 
-def with_plates(case: Case, reader: PlateReader) -> Case:
-    """The case with what its photos show of the plate, and the doubts that follow from it."""
-    plates = {photo.role: _look(reader, photo) for photo in case.photos}
+def with_plates(case: Case, reader: PlateReader, kept: Mapping[Role, Filed] = NONE_KEPT) -> Case:
+    """The case with what its photos show of the plate, and the doubts that follow from it.
+
+    kept: photos that only the bundle of an earlier revision has.
+    """
+    shown = {role: filed.read for role, filed in kept.items()}
+    plates = shown | {photo.role: _look(reader, photo) for photo in case.photos}
     told = Shown.told(case.latest.plate)
     doubts = tuple(plate_doubts([Shown.of(read) for read in plates.values()], told))
     unfit = (model for model in reader.models if not model.is_evidential)
@@ -52,7 +59,7 @@ def with_plates(case: Case, reader: PlateReader) -> Case:
     return replace(
         case,
         plates=plates,
-        plate=_verdict(case, plates, doubts),
+        plate=_verdict(case, [*_looks(case, plates), *_kept(kept)], doubts),
         plate_models=reader.models,
         doubts=tuple(dict.fromkeys((*case.doubts, *doubts, *about_models))),
     )
@@ -79,9 +86,7 @@ def _look(reader: PlateReader, photo: Photo) -> PlateRead | None:
     return replace(read, char_scores=tuple(round(score, 4) for score in read.char_scores))
 
 
-def _verdict(
-    case: Case, plates: Mapping[Role, PlateRead | None], doubts: Sequence[str]
-) -> Mapping[str, JSON]:
+def _verdict(case: Case, looks: Sequence[Look], doubts: Sequence[str]) -> Mapping[str, JSON]:
     """What the rule's track agreed on or else what the photos do, unless they disagree."""
     if DISAGREE in doubts:
         nothing = {"text": None, "confidence": 0.0, "region": None}
@@ -89,9 +94,15 @@ def _verdict(
     told = case.latest.plate
     if told is not None and told["text"] is not None:
         return told
-    looks = (
-        Look(photo.frame.t_s, read)
-        for photo in case.photos
-        if (read := plates[photo.role]) is not None
-    )
     return decide(looks).as_json()
+
+
+def _looks(case: Case, plates: Mapping[Role, PlateRead | None]) -> Iterator[Look]:
+    for photo in case.photos:
+        read = plates[photo.role]
+        if read is not None:
+            yield Look(photo.frame.t_s, read)
+
+
+def _kept(kept: Mapping[Role, Filed]) -> Iterator[Look]:
+    return (Look(filed.t_s, filed.read) for filed in kept.values() if filed.read is not None)

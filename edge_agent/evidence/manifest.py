@@ -82,6 +82,8 @@ class CaseFacts(Part):
     reasons: list[Words]
     facts: dict[str, Any]
     """What the rule says of it."""
+    boot_id: Words | None = None
+    """The boot in which it began; absent where that is the one which `device` names."""
 
 
 class StepFacts(Part):
@@ -199,6 +201,15 @@ class AgreedPlate(PlateFacts):
     """Which ones found and read it."""
 
 
+class Taken(Part):
+    """When a photo was taken that came over from the earlier revision's file, byte by byte."""
+
+    boot_id: Words
+    """The boot whose media clock `pts_s` is; `frame` counts anew with every process."""
+    index: Count
+    """The place in the chain of the bundle that had the photo first."""
+
+
 class PhotoFile(FileFacts):
     """A photo without any overlay."""
 
@@ -216,6 +227,8 @@ class PhotoFile(FileFacts):
     encoding: Encoding
     plate: PlateFacts | None = None
     """What it shows of the plate; absent where no plates are read."""
+    taken: Taken | None = None
+    """Present where the device was restarted since."""
 
 
 class ClipFile(FileFacts):

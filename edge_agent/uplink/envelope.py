@@ -49,7 +49,7 @@ def event_envelope(event: Event, origin: Origin) -> dict[str, Any]:
     facts = {name: fact for name, fact in event.facts.items() if name not in ("picture", "begin_s")}
     if hidden := _STANDARD & facts.keys():
         raise ValueError(f"event {event.kind}: facts must not be named {', '.join(sorted(hidden))}")
-    case = case_id(origin, event.camera, event.subject)
+    case = case_id(origin, event.camera, event.subject, event.since_boot)
     plain = _plain(facts)
     identity = digest(
         case,
@@ -145,7 +145,7 @@ def _envelope(event: Event, origin: Origin, kind: str, data: Mapping[str, JSON])
         "specversion": "1.0",
         "source": f"urn:edge:{origin.site['name']}:{origin.device}/cam/{event.camera}",
         "type": kind,
-        "subject": f"case/{case_id(origin, event.camera, event.subject)}",
+        "subject": f"case/{case_id(origin, event.camera, event.subject, event.since_boot)}",
         "time": utc_text(event.wall),
         "datacontenttype": "application/json",
         "dataschema": f"urn:edge-agent:schema:{kind.removeprefix('edge.').removesuffix('.v1')}:1",

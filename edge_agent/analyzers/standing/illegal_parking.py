@@ -13,7 +13,8 @@ from edge_agent.analyzers.plates.watch import PlateVotes
 from edge_agent.analyzers.schedule import Hours, is_active
 from edge_agent.analyzers.standing.stay import Change, Limits, Stay, StayWatch
 from edge_agent.analyzers.view import Happening, View, expand_classes, rule_name
-from edge_agent.types import Event, Phase, Scene
+from edge_agent.recollection import Moved
+from edge_agent.types import JSON, Event, Phase, Scene
 
 PHASES: dict[Change, Phase] = {
     "entered": "suspect",
@@ -65,6 +66,12 @@ class IllegalParking:
 
     def finish(self, scene: Scene) -> Iterable[Event]:
         return self._events(scene, self._watch.finish())
+
+    def remember(self) -> JSON:
+        return self._watch.remember()
+
+    def recall(self, state: JSON, moved: Moved) -> None:
+        self._watch.recall(state, moved)
 
     def _events(self, scene: Scene, changes: Iterable[tuple[Change, Stay]]) -> Iterator[Event]:
         for change, stay in changes:

@@ -12,7 +12,15 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from edge_agent.geometry import Polygon, iou
-from edge_agent.types import Box, Scene, Track
+from edge_agent.recollection import (
+    Moved,
+    box_json,
+    box_of,
+    moment_of,
+    track_json,
+    track_of,
+)
+from edge_agent.types import JSON, Box, Scene, Track
 
 Change = Literal["entered", "dismissed", "begun", "standing", "ended"]
 EndReason = Literal["left", "lost", "schedule", "recording_ended"]
@@ -25,6 +33,10 @@ AT_REST_IOU = 0.9
 """At rest, a vehicle covers this much of where it was a moment ago."""
 MOMENT_S = 3.0
 """It takes a tracker up to this long to be sure that a vehicle has begun to move."""
+MAX_GAP_S = 600.0
+"""After a longer restart, what stands in the same place may well be another vehicle."""
+SETTLE_S = 30.0
+"""After a restart, what is not seen for so long is gone; a bus may stand in front of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +80,8 @@ class Stay:
     departed_s: float | None = None
     """When its place was free of it."""
     end_reason: EndReason = "left"
+    is_recalled: bool = False
+    """It was seen by an earlier process, and not by this one yet."""
 
     @property
     def dwell_s(self) -> float:
@@ -114,6 +128,55 @@ class Stay:
             self.moved_s = max(t_s for t_s, box in self.recent if iou(box, rest) >= AT_REST_IOU)
             self.recent.clear()
 
+    def go_on(self, found: Stay) -> None:
+        """It was found again as what seemed another one; the time in between was not seen."""
+        if self.is_recalled:
+            self.stood_s, self.since_s = self.dwell_s, found.since_s
+            self.place, self.recent, self.is_recalled = found.place, found.recent, False
+        self.track, self.departed_s, self.moved_s = found.track, None, None
+
+    def remember(self) -> JSON:
+        """All of it but where it was a moment ago."""
+        return {
+            "track": track_json(self.track),
+            "entered_s": self.entered_s,
+            "subject": self.subject,
+            "begin_s": self.begin_s,
+            "since_s": self.since_s,
+            "stood_s": self.stood_s,
+            "anchor": box_json(self.anchor),
+            "place": box_json(self.place),
+            "already_standing": self.already_standing,
+            "has_begun": self.has_begun,
+            "reported_s": self.reported_s,
+            "moved_s": self.moved_s,
+            "departed_s": self.departed_s,
+            "end_reason": self.end_reason,
+        }
+
+    @classmethod
+    def of(cls, state: JSON, moved: Moved) -> Stay:
+        """What `remember` gave: lost from sight when it was last seen, unless it had gone."""
+        stay = cls(
+            track=track_of(state["track"], moved),
+            entered_s=moved(state["entered_s"]),
+            subject=str(state["subject"]),
+            begin_s=moment_of(state["begin_s"], moved),
+            since_s=moved(state["since_s"]),
+            stood_s=float(state["stood_s"]),
+            anchor=box_of(state["anchor"]),
+            place=box_of(state["place"]),
+            already_standing=bool(state["already_standing"]),
+            has_begun=bool(state["has_begun"]),
+            reported_s=moved(state["reported_s"]),
+            moved_s=moment_of(state["moved_s"], moved),
+            departed_s=moment_of(state["departed_s"], moved),
+            end_reason=state["end_reason"],
+            is_recalled=True,
+        )
+        stay.depart(stay.track.last_s, "lost")
+        return stay
+
     def covers_place(self, box: Box, share: float) -> bool:
         """True when the box covers at least that share (IoU) of where the vehicle stood."""
         return self.place is not None and iou(self.place, box) >= share
@@ -128,6 +191,22 @@ class StayWatch:
         self._limits = limits
         self._stays: dict[int, Stay] = {}
         self._active_since_s: float | None = None
+        self._resumed_s: float | None = None
+        """Media time of the first scene after a restart."""
+
+    def remember(self) -> JSON:
+        """Who stands there; who drives through is soon gone."""
+        stood = [stay for stay in self._stays.values() if stay.begin_s is not None]
+        return {
+            "stays": [stay.remember() for stay in stood],
+            "active_since_s": self._active_since_s,
+        }
+
+    def recall(self, state: JSON, moved: Moved) -> None:
+        """Go on with them: who stands where one of them stood is that one."""
+        stays = [Stay.of(each, moved) for each in state["stays"]]
+        self._stays = {-index: stay for index, stay in enumerate(stays, 1)}  # ids of no tracks
+        self._active_since_s = moment_of(state["active_since_s"], moved)
 
     def update(self, scene: Scene, is_active: bool) -> Iterator[tuple[Change, Stay]]:
         """Advance to the scene; while the rule is not active every stay is closed."""
@@ -138,11 +217,11 @@ class StayWatch:
             return
         if self._active_since_s is None:
             self._active_since_s = t_s
+        self._resumed_s = t_s if self._resumed_s is None else self._resumed_s
         present = {track.id: track for track in scene.tracks if track.cls in self._classes}
         for track in present.values():
             if track.id not in self._stays and self._holds(track, scene):
-                subject = f"{track.id}@{t_s:.3f}"
-                self._stays[track.id] = stay = Stay(track, t_s, subject)
+                self._stays[track.id] = stay = Stay(track, t_s, self._subject(track, t_s))
                 yield "entered", stay
         for key in list(self._stays):
             self._follow(self._stays[key], present.get(key), scene)
@@ -153,6 +232,13 @@ class StayWatch:
     def finish(self) -> Iterator[tuple[Change, Stay]]:
         """Close every stay because there is nothing more to see."""
         yield from self._close_all("recording_ended")
+
+    def _subject(self, track: Track, t_s: float) -> str:
+        """Clocks and ids of tracks begin anew with the box: it must not be one that goes on."""
+        subject = f"{track.id}@{t_s:.3f}"
+        while any(stay.subject == subject for stay in self._stays.values()):
+            subject += "+"
+        return subject
 
     def _holds(self, track: Track, scene: Scene) -> bool:
         return self._zone.contains(track.box.foot, scene.frame.width, scene.frame.height)
@@ -186,7 +272,7 @@ class StayWatch:
                 if not is_lost or elder.track.last_s >= stay.track.first_s:
                     continue
                 if elder.covers_place(stay.track.box, SAME_PLACE_IOU):
-                    elder.track, elder.departed_s, elder.moved_s = stay.track, None, None
+                    elder.go_on(stay)
                     self._stays[key] = self._stays.pop(elder_key)
                     yield "dismissed", stay
                     break
@@ -194,7 +280,7 @@ class StayWatch:
     def _judge(self, key: int, stay: Stay, t_s: float) -> Iterator[tuple[Change, Stay]]:
         if stay.departed_s is not None:
             patience_s = self._limits.reentry_s if stay.begin_s is not None else 0.0
-            if t_s - stay.departed_s >= patience_s:
+            if t_s - stay.departed_s >= patience_s and not self._is_awaited(stay, t_s):
                 del self._stays[key]
                 yield ("ended" if stay.has_begun else "dismissed"), stay
         elif not stay.has_begun:
@@ -206,6 +292,13 @@ class StayWatch:
         elif t_s - stay.reported_s >= self._limits.update_s:
             stay.reported_s = t_s
             yield "standing", stay
+
+    def _is_awaited(self, stay: Stay, t_s: float) -> bool:
+        """True while a stay of the time before a restart may still be found again."""
+        if not stay.is_recalled or stay.departed_s is None or self._resumed_s is None:
+            return False
+        is_bounded = self._resumed_s - stay.departed_s <= MAX_GAP_S
+        return is_bounded and stay.end_reason == "lost" and t_s - self._resumed_s < SETTLE_S
 
     def _close_all(self, reason: EndReason) -> Iterator[tuple[Change, Stay]]:
         for stay in self._stays.values():

@@ -10,7 +10,8 @@ from pydantic import Field
 from edge_agent import config
 from edge_agent.analyzers.standing.stay import Change, Limits, Stay, StayWatch
 from edge_agent.analyzers.view import Happening, View, expand_classes, rule_name
-from edge_agent.types import Event, Phase, Scene
+from edge_agent.recollection import Moved
+from edge_agent.types import JSON, Event, Phase, Scene
 
 PHASES: dict[Change, Phase] = {"begun": "begin", "standing": "update", "ended": "end"}
 
@@ -43,6 +44,12 @@ class StoppedVehicle:
 
     def finish(self, scene: Scene) -> Iterable[Event]:
         return self._events(scene, self._watch.finish())
+
+    def remember(self) -> JSON:
+        return self._watch.remember()
+
+    def recall(self, state: JSON, moved: Moved) -> None:
+        self._watch.recall(state, moved)
 
     def _events(self, scene: Scene, changes: Iterable[tuple[Change, Stay]]) -> Iterator[Event]:
         for change, stay in changes:

@@ -127,7 +127,7 @@ class Interval(Rule):
     reason: Text = "interval too short"
 
     def judge(self, manifest: Manifest) -> Verdict:
-        span_s = _span_s(panoramas(manifest))
+        span_s = _span_s(panoramas(manifest), manifest.device.boot_id)
         return self.decide(span_s >= self.at_least_s, f"{span_s:.1f} s between panoramas")
 
 
@@ -141,7 +141,7 @@ class PermittedStop(Rule):
         limit_s = manifest.case.facts.get("limit_s")
         if isinstance(limit_s, bool) or not isinstance(limit_s, int | float):
             return self.decide(False, "the permitted time is not told", "permitted stop unknown")
-        span_s = _span_s(manifest.photos)
+        span_s = _span_s(manifest.photos, manifest.device.boot_id)
         found = f"{span_s:.1f} s between photos, {limit_s:g} s permitted"
         return self.decide(span_s > limit_s, found)
 
@@ -289,10 +289,14 @@ def panoramas(manifest: Manifest) -> list[PhotoFile]:
     ]
 
 
-def _span_s(photos: Iterable[PhotoFile]) -> float:
+def _span_s(photos: Iterable[PhotoFile], boot_id: str) -> float:
     """Time between the first and the last before the vehicle left, in whole microseconds."""
-    times = [round(1e6 * photo.pts_s) for photo in photos if photo.role != "leave"]
-    return (max(times) - min(times)) / 1e6 if times else 0.0
+    clocks: dict[str, list[int]] = {}
+    for photo in photos:
+        if photo.role != "leave":  # media times of two boots have nothing to do with each other
+            clock = boot_id if photo.taken is None else photo.taken.boot_id
+            clocks.setdefault(clock, []).append(round(1e6 * photo.pts_s))
+    return max((max(times) - min(times) for times in clocks.values()), default=0) / 1e6
 
 
 def _shown(manifest: Manifest) -> list[Shown]:
