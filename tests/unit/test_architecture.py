@@ -11,12 +11,12 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = [
     {"errors", "picture", "types", "geometry", "clock", "identity", "text", "plates", "privacy"}
-    | {"health", "logbook", "notify"},
+    | {"health", "logbook", "notify", "recollection"},
     {"config", "ports"},
     {"sources", "vision", "tracking", "analyzers", "evidence", "uplink", "signals", "drawing"}
     | {"timekeeping", "machine"},
     {"pipeline", "journal", "backlog", "folder", "score", "report", "witness", "checkpoints"}
-    | {"board"},
+    | {"board", "happenings", "memory"},
     {"runner", "daemon"},
     {"assembly", "app", "appliance", "bench", "doctor", "reload", "results"} | {"service"},
     {"demo"},
