@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -92,10 +93,9 @@ def _refuse(reason: str) -> NoReturn:
 
 
 def _archive() -> Path:
-    """A minimal Debian of this machine's release, made once."""
-    release = dict(
-        line.split("=", 1) for line in Path("/etc/os-release").read_text().splitlines() if line
-    ).get("VERSION_CODENAME", "bookworm")
+    """A minimal Debian of this machine's release, or of EDGE_AGENT_TEST_RELEASE; made once."""
+    told = platform.freedesktop_os_release().get("VERSION_CODENAME", "bookworm")
+    release = os.environ.get("EDGE_AGENT_TEST_RELEASE", told)
     name = f"{release}-{PACKAGES.replace(',', '-')}.tar"
     path = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"), "edge-agent/tests", name)
     if not path.exists():
@@ -169,6 +169,7 @@ def box(tree: Path) -> Iterator[Box]:
         options += [f"--machine=box{os.getpid()}", *binds]
         container = subprocess.Popen(
             ["systemd-nspawn", "--quiet", f"--directory={tree}", *options],
+            env={**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},  # as on any box
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
