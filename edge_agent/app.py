@@ -31,7 +31,7 @@ from edge_agent.evidence.encryption import read_recipients
 from edge_agent.evidence.keys.token import check_token
 from edge_agent.evidence.log import LogKey, MerkleLog
 from edge_agent.evidence.profiles import find_profile
-from edge_agent.folder import OutFolder
+from edge_agent.folder import BoxFolder, OutFolder
 from edge_agent.geometry import Polygon
 from edge_agent.identity import CameraOrigin, Origin, digest
 from edge_agent.journal import Journal
@@ -129,9 +129,7 @@ def make_origin(
     site: Site, config: Path, lanes: Sequence[Lane], redactor: Redactor | None
 ) -> Origin:
     """Who speaks in this run; its id follows from what is played and how."""
-    info = site.site
     config_sha256 = site_sha256(config)
-    about = info.model_dump(include={"name", "lat", "lon", "responsible", "safety_manager"})
     profile = site.evidence.profile
     run = digest(
         # A broker corrected between two tries must not orphan what waits for it; a token and a
@@ -146,7 +144,7 @@ def make_origin(
         find_profile(profile).model_dump_json() if profile else None,
     )
     return Origin(
-        site={key: value for key, value in about.items() if value is not None},
+        site=about_site(site),
         device=site.device,
         boot_id=run[:32],
         config_sha256=config_sha256,
@@ -156,6 +154,12 @@ def make_origin(
             for lane in lanes
         },
     )
+
+
+def about_site(site: Site) -> dict[str, Any]:
+    """What every event says of the place."""
+    about = site.site.model_dump(include={"name", "lat", "lon", "responsible", "safety_manager"})
+    return {key: value for key, value in about.items() if value is not None}
 
 
 def _played(lane: Lane) -> str:
@@ -186,7 +190,7 @@ def run_replay(
         is_resumed = stack.enter_context(folder.claimed(request.overwrite))
         observer.on_lanes(lanes)
         outbox = stack.enter_context(_outbox(folder, request.publish))
-        bundles = _bundle_writer(site, folder, key, origin, redactor)
+        bundles = make_bundle_writer(site, folder, key, origin, redactor)
         journal = stack.enter_context(Journal(origin, outbox, bundles, folder.events))
         journal.outputs = MockOutputs(site.outputs)  # nothing real may move in a replay
         journal.plate_key = hiding_key(site, state_dir(site))
@@ -209,12 +213,17 @@ def run_replay(
         )
 
 
-def _bundle_writer(
-    site: Site, folder: OutFolder, key: DeviceKey, origin: Origin, redactor: Redactor | None
+def make_bundle_writer(
+    site: Site,
+    folder: OutFolder | BoxFolder,
+    key: DeviceKey,
+    origin: Origin,
+    redactor: Redactor | None,
 ) -> BundleWriter:
+    """What makes the evidence of a run, with the log that it becomes part of."""
     writer = BundleWriter(folder.evidence, key, origin, site.evidence, _zones(site))
     log_key = LogKey.load_or_create(state_dir(site) / site.device)
-    writer.log = MerkleLog(folder.log, log_key, origin.log, resumes=not origin.is_replay)
+    writer.log = MerkleLog(folder.log, log_key, origin.log, resumes=origin.resumes)
     writer.redactor, writer.policy = redactor, site.privacy.policy
     writer.recipients = () if origin.is_replay else read_recipients(site.privacy.encrypt_to)
     return writer

@@ -82,6 +82,12 @@ class Board:
         with self._changed:
             self._places.pop(camera, None)
 
+    @property
+    def is_empty(self) -> bool:
+        """True when every frame has been taken and dealt with."""
+        with self._changed:
+            return not any(place.post or place.is_taken for place in self._places.values())
+
     def _next(self) -> _Place | None:
         ready = (p for p in self._places.values() if p.post is not None and not p.is_taken)
         return min(ready, key=lambda place: place.served, default=None)

@@ -1,4 +1,4 @@
-"""The folder that a replay writes, and whose replay it is."""
+"""The folder that a replay writes, and whose replay it is; the folder that a live box keeps."""
 
 from __future__ import annotations
 
@@ -121,3 +121,49 @@ class OutFolder:
     def _mark(self, finished: bool) -> None:
         state = json.dumps({"run": self.run, "finished": finished})
         write_whole(self.path / MARKER, state.encode())
+
+
+@dataclass(frozen=True, slots=True)
+class BoxFolder:
+    """What a live box keeps on its disk."""
+
+    path: Path
+
+    @property
+    def evidence(self) -> Path:
+        return self.path / "evidence"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log"
+
+    @property
+    def outbox(self) -> Path:
+        return self.path / "outbox.db"
+
+    @property
+    def memory(self) -> Path:
+        return self.path / "memory.json"
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Keep it to this process; raises UsageError when another one has it."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.evidence.mkdir(exist_ok=True)
+            handle = os.open(self.path, os.O_RDONLY)
+        except OSError as error:
+            raise EvidenceError(
+                f"{self.path}: cannot be used for evidence ({error.strerror}): name another "
+                "`data_dir` or make it writable"
+            ) from error
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except BlockingIOError as error:
+            raise UsageError(
+                f"{self.path}: another edge-agent runs on it: stop that one first, e.g. "
+                "`systemctl stop edge-agent`"
+            ) from error
+        finally:
+            os.close(handle)

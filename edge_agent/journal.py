@@ -6,6 +6,7 @@ whatever rule decided, and nothing leaves the box another way.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -32,6 +33,8 @@ from edge_agent.uplink import (
     topic,
 )
 
+logger = logging.getLogger(__name__)
+
 Plate = Mapping[str, JSON] | None
 
 T = TypeVar("T")
@@ -55,7 +58,8 @@ class Journal:
     origin: Origin
     outbox: Outbox
     bundles: BundleWriter
-    lines: Path
+    lines: Path | None = None
+    """`events.jsonl` of a replay; a live box tells its broker and keeps no second copy."""
     on_envelope: Callable[[], None] = lambda: None
     """Called whenever an envelope has been stored: wakes the uplink."""
     outputs: Outputs | None = None
@@ -64,6 +68,7 @@ class Journal:
     plate_key: Callable[[datetime], PlateKey] | None = field(default=None, repr=False)
     """Plates are told as a hash with the key of their time; None: in plain text."""
     envelopes: list[dict[str, Any]] = field(default_factory=list, init=False)
+    """Of a replay, as `written` is."""
     written: dict[str, Bundle] = field(default_factory=dict, init=False)
     _untold: dict[tuple[str, str, int], Bundle] = field(default_factory=dict, init=False)
     """By camera, subject and revision: written, but not yet said to be."""
@@ -71,13 +76,14 @@ class Journal:
     def __enter__(self) -> Journal:
         if self.bundles.log is not None:
             self.bundles.log.keep = self._keep_leaf
-        if not self.origin.is_replay:
+        if self.origin.resumes:
             self._recover()
-        try:
-            self._file = self.lines.open("wb", buffering=0)  # nothing left over to fail on closing
-        except OSError as error:
-            raise _cannot_write(self.lines, error) from error
-        if not self.origin.is_replay:
+        if self.lines is not None:
+            try:  # unbuffered: nothing is left over to fail on closing
+                self._file = self.lines.open("wb", buffering=0)
+            except OSError as error:
+                raise _cannot_write(self.lines, error) from error
+        if self.origin.resumes:
             self._tell_filed()
             self.tell_deletions()
         return self
@@ -88,9 +94,16 @@ class Journal:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.close()
+        if self.lines is not None:
+            self._file.close()
         if kind is None:
             self.checkpoint()
+
+    def change(self, bundles: BundleWriter, storage: Storage | None) -> None:
+        """From now on speak, and write evidence, by another site file."""
+        self.origin, self.bundles, self.storage = bundles.origin, bundles, storage
+        if bundles.log is not None:
+            bundles.log.keep = self._keep_leaf
 
     def checkpoint(self) -> Note | None:
         """Put the log on the disk and sign it; returns the checkpoint, None without a log."""
@@ -118,7 +131,8 @@ class Journal:
         if key not in self._untold:
             self._untold[key] = (self.storage or self.bundles).write(case, clip)
         bundle = self._untold[key]
-        self.written[bundle.case_id] = bundle
+        if self.lines is not None:
+            self.written[bundle.case_id] = bundle
         self._tell(bundle, case)
         del self._untold[key]
 
@@ -160,8 +174,10 @@ class Journal:
         # What is told again, after a kill or by a resumed replay, has its old place already.
         if log is not None and place is not None and stored["data"].get("log") == place.as_json():
             log.append_leaf(leaf_hash(record))
-        self._append(record + b"\n")
-        self.envelopes.append(stored)
+        if self.lines is not None:
+            self._append(self.lines, record + b"\n")
+            self.envelopes.append(stored)
+        logger.info("told", extra={"type": stored["type"], "subject": stored["subject"]})
         self.on_envelope()
 
     def _keep_leaf(self, index: int, leaf: bytes) -> None:
@@ -191,7 +207,7 @@ class Journal:
         self.bundles.recover()
         self.checkpoint()
 
-    def _append(self, line: bytes) -> None:
+    def _append(self, path: Path, line: bytes) -> None:
         """Write a whole line, or raise EvidenceError and leave the whole lines before it."""
         end = self._file.tell()
         try:
@@ -199,7 +215,7 @@ class Journal:
                 line = line[self._file.write(line) :]
         except OSError as error:
             self._file.truncate(end)
-            raise _cannot_write(self.lines, error) from error
+            raise _cannot_write(path, error) from error
 
 
 def _pulse_event(cause: Event, pulse: Pulse) -> Event:

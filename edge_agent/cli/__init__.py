@@ -11,14 +11,17 @@ import click
 
 from edge_agent import __version__
 from edge_agent.cli.bench import bench
+from edge_agent.cli.doctor import doctor
 from edge_agent.cli.evidence import evidence, score
 from edge_agent.cli.key import key
 from edge_agent.cli.models import models
 from edge_agent.cli.plates import plates
 from edge_agent.cli.replay import demo, replay
+from edge_agent.cli.run import run
 from edge_agent.cli.site import check
 from edge_agent.cli.witness import witness
 from edge_agent.errors import EdgeError
+from edge_agent.logbook import open_logbook
 
 INTERRUPTED = 130
 """128 + SIGINT, as shells expect."""
@@ -38,12 +41,11 @@ def cli(verbose: int) -> None:
     Exit status: 0 success, 1 done but the answer is no, 2 wrong usage, 78 bad configuration.
     """
     level = (logging.ERROR, logging.INFO, logging.DEBUG)[min(verbose, 2)]
-    logging.basicConfig(
-        level=level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
-    )
+    open_logbook(level, os.environ)
 
 
-for command in (replay, demo, check, score, evidence, models, plates, key, bench, witness):
+COMMANDS = (run, replay, demo, check, doctor, score, evidence, models, plates, key, bench, witness)
+for command in COMMANDS:
     cli.add_command(command)
 
 

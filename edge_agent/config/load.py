@@ -24,6 +24,7 @@ _PROFILE: Final = ("evidence", "profile")
 _FILES: Final[tuple[document.Path, ...]] = (
     ("models_dir",),
     ("state_dir",),
+    ("data_dir",),
     ("device_key", "pkcs11", "module"),
     ("device_key", "pkcs11", "pin_file"),
     ("mqtt", "password_file"),

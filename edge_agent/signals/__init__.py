@@ -2,5 +2,6 @@
 
 from edge_agent.signals.outputs import MockOutputs
 from edge_agent.signals.recorded import RecordedSignals, open_recorded
+from edge_agent.signals.unwired import Unwired
 
-__all__ = ["MockOutputs", "RecordedSignals", "open_recorded"]
+__all__ = ["MockOutputs", "RecordedSignals", "Unwired", "open_recorded"]

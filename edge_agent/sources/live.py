@@ -53,7 +53,7 @@ class LiveSource:
     """
 
     live = True
-    duration_s = None
+    duration_s: float | None = None
 
     def __init__(self, camera: str, links: Links, read: Read, limits: Limits) -> None:
         self.camera = camera

@@ -1,0 +1,51 @@
+"""`run`: the daemon."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from edge_agent.app import cores
+from edge_agent.appliance import Appliance
+from edge_agent.cli.words import FILE
+from edge_agent.clock import SystemClock
+from edge_agent.notify import Notifier
+from edge_agent.service import Requests, serve
+
+
+@click.command()
+@click.option("--config", required=True, type=FILE, help="The site file.")
+@click.option("--workers", type=click.IntRange(1, 64), help="Inference threads; default: cores.")
+def run(config: Path, workers: int | None) -> None:
+    """Watch live cameras until stopped: the daemon.
+
+    SIGTERM and Ctrl-C end it within ten seconds with nothing lost. SIGHUP takes over a changed
+    site file without losing what is going on; if something is wrong with it, the old one stays.
+
+    \b
+    edge-agent check --config site.yaml
+    edge-agent run --config site.yaml
+    """
+    requests = Requests()
+    for number, ask in (
+        (signal.SIGTERM, requests.stop.set),
+        (signal.SIGINT, requests.stop.set),
+        (signal.SIGHUP, requests.reload.set),
+    ):
+        signal.signal(number, _on_signal(ask))
+    if logging.getLogger().level > logging.INFO:  # a service says what it does
+        logging.getLogger().setLevel(logging.INFO)
+    notifier = Notifier.from_environment(os.environ)
+    box = Appliance(config, SystemClock(), workers or cores())
+    with box.running():
+        serve(box, requests, notifier)
+
+
+def _on_signal(ask: Callable[[], None]) -> Callable[[int, FrameType | None], None]:
+    return lambda _number, _frame: ask()

@@ -1,0 +1,387 @@
+"""The threads of a live box: readers, workers, a writer, and what watches over them.
+
+A reader per camera decodes and lays frames on the board; a few workers look and decide; one
+writer makes decisions durable. Nothing downstream ever blocks a camera. Each thread beats; what
+hangs is replaced, and when too much hangs `stuck` says so and the watchdog is not fed any more.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from edge_agent.board import Board, Post
+from edge_agent.clock import Clock
+from edge_agent.errors import EdgeError, SourceError
+from edge_agent.health import CameraHealth, CameraVitals
+from edge_agent.pipeline import Outcome, Pipeline
+from edge_agent.ports import Cabinet, Sink, Source
+from edge_agent.runner import clip_of
+
+log = logging.getLogger(__name__)
+
+BACKOFF_MIN_S, BACKOFF_MAX_S = 1.0, 60.0
+HANG_S = 10.0
+"""A frame takes tens of milliseconds; what takes this long never ends."""
+MAX_ORPHANS = 3
+"""So many threads may hang beside the working ones; more are a case for a new process."""
+DISK_S = 60.0
+"""A disk that takes longer for one case is dead."""
+STALE_S = 2.0
+"""A camera whose latest frame is older is not seeing."""
+CHORES_S = 0.5
+JOIN_S = 2.0
+
+
+@dataclass
+class LiveCamera:
+    """One camera, its pipeline, and who is busy with it."""
+
+    name: str
+    source: Source
+    pipeline: Pipeline
+    vitals: CameraVitals = field(default_factory=CameraVitals)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    """Held while the pipeline advances or is asked what it remembers."""
+    failures: int = 0
+    resumes_s: float = 0.0
+    """Monotonic time before which a failed pipeline is not tried again."""
+    hung: list[str] = field(default_factory=list)
+    """Kinds of rules that never came back."""
+    is_over: bool = False
+    """Its footage has ended for good."""
+
+
+Remake = Callable[[LiveCamera], Pipeline]
+"""Makes a camera's pipeline anew, without the rules that hung."""
+
+
+class Reader(threading.Thread):
+    """Keeps one camera connected and puts its frames on the board."""
+
+    def __init__(self, camera: LiveCamera, board: Board) -> None:
+        super().__init__(name=f"read-{camera.name}", daemon=True)
+        self.camera, self._board = camera, board
+        self._closing = threading.Event()
+
+    def run(self) -> None:
+        backoff_s = BACKOFF_MIN_S
+        while not self._closing.is_set():
+            before = self.camera.vitals.frames
+            reason = self._read()
+            if self._closing.is_set() or self.camera.is_over:
+                return
+            self.camera.vitals.lost(reason)
+            log.warning("camera lost", extra={"camera": self.camera.name, "why": reason})
+            if self.camera.vitals.frames > before:
+                backoff_s = BACKOFF_MIN_S
+            self._closing.wait(backoff_s)
+            backoff_s = min(2 * backoff_s, BACKOFF_MAX_S)
+
+    def close(self) -> None:
+        """Stop reading; returns at once."""
+        self._closing.set()
+        self.camera.source.close()
+
+    def _read(self) -> str:
+        """Read until the link breaks; returns why it did."""
+        camera = self.camera
+        try:
+            for frame in camera.source.frames():
+                if self._closing.is_set():
+                    break
+                camera.vitals.arrived(frame.t_s)
+                pipeline = camera.pipeline
+                admission = pipeline.admit(frame)
+                if admission != "skip":
+                    self._board.put(Post(camera.name, frame, admission))
+        except SourceError as error:
+            return str(error)
+        except Exception as error:
+            log.exception("reader failed", extra={"camera": camera.name})
+            return f"reader failed: {error}"
+        camera.is_over = not self._closing.is_set()
+        camera.vitals.stopped("the footage has ended")
+        return "the footage has ended"
+
+
+class Worker(threading.Thread):
+    """Looks at frames and decides, one camera at a time."""
+
+    def __init__(self, number: int, daemon: Daemon) -> None:
+        super().__init__(name=f"work-{number}", daemon=True)
+        self._daemon = daemon
+        self.busy_with: tuple[LiveCamera, float] | None = None
+        """Camera, and since when."""
+        self.is_orphaned = False
+        self.is_closing = False
+
+    def run(self) -> None:
+        board = self._daemon.board
+        while not (self.is_closing or self.is_orphaned):
+            post = board.take(0.5)
+            camera = self._daemon.cameras.get(post.camera) if post else None
+            if post is None or camera is None:
+                continue
+            self.busy_with = (camera, self._daemon.clock.monotonic())
+            self._serve(camera, post)
+            self.busy_with = None
+            if not self.is_orphaned:
+                board.done(camera.name)
+
+    def _serve(self, camera: LiveCamera, post: Post) -> None:
+        if self._daemon.clock.monotonic() < camera.resumes_s:
+            return
+        try:
+            with camera.lock:
+                outcome = self._advance(camera, post)
+        except Exception as error:
+            if not isinstance(error, EdgeError):
+                log.exception("pipeline failed", extra={"camera": camera.name})
+            if not self.is_orphaned:
+                self._daemon.fail(camera, str(error))
+            return
+        if not self.is_orphaned:
+            self._daemon.commit(camera, post, outcome)
+
+    def _advance(self, camera: LiveCamera, post: Post) -> Outcome:
+        pipeline = camera.pipeline
+        seen = pipeline.see(post.frame) if post.admission == "see" else None
+        phases = self._daemon.cabinet.feed(camera.name).at(post.frame.t_s)
+        return pipeline.step(post.frame, seen, phases)
+
+
+class Writer(threading.Thread):
+    """Does what touches the disk, in the order in which it was asked for, and chores in between."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(name="write", daemon=True)
+        self._clock = clock
+        self.chores: Callable[[float], None] = lambda now_s: None
+        """Called with the monotonic time every `CHORES_S` or so, between two jobs."""
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self.beat_s = clock.monotonic()
+
+    def put(self, job: Callable[[], None]) -> None:
+        """Ask for a job; never waits."""
+        self._jobs.put(job)
+
+    def close(self, timeout_s: float) -> bool:
+        """Do what was asked for so far, then end; False when that takes too long."""
+        self._jobs.put(None)
+        self.join(timeout_s)
+        return not self.is_alive()
+
+    @property
+    def waiting(self) -> int:
+        """Jobs that have not been done."""
+        return self._jobs.qsize()
+
+    def run(self) -> None:
+        due_s = self._clock.monotonic()
+        while True:
+            self.beat_s = now_s = self._clock.monotonic()
+            if now_s >= due_s:
+                due_s = now_s + CHORES_S
+                self._do(lambda: self.chores(self.beat_s))
+            try:
+                job = self._jobs.get(timeout=CHORES_S)
+            except queue.Empty:
+                continue
+            if job is None:
+                return
+            self._do(job)
+
+    def _do(self, job: Callable[[], None]) -> None:
+        try:
+            job()
+        except EdgeError as error:
+            log.error("not written", extra={"why": str(error)})
+        except Exception:
+            log.exception("writer failed")
+
+
+class Repeater(threading.Thread):
+    """Does something now and then that takes its time and that nobody waits for."""
+
+    def __init__(self, name: str, every_s: float, action: Callable[[], None]) -> None:
+        super().__init__(name=name, daemon=True)
+        self._every_s, self._action = every_s, action
+        self._closing = threading.Event()
+
+    def run(self) -> None:
+        while not self._closing.is_set():
+            try:
+                self._action()
+            except Exception:
+                log.exception("chore failed", extra={"chore": self.name})
+            self._closing.wait(self._every_s)
+
+    def close(self) -> None:
+        """Do it no more; returns once it is not being done."""
+        self._closing.set()
+        self.join(JOIN_S)
+
+
+class Daemon:
+    """Everything that runs beside the main thread; `tick` is the main thread's part."""
+
+    def __init__(
+        self, sink: Sink, cabinet: Cabinet, clock: Clock, workers: int, remake: Remake
+    ) -> None:
+        self.cameras: dict[str, LiveCamera] = {}
+        self.board = Board(self._count_replaced)
+        self.clock = clock
+        self.cabinet = cabinet
+        self.writer = Writer(clock)
+        self._sink = sink
+        self._remake = remake
+        self._readers: dict[str, Reader] = {}
+        self._workers = [Worker(number, self) for number in range(workers)]
+        self._orphans: list[Worker] = []
+
+    def start(self) -> None:
+        """Start the workers and the writer."""
+        for thread in (self.writer, *self._workers):
+            thread.start()
+
+    def add(self, camera: LiveCamera) -> None:
+        """Begin to read a camera."""
+        self.cameras[camera.name] = camera
+        self._readers[camera.name] = reader = Reader(camera, self.board)
+        reader.start()
+
+    def remove(self, name: str) -> LiveCamera:
+        """Stop reading a camera, and wait for the worker that is busy with it."""
+        self._readers.pop(name).close()
+        camera = self.cameras.pop(name)
+        self.board.remove(name)
+        return camera
+
+    def exchange(self, name: str, pipeline: Pipeline) -> None:
+        """Let another pipeline go on with what the present one knows."""
+        camera = self.cameras[name]
+        with camera.lock:
+            outcome = pipeline.adopt(camera.pipeline)
+            camera.pipeline = pipeline
+            camera.hung.clear()
+        self._put(outcome, camera.source)
+
+    @property
+    def is_over(self) -> bool:
+        """True when the footage of every camera has ended and has been looked at."""
+        return all(camera.is_over for camera in self.cameras.values()) and self.board.is_empty
+
+    def commit(self, camera: LiveCamera, post: Post, outcome: Outcome) -> None:
+        """Hand on what a step decided; called by workers, returns at once."""
+        now_s = self.clock.monotonic()
+        camera.failures = 0
+        camera.vitals.decided(now_s - post.frame.t_s, post.admission == "see")
+        camera.vitals.rules_off = (*camera.pipeline.rules_off, *camera.hung)
+        if outcome.scene is not None:
+            self.cabinet.see(outcome.scene)
+        self.cabinet.progress(now_s)
+        self._put(outcome, camera.source)
+
+    def fail(self, camera: LiveCamera, reason: str) -> None:
+        """A camera's pipeline broke: report it, make it anew a little later."""
+        camera.failures += 1
+        wait_s = min(BACKOFF_MIN_S * 2.0**camera.failures, BACKOFF_MAX_S)
+        camera.resumes_s = self.clock.monotonic() + wait_s
+        camera.vitals.lost(reason)
+        self.cabinet.fault(camera.name, reason)
+        self._replace(camera)
+
+    def tick(self, now_s: float) -> None:
+        """Judge the cameras, drive the outputs, replace what hangs; some 50 times a second."""
+        for camera in self.cameras.values():
+            self.cabinet.fault(camera.name, _trouble(camera, now_s))
+        for event in self.cabinet.tick(now_s):
+            self.writer.put(lambda event=event: self._sink.event(event))  # type: ignore[misc]
+        for worker in list(self._workers):
+            busy = worker.busy_with
+            if busy is not None and now_s - busy[1] > HANG_S:
+                self._orphan(worker, busy[0])
+
+    def stuck(self, now_s: float) -> str | None:
+        """What keeps the process from being well enough to go on; None while it is."""
+        if len(self._orphans) > MAX_ORPHANS:
+            return f"{len(self._orphans)} workers hang"
+        if now_s - self.writer.beat_s > DISK_S:
+            return f"nothing was written for {now_s - self.writer.beat_s:.0f} s: is the disk dead?"
+        dead = [t.name for t in (self.writer, *self._workers) if not t.is_alive()]
+        dead += [
+            reader.name
+            for name, reader in self._readers.items()
+            if not reader.is_alive() and not self.cameras[name].is_over
+        ]
+        return f"threads have ended: {', '.join(dead)}" if dead else None
+
+    def stop(self) -> None:
+        """End readers and workers; the writer goes on until it is closed."""
+        for reader in self._readers.values():
+            reader.close()
+        for worker in self._workers:
+            worker.is_closing = True
+        for thread in (*self._readers.values(), *self._workers):
+            thread.join(JOIN_S)
+        for camera in self.cameras.values():
+            if camera.lock.acquire(timeout=JOIN_S):
+                self._put(camera.pipeline.suspend(), camera.source)
+
+    def _put(self, outcome: Outcome, source: Source) -> None:
+        if outcome.events or outcome.cases:
+            self.writer.put(lambda: self._store(outcome, source))
+
+    def _store(self, outcome: Outcome, source: Source) -> None:
+        for event in outcome.events:
+            self._sink.event(event)
+        for case in outcome.cases:
+            self._sink.case(case, clip_of(case, source))
+
+    def _count_replaced(self, name: str) -> None:
+        if name in self.cameras:
+            self.cameras[name].vitals.replaced()
+
+    def _orphan(self, worker: Worker, camera: LiveCamera) -> None:
+        """Leave a hanging thread to itself: a new one takes its place, and its camera goes on."""
+        rule = camera.pipeline.asking
+        log.error("worker hangs", extra={"camera": camera.name, "rule": rule})
+        worker.is_orphaned = True
+        self._orphans.append(worker)
+        self._workers.remove(worker)
+        camera.lock = threading.Lock()
+        if rule is not None:
+            camera.hung.append(rule)
+        self._replace(camera)
+        self.board.done(camera.name)
+        fresh = Worker(len(self._workers) + len(self._orphans), self)
+        self._workers.append(fresh)
+        fresh.start()
+
+    def _replace(self, camera: LiveCamera) -> None:
+        try:
+            camera.pipeline = self._remake(camera)
+        except EdgeError as error:
+            log.error("camera stopped", extra={"camera": camera.name, "why": str(error)})
+            camera.resumes_s = self.clock.monotonic() + BACKOFF_MAX_S
+
+
+def _trouble(camera: LiveCamera, now_s: float) -> str | None:
+    """Why a camera cannot vouch for an empty zone; None while it can."""
+    health = camera.vitals
+    if health.state != "online":
+        return health.reason or health.state
+    if health.latest_s is None or now_s - health.latest_s > STALE_S:
+        return "no picture"
+    if camera.pipeline.doubts:
+        return camera.pipeline.doubts[0]
+    return None
+
+
+def snapshots(cameras: Mapping[str, LiveCamera], now_s: float) -> dict[str, CameraHealth]:
+    """Health of every camera now."""
+    return {name: camera.vitals.at(now_s) for name, camera in cameras.items()}

@@ -1,0 +1,66 @@
+"""A changed site file taken over by a running box, without losing what is going on."""
+
+from __future__ import annotations
+
+from edge_agent.appliance import Appliance, is_paced, make_cabinet
+from edge_agent.assembly import make_redactor
+from edge_agent.config import Site
+from edge_agent.daemon import LiveCamera
+from edge_agent.errors import ConfigError
+
+FIXED = ("site", "device", "state_dir", "data_dir", "device_key", "models_dir")
+"""What a box is; only a restart changes that."""
+SHARED = ("evidence", "privacy", "plate_lists", "outputs")
+"""What the pipelines of all cameras are made with."""
+WIRES = ("gpio", "outputs", "calls", "phases", "health_output")
+
+
+def adopt(box: Appliance, site: Site) -> None:
+    """Everything new is made before anything old is touched: what is wrong changes nothing."""
+    before = box.site
+    _refuse_unchangeable(before, site)
+    moved = [name for name in site.cameras if _is_moved(before, site, name)]
+    sources = {name: box.make_source(site, name) for name in moved}
+    pipelines = {
+        name: box.make_pipeline(site, name)
+        for name in site.cameras
+        if name in moved or _is_changed(before, site, name)
+    }
+    make_redactor(site)
+    box.site = site
+    if not _are_same(before, site, WIRES):
+        box.change_cabinet(make_cabinet(site))
+    for name in [name for name in before.cameras if name not in site.cameras or name in moved]:
+        box.daemon.remove(name)
+    fresh = {name: LiveCamera(name, sources[name], pipelines[name]) for name in moved}
+    box.speak_anew([*box.daemon.cameras.values(), *fresh.values()], before)
+    for name, pipeline in pipelines.items():
+        if name in fresh:
+            box.daemon.add(fresh[name])
+        else:
+            box.daemon.exchange(name, pipeline)
+
+
+def _refuse_unchangeable(before: Site, site: Site) -> None:
+    changed = [part for part in FIXED if not _are_same(before, site, (part,))]
+    changed += ["cameras.*.source"] if is_paced(before) != is_paced(site) else []
+    if changed:
+        raise ConfigError(
+            f"{changed[0]}: cannot change while the box runs: restart it, e.g. "
+            "`systemctl restart edge-agent`"
+        )
+
+
+def _is_moved(before: Site, site: Site, name: str) -> bool:
+    """True when its pictures come from elsewhere."""
+    old = before.cameras.get(name)
+    return old is None or old.source != site.cameras[name].source
+
+
+def _is_changed(before: Site, site: Site, name: str) -> bool:
+    is_same = _are_same(before, site, SHARED)
+    return not is_same or before.cameras[name] != site.cameras[name]
+
+
+def _are_same(before: Site, site: Site, parts: tuple[str, ...]) -> bool:
+    return all(getattr(before, part, None) == getattr(site, part, None) for part in parts)
