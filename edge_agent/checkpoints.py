@@ -10,7 +10,7 @@ from edge_agent.evidence.log import Checkpoint, MerkleLog, Note, Vkey
 from edge_agent.evidence.manifest import Cosigned
 from edge_agent.evidence.witnessed import known_before
 from edge_agent.uplink import topics
-from edge_agent.uplink.session import Message
+from edge_agent.uplink.session import Message, Received
 from edge_agent.witness import Request
 
 log = logging.getLogger(__name__)
@@ -82,16 +82,16 @@ class CheckpointFeed:
             topic = topics.add_checkpoint(self.tree, witness.key_id.hex())
             self.announce(Message(topic, body, 0, _NOTE, expiry_s=round(EVERY_S)))
 
-    def hear(self, topic: str, body: bytes) -> None:
+    def hear(self, message: Received) -> None:
         """Take a cosigned checkpoint; whatever is none of ours is dropped with a warning."""
         try:
-            note = Note.from_bytes(body)
+            note = Note.from_bytes(message.body)
             told = Checkpoint.parse(note.text)
             signers = [key for key in self.witnesses if note.signed_by(key) is not None]
             if told.origin != self.log.origin or not signers:
                 raise ValueError("is no checkpoint of this log by a witness of this site")
         except ValueError as error:
-            log.warning("cosignature dropped", extra={"topic": topic, "why": str(error)})
+            log.warning("cosignature dropped", extra={"topic": message.topic, "why": str(error)})
             return
         for key in signers:
             before = self._cosigned.get(key.key_id)

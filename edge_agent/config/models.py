@@ -11,7 +11,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
-    BeforeValidator,
     Field,
     field_validator,
     model_validator,
@@ -21,6 +20,9 @@ from edge_agent.config.base import Settings
 from edge_agent.config.privacy import Privacy as Privacy
 from edge_agent.config.signing import DeviceKeySettings, Pkcs11, TimestampSettings
 from edge_agent.config.source import SourceSettings
+from edge_agent.config.uplink import Metrics as Metrics
+from edge_agent.config.uplink import Mqtt as Mqtt
+from edge_agent.config.uplink import Tls as Tls
 from edge_agent.geometry import Ground
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
@@ -278,31 +280,6 @@ class Camera(Settings):
         return self
 
 
-class Tls(Settings):
-    """Files for an encrypted broker connection; relative paths start at the site file."""
-
-    ca: Path | None = None
-    certificate: Path | None = None
-    key: Path | None = None
-
-
-def _as_text(value: object) -> object:
-    """YAML reads `protocol: 5` as a number."""
-    return str(value) if isinstance(value, int) else value
-
-
-class Mqtt(Settings):
-    """The broker."""
-
-    host: Annotated[str, Field(min_length=1)]
-    port: Annotated[int, Field(ge=1, le=65535)] = 1883
-    protocol: Annotated[Literal["5", "3.1.1"], BeforeValidator(_as_text)] = "5"
-    username: str | None = None
-    password_file: Path | None = None
-    tls: Tls | None = None
-    keepalive_s: Annotated[int, Field(ge=5, le=3600)] = 30
-
-
 class Evidence(Settings):
     """How a case is documented."""
 
@@ -348,6 +325,7 @@ class Site(Settings):
     """Where the device key lives; the platform's own place when absent."""
     device_key: DeviceKeySettings | None = None
     mqtt: Mqtt | None = None
+    metrics: Metrics | None = None
     evidence: Evidence = Evidence()
     privacy: Privacy = Privacy()
     plate_lists: dict[Name, PlateListFile] = Field(default_factory=dict)

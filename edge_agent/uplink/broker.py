@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any, Self
 
-from edge_agent.config.models import Mqtt
+from edge_agent.config.uplink import Mqtt
 from edge_agent.errors import UplinkError
 
 _START_S = 10.0

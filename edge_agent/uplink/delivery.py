@@ -32,6 +32,9 @@ class Carrier(Protocol):
 
     receive_maximum: int
 
+    @property
+    def room(self) -> int: ...
+
     def fits(self, message: Message) -> bool: ...
 
     def publish(self, message: Message) -> None: ...
@@ -79,7 +82,7 @@ class Delivery:
             self._held.clear()
             self._retry_at, self._cursor = None, 0
         limit = 1 if self._strikes else min(WINDOW, max(1, session.receive_maximum - RESERVED))
-        room = limit - len(self._flying)
+        room = min(limit - len(self._flying), session.room)
         if room <= 0:
             return
         if not self._flying:

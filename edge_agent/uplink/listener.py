@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from paho.mqtt.client import Client, MQTTMessage, topic_matches_sub
 
-from edge_agent.config.models import Mqtt
+from edge_agent.config.uplink import Mqtt
 from edge_agent.errors import UplinkError
 from edge_agent.uplink.client import (
     CONNECT_TIMEOUT_S,

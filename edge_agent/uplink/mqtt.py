@@ -5,26 +5,34 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any, Literal, Self
 
+from paho.mqtt.client import topic_matches_sub
+
 from edge_agent.clock import Clock, SystemClock
-from edge_agent.config.models import Mqtt
+from edge_agent.config.uplink import Mqtt
 from edge_agent.errors import EdgeError, UplinkError
 from edge_agent.identity import Origin
 from edge_agent.uplink import topics
 from edge_agent.uplink.client import CONNECT_TIMEOUT_S, explain_silence, make_client
-from edge_agent.uplink.delivery import Delivery
+from edge_agent.uplink.delivery import RESERVED, Delivery
 from edge_agent.uplink.envelope import birth, canonical
 from edge_agent.uplink.outbox import Outbox
-from edge_agent.uplink.session import Message, Session
+from edge_agent.uplink.session import Ack, Message, Received, Session
 
 log = logging.getLogger(__name__)
 
 BACKOFF_MIN_S, BACKOFF_MAX_S = 1.0, 60.0
 _TICK_S = 0.5
 _FAREWELL_S = 2.0
+_GOODBYE = -1
+"""Key of the last message of a clean stop; answers have keys below."""
+_KEPT = 64
+"""So many answers wait for a broker, so many messages for somebody to listen."""
 
 State = Literal["connecting", "online", "offline", "stopped"]
 
@@ -64,12 +72,18 @@ class Uplink:
         self._outbox = outbox
         self._clock = clock
         self._tree = topics.root(str(origin.site["name"]), origin.device, origin.is_replay)
-        self._info = birth(origin, fingerprint)
+        self._birth = canonical(birth(origin, fingerprint))
         self._delivery = Delivery(outbox, clock, float(mqtt.keepalive_s))
         self._standing: dict[str, Message] = {}
         self._unsaid: set[str] = set()
-        self._ear: tuple[str, Callable[[str, bytes], None]] | None = None
-        self._is_deaf = True
+        self._ears: dict[str, Callable[[Received], None]] = {}
+        self._deaf: set[str] = set()
+        self._unheard: deque[Received] = deque(maxlen=_KEPT)
+        self._refused: str | None = None
+        self._answers: dict[int, Message] = {}
+        self._unsent: set[int] = set()
+        self._numbers = count(_GOODBYE - 1, -1)
+        self._in_flight = 0
         self._closing = threading.Event()
         self._changed = threading.Condition()
         self._state: tuple[State, str | None] = ("connecting", None)
@@ -102,15 +116,37 @@ class Uplink:
             self._unsaid.add(message.topic)
         self.wake()
 
-    def listen(self, topic_filter: str, take: Callable[[str, bytes], None]) -> None:
-        """Hand what arrives there to `take`, in the uplink's thread."""
-        self._ear = (topic_filter, take)
+    def answer(self, message: Message) -> None:
+        """Publish once; said again until a broker has taken or refused it, gone with the process.
+
+        While there is no broker the newest few wait.
+        """
+        with self._changed:
+            number = next(self._numbers)
+            self._answers[number] = replace(message, key=number)
+            self._unsent.add(number)
+            if len(self._answers) > _KEPT:
+                oldest = next(iter(self._answers))
+                self._unsent.discard(oldest)
+                del self._answers[oldest]
+        self.wake()
+
+    def listen(self, topic_filter: str, take: Callable[[Received], None]) -> None:
+        """Hand what arrives there to `take`, in the uplink's thread, which it must not hold up.
+
+        What a broker had kept for us and sent before anybody listened is handed over as well.
+        """
+        with self._changed:
+            self._ears[topic_filter] = take
+            self._deaf.add(topic_filter)
         self.wake()
 
     def status(self) -> Status:
         """The connection's state now."""
         state, reason = self._state
-        complaints = [text for text in (reason, self._delivery.complaint) if text is not None]
+        complaints = [
+            text for text in (reason, self._delivery.complaint, self._refused) if text is not None
+        ]
         return Status(state, "; ".join(complaints) or None, self._outbox.waiting)
 
     def flush(self, timeout_s: float) -> bool:
@@ -149,7 +185,8 @@ class Uplink:
         self._delivery.begin()
         session: Session | None = None
         try:
-            session = Session(self._mqtt, self._tree.replace("/", "-"), self._say("offline"))
+            name = self._tree.replace("/", "-")
+            session = Session(self._mqtt, name, self._say("offline"), self._take)
             self._connect(session)
             self._serve(session)
         except (EdgeError, OSError) as error:
@@ -170,44 +207,103 @@ class Uplink:
     def _serve(self, session: Session) -> None:
         if self._closing.is_set():
             return
-        session.publish(Message(topics.info(self._tree), canonical(self._info), is_retained=True))
-        session.publish(self._say("online"))
         with self._changed:
             self._unsaid.update(self._standing)
-            self._is_deaf = True
+            self._unsent.update(self._answers)
+            self._deaf.update(self._ears)
+        self._in_flight, self._refused = 0, None
+        self._publish(session, Message(topics.info(self._tree), self._birth, is_retained=True))
+        self._publish(session, self._say("online"))
         self._tell("online", None)
         while not self._closing.is_set():
             self._speak(session)
             self._delivery.fill(session)
-            if self._delivery.settle(session.poll(_TICK_S)):
-                self._notify()
+            self._settle(session.poll(_TICK_S))
+            self._refused = session.refused
         self._leave(session)
 
+    def _settle(self, acks: list[Ack]) -> bool:
+        """Take note of what the broker has answered; True when that was our goodbye."""
+        rows = []
+        for ack in acks:
+            self._in_flight -= ack.key <= 0
+            if ack.key >= _GOODBYE:
+                rows.append(ack)
+                continue
+            with self._changed:
+                answer = self._answers.pop(ack.key, None)
+            if ack.failure is not None and answer is not None:
+                log.warning("answer refused", extra={"topic": answer.topic, "why": ack.failure})
+        if self._delivery.settle(rows):
+            self._notify()
+        return any(ack.key == _GOODBYE for ack in acks)
+
     def _speak(self, session: Session) -> None:
+        """Everything beside the outbox, as far as the broker takes it now."""
         with self._changed:
-            messages = [self._standing[topic] for topic in sorted(self._unsaid)]
-            self._unsaid.clear()
-        if self._ear is not None and self._is_deaf:
-            session.subscribe(*self._ear)
-            self._is_deaf = False
-        for message in messages:
-            session.publish(message)
+            deaf = [each for each in self._ears if each in self._deaf]
+            self._deaf.clear()
+        for topic_filter in deaf:
+            session.subscribe(topic_filter)
+        if deaf:
+            unheard = list(self._unheard)
+            self._unheard.clear()
+            for received in unheard:
+                self._take(received)
+        while self._in_flight < RESERVED and session.room > 0:
+            message = self._next()
+            if message is None:
+                break
+            self._publish(session, message)
+
+    def _next(self) -> Message | None:
+        with self._changed:
+            if self._unsaid:
+                topic = min(self._unsaid)
+                self._unsaid.remove(topic)
+                return self._standing[topic]
+            if self._unsent:
+                number = max(self._unsent)
+                self._unsent.remove(number)
+                return self._answers[number]
+        return None
+
+    def _publish(self, session: Session, message: Message) -> None:
+        """Keeps count of what is not from the outbox."""
+        self._in_flight += 1
+        session.publish(message)
+
+    def _take(self, received: Received) -> None:
+        with self._changed:
+            ears = [
+                take
+                for topic_filter, take in self._ears.items()
+                if topic_matches_sub(topic_filter, received.topic)
+            ]
+        for take in ears:
+            take(received)
+        if not ears:
+            self._unheard.append(received)
 
     def _leave(self, session: Session) -> None:
-        self._speak(session)
-        farewell = self._say("stopped")
-        session.publish(farewell)
         deadline = self._clock.monotonic() + _FAREWELL_S
+        while self._has_unsaid and self._clock.monotonic() < deadline:
+            self._speak(session)
+            self._settle(session.poll(_TICK_S))
+        self._publish(session, self._say("stopped"))
         while self._clock.monotonic() < deadline:
-            acks = session.poll(_TICK_S)
-            self._delivery.settle(acks)
-            if any(ack.key == farewell.key for ack in acks):
+            if self._settle(session.poll(_TICK_S)):
                 break
         session.leave()
 
+    @property
+    def _has_unsaid(self) -> bool:
+        with self._changed:
+            return bool(self._unsaid or self._unsent)
+
     def _say(self, state: str) -> Message:
         body: dict[str, Any] = {"state": state}
-        key = -1 if state == "stopped" else 0
+        key = _GOODBYE if state == "stopped" else 0
         return Message(topics.status(self._tree), canonical(body), key, is_retained=True)
 
     def _tell(self, state: State, reason: str | None) -> None:

@@ -11,7 +11,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_agent.clock import Clock
-from edge_agent.config.models import Mqtt
+from edge_agent.config.uplink import Mqtt
 from edge_agent.errors import UplinkError
 from edge_agent.uplink.client import (
     CONNECT_TIMEOUT_S,

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edge_agent.config.models import Mqtt
+from edge_agent.config.uplink import Mqtt
 from edge_agent.errors import UplinkError
 from edge_agent.uplink.client import (
     explain_error,
@@ -24,6 +25,8 @@ from edge_agent.uplink.client import (
 
 _HEADROOM: Final = 256
 """Bytes of a PUBLISH beside topic and body: fixed header, packet id, properties."""
+_RECEIVE_MAXIMUM: Final = 16
+"""Commands and answers come one by one; a flood of them waits at the broker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,20 @@ class Message:
     content_type: str = "application/json"
     is_retained: bool = False
     expiry_s: int | None = None
+    correlation: bytes | None = None
+    """Tells a requester which of its requests this answers (MQTT 5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What arrived on a topic that was subscribed to."""
+
+    topic: str
+    body: bytes
+    is_retained: bool = False
+    """True when it was there before we subscribed."""
+    response_topic: str | None = None
+    correlation: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +69,28 @@ class Session:
     Every method raises UplinkError with the reason once the connection is refused or lost.
     """
 
-    def __init__(self, mqtt: Mqtt, client_id: str, will: Message) -> None:
+    def __init__(
+        self, mqtt: Mqtt, client_id: str, will: Message, take: Callable[[Received], None]
+    ) -> None:
         self._mqtt = mqtt
-        self._client = make_client(mqtt, client_id)
+        # Events need no session, the outbox repeats them; commands are kept by nobody else.
+        self._is_resumed = bool(mqtt.commands) and mqtt.session_expiry_s > 0
+        self._client = make_client(mqtt, client_id, self._is_resumed)
         self._client.max_inflight_messages_set(0)  # the owner keeps the window
         self._client.will_set(will.topic, will.body, qos=1, retain=True)
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
         self._client.on_publish = self._on_publish
+        self._client.on_subscribe = self._on_subscribe
+        self._client.on_message = lambda _c, _u, message: take(_received(message))
         self._selector = selectors.DefaultSelector()
         self._keys: dict[int, int] = {}
         self._acks: list[Ack] = []
         self._why: str | None = None
+        self._filters: dict[int, str] = {}
+        self._line: object = None
+        self.refused: str | None = None
+        """Why a subscription was not granted, and what to do."""
         self.is_connected = False
         self.receive_maximum = 65535
         self._packet_maximum: int | None = None
@@ -71,8 +98,13 @@ class Session:
     def open(self, waker: socket.socket) -> None:
         """Connect and send CONNECT; `poll` returns early when `waker` becomes readable."""
         try:
-            self._client.connect(self._mqtt.host, self._mqtt.port, self._mqtt.keepalive_s)
-            sock = self._socket()
+            self._client.connect(
+                self._mqtt.host,
+                self._mqtt.port,
+                self._mqtt.keepalive_s,
+                **self._wishes(),
+            )
+            self._line = sock = self._socket()
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError as error:
             raise UplinkError(explain_error(error, self._mqtt)) from error
@@ -91,17 +123,23 @@ class Session:
             message.body,
             qos=1,
             retain=message.is_retained,
-            properties=properties(self._mqtt, message.content_type, message.expiry_s),
+            properties=properties(
+                self._mqtt, message.content_type, message.expiry_s, message.correlation
+            ),
         )
         self._keys[info.mid] = message.key
         self._socket()
 
-    def subscribe(self, topic_filter: str, take: Callable[[str, bytes], None]) -> None:
-        """From now on `poll` hands over what arrives there, as (topic, body)."""
-        self._client.on_message = lambda _c, _u, message: take(
-            message.topic, bytes(message.payload)
-        )
-        self._client.subscribe(topic_filter, qos=1)
+    @property
+    def room(self) -> int:
+        """How many messages more the broker takes before it has acknowledged some."""
+        return self.receive_maximum - len(self._keys)
+
+    def subscribe(self, topic_filter: str) -> None:
+        """From now on `poll` hands over what arrives there."""
+        _, number = self._client.subscribe(topic_filter, qos=1)
+        if number is not None:
+            self._filters[number] = topic_filter
 
     def poll(self, timeout_s: float) -> list[Ack]:
         """Exchange what there is with the broker, waiting at most `timeout_s` for something."""
@@ -137,6 +175,16 @@ class Session:
         if sock is not None:
             sock.close()
 
+    def _wishes(self) -> dict[str, Any]:
+        """What only MQTT 5 can say when connecting."""
+        if self._mqtt.protocol != "5":
+            return {}
+        found = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        found.ReceiveMaximum = _RECEIVE_MAXIMUM
+        if self._is_resumed:
+            found.SessionExpiryInterval = self._mqtt.session_expiry_s
+        return {"clean_start": not self._is_resumed, "properties": found}
+
     def _socket(self) -> Any:  # noqa: ANN401  (paho's SocketLike lacks what sockets have)
         sock = self._client.socket()
         if sock is None:
@@ -158,7 +206,10 @@ class Session:
     ) -> None:
         if self._why is not None:
             return
-        if not self.is_connected:
+        fault = getattr(self._line, "fault", None)
+        if fault is not None:
+            self._why = explain_error(fault, self._mqtt)
+        elif not self.is_connected:
             self._why = explain_silence(self._mqtt)
         elif flags.is_disconnect_packet_from_server:
             self._why = f"broker {self._mqtt.host}:{self._mqtt.port} sent us away: {code}"
@@ -170,3 +221,25 @@ class Session:
     ) -> None:
         failure = str(code) if code.is_failure else None
         self._acks.append(Ack(self._keys.pop(mid, 0), failure))
+
+    def _on_subscribe(
+        self, _c: Client, _u: object, mid: int, codes: list[ReasonCode], _p: Properties | None
+    ) -> None:
+        topic_filter = self._filters.pop(mid, "?")
+        refused = next((code for code in codes if code.is_failure), None)
+        if refused is not None:
+            self.refused = (
+                f"the broker refuses a subscription to {topic_filter} ({refused}): allow this "
+                "user to read there"
+            )
+
+
+def _received(message: MQTTMessage) -> Received:
+    found = message.properties
+    return Received(
+        message.topic,
+        bytes(message.payload),
+        message.retain,
+        getattr(found, "ResponseTopic", None),
+        getattr(found, "CorrelationData", None),
+    )

@@ -21,6 +21,7 @@ from edge_agent.evidence.log.note import COSIGNATURE
 from edge_agent.evidence.revocation import read_lists
 from edge_agent.evidence.standing import Authorities
 from edge_agent.evidence.succession import with_successors
+from edge_agent.uplink.session import Received
 from tamper.bundles import START, Device
 
 BUNDLES = 50
@@ -106,7 +107,7 @@ def test_what_a_witness_saw_before_a_revocation_keeps_its_worth(
     seen = cosign(note.text, vkey.name, witness, int(START.timestamp()) + 600)
     feed = CheckpointFeed(log, "edge/v1/plaza/box-1", lambda _: None, [vkey])
     feed.on_cosigned = device.writer.renew_proofs
-    feed.hear("t", note.with_signature(seen).to_bytes())
+    feed.hear(Received("t", note.with_signature(seen).to_bytes()))
     feed.tick(0)
     since = START + timedelta(seconds=since_s)
     lists = read_lists(revoke(home, ManualClock(since), "keyCompromise", None).read_bytes())

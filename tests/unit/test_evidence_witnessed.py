@@ -14,6 +14,7 @@ from edge_agent.evidence import verify
 from edge_agent.evidence.log import MerkleLog, Note, Vkey, cosign
 from edge_agent.evidence.log.note import COSIGNATURE
 from edge_agent.evidence.standing import Authorities
+from edge_agent.uplink.session import Received
 from tamper.bundles import START, Device
 
 NAME = "city.example/w1"
@@ -64,12 +65,12 @@ def test_a_bundle_lies_between_two_cosignatures(device: Device, witness: Witness
     log = log_of(device)
     first = next(device.bundles(1))
     assert "no witness that is trusted has cosigned" in judged(device, first, witness.vkey)[0]
-    feed.hear("t", witness.see(log.checkpoint(), NOON_S + 600).to_bytes())
+    feed.hear(Received("t", witness.see(log.checkpoint(), NOON_S + 600).to_bytes()))
     feed.tick(0)
     assert judged(device, first, witness.vkey) == []
     before = first.read_bytes()
     second = next(device.bundles(1))
-    feed.hear("t", witness.see(log.checkpoint(), NOON_S + 1200).to_bytes())
+    feed.hear(Received("t", witness.see(log.checkpoint(), NOON_S + 1200).to_bytes()))
     feed.tick(1)
     assert first.read_bytes() == before  # it has its witness
     report = verify(
@@ -89,7 +90,7 @@ def test_what_a_witness_saw_before_it_happened_did_not_happen(
 ) -> None:
     feed = feed_of(device, witness)
     path = next(device.bundles(1))
-    feed.hear("t", witness.see(log_of(device).checkpoint(), NOON_S + seen_s).to_bytes())
+    feed.hear(Received("t", witness.see(log_of(device).checkpoint(), NOON_S + seen_s).to_bytes()))
     feed.tick(0)
     found = judged(device, path, witness.vkey)
     assert found == [] if complaint is None else found[0].startswith(complaint)
@@ -98,9 +99,9 @@ def test_what_a_witness_saw_before_it_happened_did_not_happen(
 def test_a_backdated_bundle_knows_of_what_came_later(device: Device, witness: Witness) -> None:
     feed = feed_of(device, witness)
     next(device.bundles(1))
-    feed.hear("t", witness.see(log_of(device).checkpoint(), NOON_S + 86_400).to_bytes())
+    feed.hear(Received("t", witness.see(log_of(device).checkpoint(), NOON_S + 86_400).to_bytes()))
     backdated = next(device.bundles(1))
-    feed.hear("t", witness.see(log_of(device).checkpoint(), NOON_S + 90_000).to_bytes())
+    feed.hear(Received("t", witness.see(log_of(device).checkpoint(), NOON_S + 90_000).to_bytes()))
     feed.tick(0)
     assert "time: manifest.json knows of 2026-05-14" in judged(device, backdated, witness.vkey)[0]
 

@@ -20,6 +20,10 @@ class Wire:
     limit: int = 10**6
     sent: list[int] = field(default_factory=list)
 
+    @property
+    def room(self) -> int:
+        return self.receive_maximum
+
     def fits(self, message: Message) -> bool:
         return len(message.body) <= self.limit
 
