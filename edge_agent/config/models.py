@@ -297,6 +297,20 @@ class Evidence(Settings):
     sheet: bool = True
     """Whether a case carries the sheet to print; it takes up to 500 kB."""
     timestamp: TimestampSettings | None = None
+    witnesses: tuple[str, ...] = ()
+    """Verifier keys of those who cosign the device's log, as `edge-agent witness --show-key`
+    prints them."""
+
+    @field_validator("witnesses")
+    @classmethod
+    def _are_keys(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            if len(text.split("+")) < 3:
+                raise ValueError(
+                    f"`{text[:60]}` is no verifier key: copy the whole line that `edge-agent "
+                    "witness --show-key` prints, e.g. city.example/witness+3d1c7a52+AeR0..."
+                )
+        return value
 
 
 class PlateListFile(Settings):
@@ -323,6 +337,8 @@ class Site(Settings):
     models_dir: Path | None = None
     state_dir: Path | None = None
     """Where the device key lives; the platform's own place when absent."""
+    data_dir: Path | None = None
+    """Where a live box keeps evidence, log and undelivered events; beside its key when absent."""
     device_key: DeviceKeySettings | None = None
     mqtt: Mqtt | None = None
     metrics: Metrics | None = None
