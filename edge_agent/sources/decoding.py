@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from fractions import Fraction
-from statistics import median
 from typing import cast
 
 from av.error import FFmpegError
@@ -15,10 +14,12 @@ from av.video.stream import VideoStream
 
 LONGEST_S = 2.5
 """Where key frames are further apart, nothing rests: too much would happen between them."""
-STIR = 2.0
-"""A packet so many times as large as usual says that something has begun to move."""
-USUAL = 25
-"""Packets whose middle size is the usual one."""
+STIR = 1.5
+"""A packet so many times as large as any lately says that something has begun to move."""
+LATELY = 250
+"""Packets that are remembered while at rest ..."""
+FIRST = 10
+"""... and as many have to be, before one can be conspicuous."""
 LEAST = 200
 """Bytes; below them a packet is mostly its own head."""
 
@@ -40,7 +41,7 @@ class RestingDecoder:
         self._asleep: list[Packet[VideoStream]] | None = None
         """The group of pictures so far, of which only the first was decoded; None while awake."""
         self._shown: int | None = None
-        """Presentation time of the last picture before falling asleep, in ticks."""
+        """Presentation time of the last picture that was shown asleep, in ticks."""
         self._key: Fraction | None = None
         self._group_s: float | None = None
         """From the key frame before to the latest."""
@@ -61,7 +62,7 @@ class RestingDecoder:
             return self._begin_group(packet)
         stirs = self._stirs(packet)
         if self._asleep is None:
-            return self._decode(packet)
+            return self._awake(packet)
         self._asleep.append(packet)
         if self.is_resting and not stirs and self._since_key_s(packet) <= LONGEST_S:
             return []
@@ -69,7 +70,7 @@ class RestingDecoder:
 
     def flush(self) -> list[VideoFrame]:
         """What the decoder still holds; the stream has ended."""
-        return [] if self._asleep is not None else self._decode(self._last_word)
+        return [*self._wake(), *self._awake(self._last_word)]
 
     def _begin_group(self, packet: Packet[VideoStream]) -> list[VideoFrame]:
         is_part = self._key == _time(packet)  # some cameras send one picture in several packets
@@ -79,7 +80,7 @@ class RestingDecoder:
         may_rest = self._group_s is not None and self._group_s <= LONGEST_S
         if not (self.is_resting and may_rest):
             self._asleep = None
-            return self._decode(packet)
+            return self._awake(packet)
         held = [] if self._asleep is not None else self._drain()
         self._asleep = [*(self._asleep or []), packet] if is_part else [packet]
         pictures = [*held, *self._decode(packet), *self._drain()]
@@ -88,9 +89,16 @@ class RestingDecoder:
 
     def _wake(self) -> list[VideoFrame]:
         packets, self._asleep = self._asleep or [], None
-        pictures = [picture for packet in packets for picture in self._decode(packet)]
+        return [picture for packet in packets for picture in self._awake(packet)]
+
+    def _awake(self, packet: Packet[VideoStream]) -> list[VideoFrame]:
+        """Without the key frame's own picture, which was shown before waking up."""
         shown = self._shown
-        return [picture for picture in pictures if shown is None or _ticks(picture) > shown]
+        pictures = self._decode(packet)
+        fresh = [picture for picture in pictures if shown is None or _ticks(picture) > shown]
+        if fresh:
+            self._shown = None
+        return fresh
 
     def _drain(self) -> list[VideoFrame]:
         """What the decoder holds; it begins anew after that."""
@@ -107,10 +115,14 @@ class RestingDecoder:
 
     def _stirs(self, packet: Packet[VideoStream]) -> bool:
         """Whether it is conspicuously large for its kind: those that others refer to, and not."""
-        sizes = self._sizes.setdefault(packet.is_disposable, deque(maxlen=USUAL))
-        usual = median(sizes) if len(sizes) == USUAL else 0
+        if not self.is_resting:
+            self._sizes.clear()
+            return False
+        sizes = self._sizes.setdefault(packet.is_disposable, deque(maxlen=LATELY))
+        is_known = len(sizes) >= FIRST
+        stirs = is_known and packet.size > STIR * max(LEAST, *sizes)
         sizes.append(packet.size)
-        return packet.size > STIR * max(usual, LEAST)
+        return stirs
 
     def _since_key_s(self, packet: Packet[VideoStream]) -> float:
         return float(_time(packet) - (self._key or 0))
