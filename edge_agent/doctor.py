@@ -239,6 +239,28 @@ def _validity(
     )
 
 
+def _secrets(patient: Patient) -> Iterator[Finding]:
+    """What opens the broker or a camera is nobody else's to read."""
+    open_files = [path for path in _secret_files(patient.site) if _is_open(path)]
+    for path in open_files:
+        yield Finding(f"secret {path.name}", "warn", "anybody may read it", f"`chmod o-rwx {path}`")
+
+
+def _secret_files(site: Site) -> Iterator[Path]:
+    mqtt, sources = site.mqtt, [camera.source for camera in site.cameras.values()]
+    named = [mqtt.password_file, mqtt.tls.key if mqtt.tls else None] if mqtt else []
+    named += [getattr(source, "credentials_file", None) for source in sources]
+    named += [site.token.pin_file if site.token else None]
+    yield from dict.fromkeys(path for path in named if path is not None)
+
+
+def _is_open(path: Path) -> bool:
+    try:
+        return bool(path.stat().st_mode & 0o007)
+    except OSError:  # whoever needs it says so
+        return False
+
+
 def _clock(patient: Patient) -> Iterator[Finding]:
     sync: Sync | None = patient.sync.state()
     if sync is None or not sync.is_trusted:
@@ -303,6 +325,7 @@ CHECKS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (
     _models,
     _broker,
     _certificates,
+    _secrets,
     _clock,
     _disk,
     _temperature,

@@ -1,5 +1,7 @@
 """The doctor and a real broker."""
 
+import json
+import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
@@ -75,3 +77,29 @@ def test_tls(mosquitto: Callable[..., "Mosquitto"], authority: Path, tmp_path: P
 def test_no_broker(tmp_path: Path) -> None:
     found = _looked_at(Mqtt(host="127.0.0.1", port=1), tmp_path)["broker"]
     assert (found.grade, "nothing listens" in found.remedy) == ("fail", True)
+
+
+SITE = """
+site: {name: place}
+device: box
+cameras:
+  street: {source: {kind: file, path: street.mp4}}
+"""
+
+
+def test_as_a_technician_runs_it(
+    edge_agent: Callable[..., subprocess.CompletedProcess[str]],
+    make_video: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    config = tmp_path / "site.yaml"
+    config.write_text(SITE)
+    outcome = edge_agent("doctor", "--config", config)
+    assert outcome.returncode == 1, outcome.stdout + outcome.stderr
+    assert "street.mp4" in outcome.stdout
+    make_video(tmp_path / "street.mp4", 10)
+    found = json.loads(edge_agent("doctor", "--config", config, "--json").stdout)
+    grades = {each["subject"]: each["grade"] for each in found}
+    assert (grades["camera street"], grades["models of street"]) == ("pass", "warn")
+    config.write_text(SITE.replace("device: box", "device: The Box"))
+    assert edge_agent("doctor", "--config", config).returncode == 78

@@ -140,3 +140,14 @@ def test_models_are_opened(tmp_path: Path) -> None:
     still, lost = doctor._models(_patient(tmp_path, cameras=cameras))
     assert (still.grade, lost.grade) == ("warn", "fail")
     assert "no_such_model" in lost.remedy
+
+
+def test_secrets_are_private(tmp_path: Path) -> None:
+    for name, mode in (("mqtt", 0o644), ("north", 0o640)):
+        (tmp_path / name).write_text("a:b")
+        (tmp_path / name).chmod(mode)
+    source = {"kind": "rtsp", "url": "rtsp://192.0.2.1/1", "credentials_file": tmp_path / "north"}
+    mqtt = {"host": "broker", "username": "box", "password_file": tmp_path / "mqtt"}
+    patient = _patient(tmp_path, mqtt=mqtt, cameras={"north": {"source": source}})
+    found = _only(doctor._secrets(patient))
+    assert (found.subject, found.grade) == ("secret mqtt", "warn")
