@@ -20,6 +20,8 @@ from edge_agent.health import CameraHealth, CameraVitals
 from edge_agent.pipeline import Outcome, Pipeline
 from edge_agent.ports import Cabinet, Sink, Source
 from edge_agent.runner import clip_of
+from edge_agent.sources.decoding import LONGEST_S
+from edge_agent.types import JSON
 
 log = logging.getLogger(__name__)
 
@@ -96,8 +98,10 @@ class Reader(threading.Thread):
                 camera.vitals.arrived(frame.t_s)
                 pipeline = camera.pipeline
                 admission = pipeline.admit(frame)
+                camera.source.rest(pipeline.is_quiet(frame.t_s))
                 if admission != "skip":
                     self._board.put(Post(camera.name, frame, admission))
+                camera.source.rest(pipeline.is_quiet(frame.t_s))
         except SourceError as error:
             return str(error)
         except Exception as error:
@@ -138,14 +142,13 @@ class Worker(threading.Thread):
         try:
             with camera.lock:
                 outcome = self._advance(camera, post)
+                if not self.is_orphaned:
+                    self._daemon.commit(camera, post, outcome)
         except Exception as error:
             if not isinstance(error, EdgeError):
                 log.exception("pipeline failed", extra={"camera": camera.name})
             if not self.is_orphaned:
                 self._daemon.fail(camera, str(error))
-            return
-        if not self.is_orphaned:
-            self._daemon.commit(camera, post, outcome)
 
     def _advance(self, camera: LiveCamera, post: Post) -> Outcome:
         pipeline = camera.pipeline
@@ -276,7 +279,10 @@ class Daemon:
         return all(camera.is_over for camera in self.cameras.values()) and self.board.is_empty
 
     def commit(self, camera: LiveCamera, post: Post, outcome: Outcome) -> None:
-        """Hand on what a step decided; called by workers, returns at once."""
+        """Hand on what a step decided; called by workers, returns at once.
+
+        Under the camera's lock, so that nobody remembers what was not handed on yet.
+        """
         now_s = self.clock.monotonic()
         camera.failures = 0
         camera.vitals.decided(now_s - post.frame.t_s, post.admission == "see")
@@ -328,9 +334,27 @@ class Daemon:
             worker.is_closing = True
         for thread in (*self._readers.values(), *self._workers):
             thread.join(JOIN_S)
+
+    def suspend(self) -> None:
+        """Document what has begun, before another process goes on; for after `stop`."""
         for camera in self.cameras.values():
             if camera.lock.acquire(timeout=JOIN_S):
                 self._put(camera.pipeline.suspend(), camera.source)
+                camera.lock.release()
+
+    def remember(self) -> dict[str, JSON]:
+        """What every camera's pipeline knows that another process needs to go on.
+
+        What is put to the writer after this comes after everything that led to it.
+        """
+        states = {}
+        for camera in list(self.cameras.values()):
+            if camera.lock.acquire(timeout=JOIN_S):
+                try:
+                    states[camera.name] = camera.pipeline.remember()
+                finally:
+                    camera.lock.release()
+        return states
 
     def _put(self, outcome: Outcome, source: Source) -> None:
         if outcome.events or outcome.cases:
@@ -375,7 +399,8 @@ def _trouble(camera: LiveCamera, now_s: float) -> str | None:
     health = camera.vitals
     if health.state != "online":
         return health.reason or health.state
-    if health.latest_s is None or now_s - health.latest_s > STALE_S:
+    stale_s = STALE_S + (LONGEST_S if camera.pipeline.may_rest else 0.0)
+    if health.latest_s is None or now_s - health.latest_s > stale_s:
         return "no picture"
     if camera.pipeline.doubts:
         return camera.pipeline.doubts[0]
