@@ -98,7 +98,6 @@ class Reader(threading.Thread):
                 camera.vitals.arrived(frame.t_s)
                 pipeline = camera.pipeline
                 admission = pipeline.admit(frame)
-                camera.source.rest(pipeline.is_quiet(frame.t_s))
                 if admission != "skip":
                     self._board.put(Post(camera.name, frame, admission))
                 camera.source.rest(pipeline.is_quiet(frame.t_s))
