@@ -12,7 +12,9 @@ from pathlib import Path
 
 from edge_agent.clock import utc_ms
 from edge_agent.errors import EvidenceError
+from edge_agent.evidence.resumed import resumed
 from edge_agent.evidence.staging import write_whole
+from edge_agent.identity import Origin
 from edge_agent.pipeline import Pipeline
 from edge_agent.recollection import Moved
 from edge_agent.types import JSON
@@ -25,6 +27,11 @@ MAX_BYTES = 8_000_000
 PROGRESS_S = 60.0
 """How far what goes on has come is noted this often; what begins or ends, at once."""
 ASIDE = ".set-aside"
+UNREADABLE = (
+    *(OSError, ValueError, OverflowError, RecursionError),
+    *(KeyError, TypeError, AttributeError),
+)
+"""What reading a file that is none may raise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,14 @@ class Recollection:
     moment: Moment
     cameras: Mapping[str, JSON]
 
+    def corrected(self, evidence: Path, origin: Origin) -> Recollection:
+        """The same with what lies in the evidence folder, which was written first."""
+        cameras = {
+            name: {**state, "cases": resumed(state["cases"], evidence, origin)}
+            for name, state in self.cameras.items()
+        }
+        return Recollection(self.moment, cameras)
+
     def tell(self, camera: str, pipeline: Pipeline, now: Moment) -> None:
         """Let a camera's pipeline go on; what is useless is left out with a warning."""
         state = self.cameras.get(camera)
@@ -84,7 +99,7 @@ class MemoryFile:
             return self._parsed(json.loads(self.path.read_bytes()))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        except UNREADABLE as error:
             self._set_aside(str(error) or type(error).__name__)
             return None
 
@@ -122,8 +137,8 @@ class MemoryFile:
         if state["device"] != self.device:
             raise ValueError(f"belongs to {state['device']}")
         cameras = state["cameras"]
-        if not isinstance(cameras, dict):
-            raise ValueError("cameras: is no object")
+        for camera in cameras.values():
+            _essence(camera)
         wall = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=int(state["utc_ms"]))
         return Recollection(Moment(str(state["boot_id"]), float(state["mono_s"]), wall), cameras)
 

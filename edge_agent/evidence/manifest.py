@@ -6,52 +6,24 @@ Canonical JSON (RFC 8785). Hashes are SHA-256 in hex, boxes xyxy normalised to t
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 import rfc8785
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from edge_agent.clock import ClockSpan, utc_text
 from edge_agent.config.models import Name
+from edge_agent.evidence.parts import Count as Count
+from edge_agent.evidence.parts import FileName as FileName
+from edge_agent.evidence.parts import NormalisedBox as NormalisedBox
+from edge_agent.evidence.parts import Part as Part
+from edge_agent.evidence.parts import Sha256 as Sha256
+from edge_agent.evidence.parts import Utc as Utc
+from edge_agent.evidence.parts import Words as Words
 from edge_agent.text import printable
 from edge_agent.types import Phase
 
 FORMAT: Final = "edge-agent.bundle/1"
-
-
-def _printable(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("holds what cannot be printed")
-    return text
-
-
-def _moment(text: str) -> str:
-    datetime.fromisoformat(text)
-    return text
-
-
-Words = Annotated[str, AfterValidator(_printable), Field(json_schema_extra={"format": "printable"})]
-"""Text that a terminal shows and does not obey."""
-Utc = Annotated[
-    str,
-    Field(
-        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$",
-        json_schema_extra={"format": "date-time"},
-    ),
-    AfterValidator(_moment),
-]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-NormalisedBox = Annotated[list[float], Field(min_length=4, max_length=4)]
-FileName = Annotated[str, Field(pattern=r"^[ -~]{1,200}$")]
-"""Printable, so that naming a file on a terminal is all that happens."""
-Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
-
-
-class Part(BaseModel):
-    """Base of everything in a manifest: nothing unknown, nothing coerced, no NaN."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Moment(Part):

@@ -42,7 +42,7 @@ async function digest(parts) {
 
 async function checkIdentity({ source, device, site, case: kase, chain, log }) {
   const found = [];
-  const media = source.media_sha256 || device.boot_id;
+  const media = source.media_sha256 || kase.boot_id || device.boot_id;
   const parts = [site.name, device.id, source.camera, media, kase.subject];
   if ((await digest(parts)).slice(0, 24) !== kase.id) {
     found.push("the case's id does not follow from site, device, camera and subject");
@@ -64,15 +64,31 @@ function* checkOrder(manifest) {
     ["enter", "leave"],
   ]) {
     const [a, b] = [photos[earlier], photos[later]];
-    if (a && b && a.pts_s > b.pts_s) yield `${later} was taken before ${earlier}`;
+    if (a && b && isEarlier(b, a, manifest)) yield `${later} was taken before ${earlier}`;
   }
-  const byFrame = [...all].sort((a, b) => a.frame - b.frame);
-  for (let i = 0; i + 1 < byFrame.length; i++) {
-    const [a, b] = [byFrame[i], byFrame[i + 1]];
-    if ((a.frame === b.frame) !== (a.pts_s === b.pts_s) || a.pts_s > b.pts_s) {
+  const place = (photo) => indexOf(photo, manifest);
+  const inOrder = [...all].sort((a, b) => place(a) - place(b) || a.frame - b.frame);
+  for (let i = 0; i + 1 < inOrder.length; i++) {
+    const [a, b] = [inOrder[i], inOrder[i + 1]];
+    const isAtOdds = (a.frame === b.frame) !== (a.pts_s === b.pts_s) && place(a) === place(b);
+    if (isAtOdds || (a.pts_s > b.pts_s && bootOf(a, manifest) === bootOf(b, manifest))) {
       yield `the times of ${a.role} and ${b.role} contradict their frame numbers`;
     }
   }
+}
+
+/** By the media clock of one boot, else by which bundle had it first. */
+function isEarlier(photo, other, manifest) {
+  if (bootOf(photo, manifest) === bootOf(other, manifest)) return photo.pts_s < other.pts_s;
+  return indexOf(photo, manifest) < indexOf(other, manifest);
+}
+
+function indexOf(photo, manifest) {
+  return photo.taken?.index ?? manifest.chain.index;
+}
+
+function bootOf(photo, manifest) {
+  return photo.taken?.boot_id ?? manifest.device.boot_id;
 }
 
 function* checkBounds(manifest) {
@@ -83,7 +99,10 @@ function* checkBounds(manifest) {
   if (!(kase.dwell_s >= 0 && kase.dwell_s <= end - kase.since_s + ROUNDED_S)) {
     yield "the time that the vehicle stood is not that of the case";
   }
-  for (const { role, pts_s: at } of photosOf(manifest)) {
+  const here = photosOf(manifest).filter(
+    (photo) => bootOf(photo, manifest) === manifest.device.boot_id,
+  );
+  for (const { role, pts_s: at } of here) {
     if (role === "enter" && at > begin) yield "enter was taken after the beginning";
     if (["wide", "leave"].includes(role) && at < begin) {
       yield `${role} was taken before the beginning`;
@@ -247,6 +266,12 @@ function* checkLinks(manifest) {
     yield "only the first bundle of a chain has none before it";
   }
   if (supersedes && supersedes.index >= chain.index) yield "it supersedes a later bundle";
+  const latest = supersedes ? supersedes.index : -1;
+  for (const { role, taken } of photosOf(manifest)) {
+    if (taken && taken.index > latest) {
+      yield `${role} came over from a bundle that it does not supersede`;
+    }
+  }
 }
 
 function filesOf(manifest) {

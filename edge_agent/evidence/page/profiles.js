@@ -33,7 +33,7 @@ const RULES = {
     return [found, count >= at_least ? null : reason];
   },
   interval({ at_least_s, reason }, manifest) {
-    const span = spanOf(panoramasOf(manifest));
+    const span = spanOf(panoramasOf(manifest), manifest.device.boot_id);
     return [`${span.toFixed(1)} s between panoramas`, span >= at_least_s ? null : reason];
   },
   permitted_stop({ reason }, manifest) {
@@ -41,7 +41,7 @@ const RULES = {
     if (typeof limit !== "number") {
       return ["the permitted time is not told", "permitted stop unknown"];
     }
-    const span = spanOf(photosOf(manifest));
+    const span = spanOf(photosOf(manifest), manifest.device.boot_id);
     const found = `${span.toFixed(1)} s between photos, ${limit} s permitted`;
     return [found, span > limit ? null : reason];
   },
@@ -128,10 +128,14 @@ function panoramasOf(manifest) {
 }
 
 /** Time between the first and the last photo before the vehicle left, in whole microseconds. */
-function spanOf(photos) {
-  const standing = photos.filter((photo) => photo.role !== "leave");
-  const times = standing.map((photo) => Math.round(1e6 * photo.pts_s));
-  return times.length > 0 ? (Math.max(...times) - Math.min(...times)) / 1e6 : 0;
+function spanOf(photos, bootId) {
+  const clocks = new Map(); // media times of two boots have nothing to do with each other
+  for (const photo of photos.filter((each) => each.role !== "leave")) {
+    const clock = photo.taken?.boot_id ?? bootId;
+    clocks.set(clock, [...(clocks.get(clock) ?? []), Math.round(1e6 * photo.pts_s)]);
+  }
+  const spans = [...clocks.values()].map((times) => Math.max(...times) - Math.min(...times));
+  return Math.max(0, ...spans) / 1e6;
 }
 
 function platesOf(manifest) {
