@@ -27,16 +27,19 @@ from edge_agent.health import Snapshot
 from edge_agent.identity import CameraOrigin, Origin, digest
 from edge_agent.journal import Journal
 from edge_agent.machine import free_bytes, memory_bytes, temperature_c
+from edge_agent.memory import MemoryFile, Moment
 from edge_agent.pipeline import Pipeline
 from edge_agent.ports import Cabinet, Source
 from edge_agent.signals import MockOutputs, Unwired
 from edge_agent.sources import open_live
 from edge_agent.timekeeping import FirstToKnow, Timekeeper, boot_id
+from edge_agent.types import JSON
 from edge_agent.uplink import Outbox, Uplink, topics
 
 log = logging.getLogger(__name__)
 
 ASK_CLOCK_S = 30.0
+REMEMBER_S = 5.0
 RETAIN_S = 24 * 3600.0
 SETTLE_S = 600.0
 """What deletes evidence waits until the clock has had time to be set."""
@@ -72,6 +75,7 @@ class Appliance:
             cameras = [self.make_camera(name) for name in self.site.cameras]
             self.key = device_key(self.site, is_paced(self.site))
             self.open_journal(stack, cameras)
+            self._recall(cameras)
             self._uplinks = stack.enter_context(ExitStack())
             self.open_uplink()
             self._start(stack, cameras)
@@ -171,14 +175,41 @@ class Appliance:
         self.daemon.writer.chores = self._do_chores
         self.daemon.start()
         stack.callback(self._stop)
-        keeper = Repeater("ask-clock", ASK_CLOCK_S, self.timekeeper.refresh)
-        keeper.start()
-        stack.callback(keeper.close)
+        for chore in (
+            Repeater("ask-clock", ASK_CLOCK_S, self.timekeeper.refresh),
+            Repeater("remember", REMEMBER_S, self._remember),
+        ):
+            chore.start()
+            stack.callback(chore.close)
         for camera in cameras:
             self.daemon.add(camera)
 
+    def _recall(self, cameras: list[LiveCamera]) -> None:
+        """Go on where an earlier process stopped."""
+        self.memory = MemoryFile(self.folder.memory, self.site.device)
+        found = self.memory.read()
+        if found is not None:
+            known = found.corrected(self.folder.evidence, self.journal.origin)
+            for camera in cameras:
+                known.tell(camera.name, camera.pipeline, self._moment())
+
+    def _remember(self, is_last: bool = False) -> None:
+        states, now = self.daemon.remember(), self._moment()
+        self.daemon.writer.put(lambda: self._keep(states, now, is_last))
+
+    def _keep(self, states: dict[str, JSON], now: Moment, is_last: bool) -> None:
+        # What no disk has taken must be decided anew should this process end.
+        if not self.backlog.waiting:
+            self.memory.keep(states, now, is_last)
+
+    def _moment(self) -> Moment:
+        wall, reading = self.timekeeper.read()
+        return Moment(boot_id(), reading.mono_ns / 1e9, wall)
+
     def _stop(self) -> None:
         self.daemon.stop()
+        self.daemon.suspend()
+        self._remember(is_last=True)
         if not self.daemon.writer.close(DRAIN_S):
             log.error("not everything was written", extra={"jobs": self.daemon.writer.waiting})
         self.feed.tell()
