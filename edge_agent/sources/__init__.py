@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
@@ -36,7 +37,10 @@ def open_live(
     `read` tells both clocks; packets of the last `keep_s` are kept for clips.
     """
     limits = Limits(settings.stall_s, keep_s, settings.clip_memory_mb << 20)
-    return LiveSource(camera, _links(settings, read), read, limits)
+    source = LiveSource(camera, _links(settings, read), read, limits)
+    if isinstance(settings, FileSettings):  # at a camera's pace, but nobody's camera
+        source.media = replace(source.media, kind="replay")
+    return source
 
 
 def _links(settings: SourceSettings, read: Read) -> Links:
