@@ -74,7 +74,7 @@ def explain_error(error: OSError, mqtt: Mqtt) -> str:
         tls = ", and that mqtt.port is its TLS port" if mqtt.tls else ""
         return f"{where}: no answer: check the network, the firewall, mqtt.host{tls}"
     if isinstance(error, ConnectionResetError) and mqtt.tls:
-        return f"{where}: it hung up during the handshake: is mqtt.port its TLS port?"
+        return f"{where}: it hung up during the TLS handshake: is mqtt.port its TLS port?"
     return f"{where}: {error.strerror or error}"
 
 

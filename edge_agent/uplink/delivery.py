@@ -120,8 +120,9 @@ class Delivery:
             return
         self._strikes += 1
         if self._strikes >= _STRIKES:
+            why = self.complaint or "the connection is lost whenever a certain message is sent"
             for sequence in sorted(self._flying):
-                self._hold(sequence, "the connection is lost whenever a certain message is sent")
+                self._hold(sequence, why)
 
     def _send(self, row: Row, session: Carrier) -> bool:
         message = Message(row.topic, row.body, row.sequence, CONTENT_TYPE, expiry_s=EXPIRY_S)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import ssl
 from pathlib import Path
 from typing import Any, Final
@@ -59,11 +60,15 @@ _HANDSHAKE: Final = "ALERT_HANDSHAKE_FAILURE"
 """What TLS 1.2 says for a missing client certificate, among other things."""
 
 
+_VERDICT_S: Final = 0.5
+"""Brokers that send no session tickets keep silent; then it is worth no more than this."""
+
+
 class TlsSocket(ssl.SSLSocket):
     """Closes at once when the handshake fails, and remembers what the other end complained of.
 
     paho leaves the first to the garbage collector and drops the second; with TLS 1.3 a refused
-    client certificate shows only when something is read.
+    client certificate shows only when something is read after the handshake.
     """
 
     fault: ssl.SSLError | None = None
@@ -71,9 +76,27 @@ class TlsSocket(ssl.SSLSocket):
     def do_handshake(self, block: bool = False) -> None:
         try:
             super().do_handshake(block)
+            if self.version() == "TLSv1.3":
+                self._hear_verdict()
         except OSError:
             self.close()
             raise
+
+    def _hear_verdict(self) -> None:
+        """Wait for what the other end says of our certificate: a session ticket, or an alert.
+
+        Once CONNECT is on its way, the reset of a refused connection may overtake the alert.
+        """
+        patience_s = self.gettimeout()
+        if not select.select([self], [], [], _VERDICT_S)[0]:
+            return
+        self.settimeout(0)
+        try:
+            self.recv(1)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            self.settimeout(patience_s)
+            return
+        raise ConnectionResetError("it hung up, or spoke before its turn")
 
     def recv(self, *args: Any, **kwargs: Any) -> bytes:  # noqa: ANN401
         try:

@@ -15,6 +15,14 @@ _LEAVES = (
     "io/out/{output}",
     "log/checkpoint",
 )
+_LIVE = (
+    "health",
+    "cam/{camera}/status",
+    "io/in/{input}",
+    "cmd/{command}",
+    "cmd/{command}/response",
+)
+"""Of a live device only: a replay has no health and obeys nobody."""
 _WITNESSED = (
     "log/add-checkpoint/{witness}",
     "log/cosignature/{witness}",
@@ -24,7 +32,7 @@ _WITNESSED = (
 
 ADDRESSES = (
     *(f"{root}/{leaf}" for root in (_ROOT, f"{_ROOT}/replay") for leaf in _LEAVES),
-    *(f"{_ROOT}/{leaf}" for leaf in _WITNESSED),
+    *(f"{_ROOT}/{leaf}" for leaf in (*_LIVE, *_WITNESSED)),
 )
 """Every topic that exists, as templates; `asyncapi.yaml` describes exactly these."""
 
@@ -52,6 +60,31 @@ def info(tree: str) -> str:
 def checkpoint(tree: str) -> str:
     """Retained checkpoint of the log (signed note) of the device whose root is given."""
     return f"{tree}/log/checkpoint"
+
+
+def health(tree: str) -> str:
+    """How the device is doing, every so often, with an expiry."""
+    return f"{tree}/health"
+
+
+def camera_status(tree: str, camera: str) -> str:
+    """Retained: whether a camera delivers, and if not, why."""
+    return f"{tree}/cam/{camera}/status"
+
+
+def line(tree: str, direction: str, name: str) -> str:
+    """Retained: the state of a contact; `direction` is `in` or `out`."""
+    return f"{tree}/io/{direction}/{name}"
+
+
+def command(tree: str, name: str) -> str:
+    """Requests to the device."""
+    return f"{tree}/cmd/{name}"
+
+
+def response(tree: str, name: str) -> str:
+    """Answers to a command; requesters may choose a topic below it."""
+    return f"{tree}/cmd/{name}/response"
 
 
 def add_checkpoint(tree: str, witness: str) -> str:

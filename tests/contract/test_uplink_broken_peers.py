@@ -3,24 +3,17 @@
 import random
 import re
 import socket
-import ssl
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from edge_agent.clock import SystemClock
-from edge_agent.config.models import Mqtt, Tls
+from edge_agent.config.models import Mqtt
 from edge_agent.errors import ConfigError, UplinkError
 from edge_agent.identity import CameraOrigin, Origin
 from edge_agent.types import Media, ModelInfo
@@ -173,117 +166,3 @@ def test_without_amqtt_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setitem(sys.modules, "amqtt.broker", None)
     with pytest.raises(UplinkError, match=r"pip install 'edge-agent\[demo\]'"):
         EmbeddedBroker()
-
-
-class Authority:
-    """A certificate authority made for one test."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        self.folder, self.name = folder, name
-        self.key = ec.generate_private_key(ec.SECP256R1())
-        self.subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        self.ca = folder / f"{name}.crt"
-        certificate = self._build(self.subject, self.key.public_key(), is_authority=True)
-        self.ca.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-
-    def issue(self, name: str) -> tuple[Path, Path]:
-        """Certificate and key of one party, valid for 127.0.0.1."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        certificate = self._build(subject, key.public_key(), is_authority=False)
-        paths = self.folder / f"{name}.crt", self.folder / f"{name}.key"
-        paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        paths[1].write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-        )
-        return paths
-
-    def _build(
-        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, is_authority: bool
-    ) -> x509.Certificate:
-        now = SystemClock().now()
-        names = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
-        return (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self.subject)
-            .public_key(key)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(days=1))
-            .not_valid_after(now + timedelta(days=1))
-            .add_extension(x509.BasicConstraints(is_authority, None), critical=True)
-            .add_extension(names, critical=False)
-            .sign(self.key, hashes.SHA256())
-        )
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path, "authority")
-
-
-@pytest.fixture
-def tls_port(mosquitto: Callable[..., Any], authority: Authority) -> int:
-    """A mosquitto that speaks TLS only and asks for client certificates."""
-    certificate, key = authority.issue("broker")
-    broker = mosquitto(
-        f"cafile {authority.ca}",
-        f"certfile {certificate}",
-        f"keyfile {key}",
-        "require_certificate true",
-        "use_identity_as_username true",
-    )
-    return int(broker.port)
-
-
-def test_tls_with_a_private_authority(outbox: Outbox, authority: Authority, tls_port: int) -> None:
-    certificate, key = authority.issue("device")
-    tls = Tls(ca=authority.ca, certificate=certificate, key=key)
-    mqtt = Mqtt(host="127.0.0.1", port=tls_port, tls=tls)
-    for n in range(200):
-        outbox.add({"id": f"x{n}", "pad": "y" * 2000}, "t")
-    with Uplink(mqtt, outbox, ORIGIN) as uplink:
-        assert uplink.flush(PATIENCE_S)
-
-
-def test_an_untrusted_broker_is_refused(outbox: Outbox, tmp_path: Path, tls_port: int) -> None:
-    other = Authority(tmp_path, "other")
-    with Uplink(Mqtt(host="127.0.0.1", port=tls_port, tls=Tls(ca=other.ca)), outbox, ORIGIN) as up:
-        reason = await_reason(up, "its certificate is not trusted")
-    assert str(other.ca) in reason and "mqtt.tls.ca" in reason
-    assert outbox.waiting == 1
-
-
-def test_the_brokers_certificate_must_bear_its_name(
-    outbox: Outbox, authority: Authority, tls_port: int
-) -> None:
-    mqtt = Mqtt(host="localhost", port=tls_port, tls=Tls(ca=authority.ca))
-    with Uplink(mqtt, outbox, ORIGIN) as uplink:
-        await_reason(uplink, r"not trusted.*mqtt\.host")
-
-
-def test_plain_and_tls_do_not_mix(outbox: Outbox, tls_port: int) -> None:
-    with Uplink(Mqtt(host="127.0.0.1", port=tls_port), outbox, ORIGIN) as uplink:
-        await_reason(uplink, r"check mqtt\.port and mqtt\.tls")
-
-
-@pytest.mark.slow
-def test_tls_towards_a_plain_broker_is_explained(outbox: Outbox, authority: Authority) -> None:
-    with EmbeddedBroker() as broker:
-        mqtt = broker.mqtt.model_copy(update={"tls": Tls(ca=authority.ca)})
-        with Uplink(mqtt, outbox, ORIGIN) as uplink:
-            await_reason(uplink, "TLS port")
-
-
-def test_a_missing_client_certificate_is_explained(
-    outbox: Outbox, authority: Authority, tls_port: int
-) -> None:
-    assert ssl.HAS_TLSv1_3
-    mqtt = Mqtt(host="127.0.0.1", port=tls_port, tls=Tls(ca=authority.ca))
-    with Uplink(mqtt, outbox, ORIGIN) as uplink:
-        await_reason(uplink, r"mqtt\.tls")
-        assert uplink.status().state == "offline"
