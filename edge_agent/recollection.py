@@ -15,6 +15,8 @@ Moved = Callable[[float], float]
 
 TIMES = ("begin_s", "entered_s", "end_s")
 """Facts of events that are media times."""
+MAX_GAP_S = 600.0
+"""After a longer restart, what stands in the same place may well be another vehicle."""
 UNTRACKED = 0
 """Ids of tracks end with the tracker: this one is nobody's."""
 

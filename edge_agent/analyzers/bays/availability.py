@@ -19,6 +19,7 @@ from edge_agent.analyzers.bays.sessions import (
 )
 from edge_agent.analyzers.view import Happening, View, rule_name
 from edge_agent.config import Camera, SiteInfo
+from edge_agent.recollection import Moved, moment_of
 from edge_agent.types import JSON, Event, Scene
 
 HOUR_S = 3600.0
@@ -73,6 +74,23 @@ class BayAvailability:
 
     def finish(self, scene: Scene) -> Iterable[Event]:
         return ()
+
+    def remember(self) -> JSON:
+        return {
+            "sessions": self._sessions.remember(),
+            "forecast": self._forecast.to_json(),
+            "begin_s": self._begin_s,
+            "arrived": list(self._arrived),
+            "departed": [[t_s, session.remember()] for t_s, session in self._departed],
+        }
+
+    def recall(self, state: JSON, moved: Moved) -> None:
+        self._sessions.recall(state["sessions"], moved)
+        self._forecast = OccupancyForecast.from_json(state["forecast"])
+        self._begin_s = moment_of(state["begin_s"], moved)
+        self._arrived = deque(moved(t_s) for t_s in state["arrived"])
+        departed = ((moved(t_s), Session.of(each, moved)) for t_s, each in state["departed"])
+        self._departed = deque(departed)
 
     def _event(self, scene: Scene, taken: list[str], begin_s: float) -> Event:
         states = [bay.is_taken for bay in self._sessions.bays]

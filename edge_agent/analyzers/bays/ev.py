@@ -21,7 +21,8 @@ from edge_agent.analyzers.bays.sessions import (
 )
 from edge_agent.analyzers.view import Happening, View, rule_name
 from edge_agent.config import Camera, SiteInfo
-from edge_agent.types import Event, Phase, Scene
+from edge_agent.recollection import Moved
+from edge_agent.types import JSON, Event, Phase, Scene
 
 _HEAD = "[\u4e00-\u9fff][A-HJ-NP-Z]"
 NEW_ENERGY = re.compile(rf"{_HEAD}([A-HJK][A-HJ-NP-Z0-9]\d{{4}}|\d{{5}}[A-HJK])")
@@ -82,6 +83,13 @@ class EvBay:
     def finish(self, scene: Scene) -> Iterable[Event]:
         for _, session in list(self._sessions.finish()):
             yield from self._end(scene, session)
+
+    def remember(self) -> JSON:
+        return {"sessions": self._sessions.remember(), "accused": self._accused}
+
+    def recall(self, state: JSON, moved: Moved) -> None:
+        self._sessions.recall(state["sessions"], moved)
+        self._accused = {str(bay): str(why) for bay, why in state["accused"].items()}
 
     def _end(self, scene: Scene, session: Session) -> Iterator[Event]:
         if session.bay in self._accused:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from edge_agent.types import BayLook, BayVehicle
+from edge_agent.recollection import Moved, box_json, box_of, moment_of
+from edge_agent.types import JSON, BayLook, BayVehicle
 
 PAUSE = 2.0
 """Looks further apart than this many times what confirmation takes decide alone, as stills do."""
@@ -51,6 +52,34 @@ class Occupancy:
         self._confirm_s = confirm_s
         self._pause_s = PAUSE * max(confirm_s, every_s)
         self._looked_s: float | None = None
+
+    @property
+    def pause_s(self) -> float:
+        """Looks may be so far apart; after a longer pause, nobody knows what happened in it."""
+        return self._pause_s
+
+    def remember(self) -> JSON:
+        """What each bay is held to be; a change that was not sure yet is seen again."""
+        bays = {
+            bay.name: {
+                "is_taken": bay.is_taken,
+                "agreed_s": bay.agreed_s,
+                "free_s": bay.free_s,
+                "box": box_json(bay.vehicle.box if bay.vehicle else None),
+            }
+            for bay in self.bays.values()
+        }
+        return {"bays": bays, "looked_s": self._looked_s}
+
+    def recall(self, state: JSON, moved: Moved) -> None:
+        """Go on from there."""
+        for name, bay in self.bays.items():
+            known = state["bays"][name]
+            box = box_of(known["box"])
+            bay.is_taken, bay.agreed_s = known["is_taken"], moved(known["agreed_s"])
+            bay.free_s = moment_of(known["free_s"], moved)
+            bay.vehicle = None if box is None else BayVehicle(box, 0.0, name)
+        self._looked_s = moment_of(state["looked_s"], moved)
 
     def update(self, look: BayLook, t_s: float) -> Iterator[Turn]:
         """Take a look into account that was finished at `t_s`."""

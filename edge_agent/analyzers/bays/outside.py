@@ -11,11 +11,13 @@ import numpy as np
 from pydantic import Field
 
 from edge_agent import config
+from edge_agent.analyzers.bays.occupancy import PAUSE
 from edge_agent.analyzers.bays.sessions import bay_settings, bays_missing, track_of
 from edge_agent.analyzers.view import Happening, View, rule_name
 from edge_agent.config import Camera, SiteInfo
 from edge_agent.geometry import Polygon, iou
-from edge_agent.types import BayLook, Box, Event, Phase, Scene
+from edge_agent.recollection import MAX_GAP_S, Moved, box_json, moment_of
+from edge_agent.types import JSON, BayLook, Box, Event, Phase, Scene
 
 MIN_SCORE = 0.35
 """Nobody is accused on a weak sighting."""
@@ -35,11 +37,23 @@ class _Standing:
     seen_s: float
     already_standing: bool
     has_begun: bool = False
-    end_reason: Literal["left", "recording_ended"] | None = None
+    end_reason: Literal["left", "lost", "recording_ended"] | None = None
+    unseen_s: float = 0.0
+    """How long nobody looked, during restarts."""
+    told_as: str = ""
+    """What its begin was told of."""
+    is_recalled: bool = False
+    """It was seen before a restart and not since."""
 
     @property
     def dwell_s(self) -> float:
-        return self.seen_s - self.begin_s
+        return self.seen_s - self.begin_s - self.unseen_s
+
+    def see(self, t_s: float, pause_s: float) -> None:
+        """It is still there; a pause that is longer than between looks does not count."""
+        gap_s = t_s - self.seen_s
+        self.unseen_s += gap_s if self.is_recalled and gap_s > pause_s else 0.0
+        self.seen_s, self.is_recalled = t_s, False
 
 
 class OutsideBay:
@@ -65,7 +79,7 @@ class OutsideBay:
         bays = bay_settings(view)
         if bays.lot is None:
             raise ValueError(f"camera {view.camera}: its bays have no lot")
-        self._dwell_s = settings.dwell_s
+        self._dwell_s, self._pause_s = settings.dwell_s, PAUSE * bays.every_s
         self._lot_name, self._lot = bays.lot, view.zones[bays.lot]
         self._bays = [view.zones[name] for name in bays.zones]
         self._name = rule_name(self.kind, bays.lot, settings)
@@ -77,11 +91,12 @@ class OutsideBay:
         if scene.bays is None:
             return
         t_s = scene.frame.t_s
+        yield from self._give_up(scene)
         self._follow(list(self._outside(scene.bays, scene)), t_s)
         for each in list(self._standing):
             if self._looked_s is not None and each.seen_s < self._looked_s:
                 self._standing.remove(each)
-                each.end_reason = "left"
+                each.end_reason = "lost" if each.is_recalled else "left"
                 yield from self._end(scene, each)
             elif not each.has_begun and each.seen_s == t_s:
                 each.begin_s = _stands_since(each, scene)
@@ -95,6 +110,45 @@ class OutsideBay:
             each.end_reason = "recording_ended"
             yield from self._end(scene, each)
         self._standing.clear()
+
+    def remember(self) -> JSON:
+        standing = [
+            {
+                "box": box_json(each.box),
+                "begin_s": each.begin_s,
+                "seen_s": each.seen_s,
+                "already_standing": each.already_standing,
+                "has_begun": each.has_begun,
+                "unseen_s": each.unseen_s,
+                "subject": each.told_as,
+            }
+            for each in self._standing
+        ]
+        return {"standing": standing, "looked_s": self._looked_s}
+
+    def recall(self, state: JSON, moved: Moved) -> None:
+        self._standing = [
+            _Standing(
+                Box(*each["box"]),
+                moved(each["begin_s"]),
+                moved(each["seen_s"]),
+                bool(each["already_standing"]),
+                bool(each["has_begun"]),
+                unseen_s=float(each["unseen_s"]),
+                told_as=str(each["subject"]),
+                is_recalled=True,
+            )
+            for each in state["standing"]
+        ]
+        self._looked_s = moment_of(state["looked_s"], moved)
+
+    def _give_up(self, scene: Scene) -> Iterator[Event]:
+        """After a long restart nobody can say that it is the same vehicle."""
+        for each in list(self._standing):
+            if each.is_recalled and scene.frame.t_s - each.seen_s > MAX_GAP_S:
+                self._standing.remove(each)
+                each.end_reason = "lost"
+                yield from self._end(scene, each)
 
     def _outside(self, look: BayLook, scene: Scene) -> Iterator[Box]:
         size = (scene.frame.width, scene.frame.height)
@@ -120,7 +174,7 @@ class OutsideBay:
                 old.add(i)
                 known.add(j)
                 # Its place stays where it first stood, so that nothing creeps along with traffic.
-                self._standing[i].seen_s = t_s
+                self._standing[i].see(t_s, self._pause_s)
         is_first = self._looked_s is None
         self._standing += [
             _Standing(box, t_s, t_s, is_first) for j, box in enumerate(boxes) if j not in known
@@ -132,8 +186,8 @@ class OutsideBay:
 
     def _event(self, scene: Scene, each: _Standing, phase: Phase) -> Event:
         where = "-".join(str(round(edge)) for edge in each.box.centre)
-        subject = f"{self._name}/{where}@{each.begin_s:.3f}"
-        happening = Happening(self.kind, subject, each.begin_s, self._lot_name)
+        each.told_as = each.told_as or f"{self._name}/{where}@{each.begin_s:.3f}"
+        happening = Happening(self.kind, each.told_as, each.begin_s, self._lot_name)
         facts: dict[str, Any] = {
             "dwell_s": round(each.dwell_s, 3),
             "already_standing": each.already_standing,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
 from edge_agent.analyzers.bays.occupancy import BayState, Occupancy, Turn
 from edge_agent.analyzers.plates.watch import PlateVotes
@@ -14,17 +14,23 @@ from edge_agent.analyzers.view import View
 from edge_agent.config import BaySettings, Camera
 from edge_agent.geometry import iou
 from edge_agent.plates import Verdict
+from edge_agent.recollection import MAX_GAP_S, Moved, box_json, box_of, moment_of
 from edge_agent.types import JSON, VEHICLES, Box, Scene, Track
 
 Change = Literal["begun", "ended"]
-EndReason = Literal["left", "recording_ended"]
+EndReason = Literal["left", "lost", "recording_ended"]
 Confirm = Annotated[float | None, Field(ge=0, le=3600)]
 """So long must every look show a change before it counts; when absent, two looks must."""
 
 SAME_VEHICLE_IOU = 0.4
 """A track that overlaps the vehicle in the bay this much follows that vehicle."""
+SAME_PLACE_IOU = 0.5
+"""After a restart, a vehicle that stands this exactly where one stood is that one."""
 KEEP_S = 60.0
 """Reads of a vehicle count for a session that begins this long after its track was lost."""
+
+
+_VERDICT = TypeAdapter(Verdict)
 
 
 @dataclass(slots=True)
@@ -42,15 +48,53 @@ class Session:
     verdicts: dict[int, Verdict] = field(default_factory=dict)
     """Track that followed the vehicle -> what its plate is."""
     end_reason: EndReason | None = None
+    unseen_s: float = 0.0
+    """How long nobody looked, during restarts."""
+    told_as: str = ""
+    """Its subject, where it began by the clock of an earlier boot."""
 
     @property
     def subject(self) -> str:
-        return f"{self.bay}@{self.begin_s:.3f}"
+        return self.told_as or f"{self.bay}@{self.begin_s:.3f}"
 
     @property
     def dwell_s(self) -> float:
         """How long it was seen to stand, never longer than it stood."""
-        return self.seen_s - self.begin_s
+        return self.seen_s - self.begin_s - self.unseen_s
+
+    def remember(self) -> JSON:
+        """All of it; tracks are not known by the same numbers later."""
+        verdicts = [_VERDICT.dump_python(each, mode="json") for each in self.verdicts.values()]
+        return {
+            "bay": self.bay,
+            "begin_s": self.begin_s,
+            "free_s": self.free_s,
+            "seen_s": self.seen_s,
+            "box": box_json(self.box),
+            "verdicts": verdicts,
+            "end_reason": self.end_reason,
+            "unseen_s": self.unseen_s,
+            "subject": self.subject,
+        }
+
+    @classmethod
+    def of(cls, state: JSON, moved: Moved) -> Session:
+        """What `remember` gave."""
+        box = box_of(state["box"])
+        if box is None:
+            raise ValueError("session: no box")
+        verdicts = [_VERDICT.validate_python(each) for each in state["verdicts"]]
+        return cls(
+            bay=str(state["bay"]),
+            begin_s=moved(state["begin_s"]),
+            free_s=moment_of(state["free_s"], moved),
+            seen_s=moved(state["seen_s"]),
+            box=box,
+            verdicts={-number: verdict for number, verdict in enumerate(verdicts, 1)},
+            end_reason=state["end_reason"],
+            unseen_s=float(state["unseen_s"]),
+            told_as=str(state["subject"]),
+        )
 
     def plate(self) -> Verdict:
         """What is known of the plate, or why nothing is."""
@@ -74,6 +118,20 @@ class BaySessions:
         self._occupancy = Occupancy(settings.zones, confirm_s, settings.every_s)
         self.open: dict[str, Session] = {}
         """Bay -> the session that goes on."""
+        self._recalled: dict[str, Session] = {}
+        """Those of before a restart that no look has confirmed."""
+
+    def remember(self) -> JSON:
+        """Who stands where."""
+        sessions = [session.remember() for session in self.open.values()]
+        return {"occupancy": self._occupancy.remember(), "sessions": sessions}
+
+    def recall(self, state: JSON, moved: Moved) -> None:
+        """Go on with them: who stands where one stood, after no long pause, is that one."""
+        self._occupancy.recall(state["occupancy"], moved)
+        sessions = [Session.of(each, moved) for each in state["sessions"]]
+        self.open = {session.bay: session for session in sessions}
+        self._recalled = dict(self.open)
 
     @property
     def bays(self) -> Iterable[BayState]:
@@ -86,6 +144,9 @@ class BaySessions:
             return
         for turn in self._occupancy.update(scene.bays, scene.frame.t_s):
             yield from self._turn(turn)
+        for bay in self.bays:
+            if bay.name in self._recalled and bay.contrary_s is None:
+                yield from self._find_again(bay, self._recalled.pop(bay.name))
         for bay in self.bays:
             session = self.open.get(bay.name)
             if session is not None and bay.vehicle is not None and bay.contrary_s is None:
@@ -114,8 +175,23 @@ class BaySessions:
             yield "begun", session
         elif bay.name in self.open:
             session = self.open.pop(bay.name)
-            session.seen_s, session.end_reason = turn.at_s, "left"
+            was_watched = self._recalled.pop(bay.name, None) is None
+            session.seen_s, session.end_reason = turn.at_s, "left" if was_watched else "lost"
             yield "ended", session
+
+    def _find_again(self, bay: BayState, session: Session) -> Iterator[tuple[Change, Session]]:
+        """The first look after a restart shows a vehicle in a bay that had one before."""
+        gap_s = bay.agreed_s - session.seen_s
+        if bay.vehicle is None:
+            return
+        if gap_s <= MAX_GAP_S and iou(bay.vehicle.box, session.box) >= SAME_PLACE_IOU:
+            session.unseen_s += gap_s if gap_s > self._occupancy.pause_s else 0.0
+            return
+        session.end_reason = "lost"
+        yield "ended", session
+        fresh = Session(bay.name, bay.agreed_s, None, bay.agreed_s, bay.vehicle.box)
+        self.open[bay.name] = fresh
+        yield "begun", fresh
 
     def _ask_plate(self, session: Session, scene: Scene) -> None:
         track = track_of(session.box, scene)

@@ -19,7 +19,8 @@ from edge_agent.analyzers.bays.sessions import (
 from edge_agent.analyzers.bays.tariff import Tariff
 from edge_agent.analyzers.view import Happening, View, rule_name
 from edge_agent.config import BaySettings, Camera, SiteInfo
-from edge_agent.types import Event, Scene
+from edge_agent.recollection import Moved
+from edge_agent.types import JSON, Event, Scene
 
 
 class BayStay:
@@ -53,6 +54,12 @@ class BayStay:
     def finish(self, scene: Scene) -> Iterable[Event]:
         return self._events(scene, self._sessions.finish())
 
+    def remember(self) -> JSON:
+        return self._sessions.remember()
+
+    def recall(self, state: JSON, moved: Moved) -> None:
+        self._sessions.recall(state, moved)
+
     def _events(self, scene: Scene, changes: Iterable[tuple[Change, Session]]) -> Iterator[Event]:
         for change, session in changes:
             happening = Happening(
@@ -81,6 +88,7 @@ class BayStay:
         if self._tariff is not None:
             # What was not seen to begin, or to end, was at least so long.
             is_whole = session.free_s is not None and session.end_reason == "left"
+            is_whole = is_whole and not session.unseen_s
             facts["charge"] = {**self._tariff.charge(session.dwell_s), "is_complete": is_whole}
         return facts
 

@@ -13,6 +13,7 @@ from typing import Literal
 
 from edge_agent.geometry import Polygon, iou
 from edge_agent.recollection import (
+    MAX_GAP_S,
     Moved,
     box_json,
     box_of,
@@ -33,8 +34,6 @@ AT_REST_IOU = 0.9
 """At rest, a vehicle covers this much of where it was a moment ago."""
 MOMENT_S = 3.0
 """It takes a tracker up to this long to be sure that a vehicle has begun to move."""
-MAX_GAP_S = 600.0
-"""After a longer restart, what stands in the same place may well be another vehicle."""
 SETTLE_S = 30.0
 """After a restart, what is not seen for so long is gone; a bus may stand in front of it."""
 
@@ -225,7 +224,7 @@ class StayWatch:
                 yield "entered", stay
         for key in list(self._stays):
             self._follow(self._stays[key], present.get(key), scene)
-        yield from self._reunite()
+        yield from self._reunite(t_s)
         for key, stay in list(self._stays.items()):
             yield from self._judge(key, stay, t_s)
 
@@ -262,13 +261,15 @@ class StayWatch:
         if not is_inside or (stay.place and not stay.covers_place(track.box, GONE_IOU)):
             stay.depart(scene.frame.t_s, "left")
 
-    def _reunite(self) -> Iterator[tuple[Change, Stay]]:
+    def _reunite(self, t_s: float) -> Iterator[tuple[Change, Stay]]:
         """What stands exactly where another one was lost from sight is that vehicle."""
         for key, stay in list(self._stays.items()):
             if stay.begin_s is None or stay.departed_s is not None or stay.has_begun:
                 continue
             for elder_key, elder in list(self._stays.items()):
                 is_lost = elder.departed_s is not None and elder.end_reason == "lost"
+                if elder.is_recalled and not self._is_awaited(elder, t_s):
+                    continue
                 if not is_lost or elder.track.last_s >= stay.track.first_s:
                     continue
                 if elder.covers_place(stay.track.box, SAME_PLACE_IOU):
