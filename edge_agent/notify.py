@@ -8,11 +8,12 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 
 log = logging.getLogger(__name__)
 
+VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 SEND_S = 1.0
 """systemd that does not take a datagram for so long is busy; the next one will do."""
 
@@ -27,11 +28,15 @@ class Notifier:
     """`watchdog` has to be called more often than that; None when nobody waits for it."""
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> Notifier:
-        """As systemd left it in NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID."""
-        address = environment.get("NOTIFY_SOCKET", "")
+    def from_environment(cls, environment: MutableMapping[str, str]) -> Notifier:
+        """As systemd left it in NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID.
+
+        They are taken out: a program that the agent starts must not speak for it.
+        """
+        told = {name: environment.pop(name, "") for name in VARIABLES}
+        address = told["NOTIFY_SOCKET"]
         is_known = address[:1] in ("/", "@")
-        return cls(address if is_known else None, _interval_s(environment) if is_known else None)
+        return cls(address if is_known else None, _interval_s(told) if is_known else None)
 
     def ready(self) -> None:
         """It has started, or has taken over what was changed."""
@@ -66,11 +71,11 @@ class Notifier:
                 log.warning("systemd was not told", extra={"what": message, "why": str(error)})
 
 
-def _interval_s(environment: Mapping[str, str]) -> float | None:
+def _interval_s(told: Mapping[str, str]) -> float | None:
     """None where the watchdog is off or waits for another process."""
     try:
-        interval_us = int(environment.get("WATCHDOG_USEC", "0"))
-        pid = int(environment.get("WATCHDOG_PID", os.getpid()))
+        interval_us = int(told["WATCHDOG_USEC"] or 0)
+        pid = int(told["WATCHDOG_PID"] or os.getpid())
     except ValueError:
         return None
     return interval_us / 1e6 if interval_us > 0 and pid == os.getpid() else None

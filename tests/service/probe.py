@@ -74,6 +74,7 @@ FOUND = {
     "capabilities": [line.split()[1] for line in STATUS if line.startswith("Cap")],
     "is root": os.getuid() == 0,
     "knows its boot": len(boot_id()) == 36,
+    "opens what its groups may": tried(lambda: Path("/etc/line").read_text()),
     "infers": infer(),
     "encodes": encode(),
     "may ask the clock": _C.adjtimex(ctypes.create_string_buffer(512)) >= 0,

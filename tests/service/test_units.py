@@ -1,5 +1,6 @@
 """The unit files by systemd's own judgement, without starting anything."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -79,3 +80,25 @@ def test_users_and_folders_are_understood(tool: str, tmp_path: Path) -> None:
         assert "edge-agent" in (tmp_path / "etc/passwd").read_text()
     else:
         assert (tmp_path / "etc/edge-agent/secrets").stat().st_mode & 0o777 == 0o750
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "words"),
+    [
+        (["--help"], 0, "--board"),
+        (["--bored"], 2, "Usage"),
+        (["--board", "pi9"], 1, "pi4, pi5, jetson-orin"),
+        (["--root", "{}"], 1, "--no-program"),
+    ],
+)
+def test_the_installer_says_what_it_wants(
+    options: list[str], status: int, words: str, tmp_path: Path
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("INSTALLER NEEDS ROOT")
+    given = [option.format(tmp_path) for option in options]
+    done = subprocess.run(
+        [ROOT / "tools/install_service.sh", *given], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, words in done.stdout + done.stderr) == (status, True)
+    assert not list(tmp_path.iterdir())

@@ -52,8 +52,9 @@ def test_says_what_systemd_expects(manager: tuple[str, socket.socket]) -> None:
 def test_the_watchdog_waits_for_this_process_only(
     environment: dict[str, str], expected_s: float | None
 ) -> None:
-    notifier = Notifier.from_environment({"NOTIFY_SOCKET": "@x", **environment})
-    assert notifier.watchdog_interval_s == expected_s
+    told = {"NOTIFY_SOCKET": "@x", "PATH": "/bin", **environment}
+    assert Notifier.from_environment(told).watchdog_interval_s == expected_s
+    assert told == {"PATH": "/bin"}, "children do not speak for the service"
 
 
 @pytest.mark.parametrize("address", [None, "", "vsock:2:1234", "relative"])
