@@ -28,7 +28,9 @@ log = logging.getLogger(__name__)
 OPEN_S = 10.0
 """A camera that has not answered by then does not answer."""
 MAX_BEHIND_S = 2.0
-"""A reader that is further behind goes on at the newest key frame."""
+"""A reader that is further behind goes on at the newest key frame ..."""
+MAX_WAITING_S = 15.0
+"""... or, where none comes, with whatever is newest: memory has an end."""
 
 Read = Callable[[], tuple[datetime, ClockReading]]
 
@@ -166,7 +168,7 @@ class Feed:
             return
         with self._changed:
             behind_s = parcel.t_s - self._waiting[0].t_s if self._waiting else 0.0
-            if parcel.is_key and behind_s > MAX_BEHIND_S:
+            if behind_s > (MAX_BEHIND_S if parcel.is_key else MAX_WAITING_S):
                 log.warning("too slow for the camera", extra={"source": self.link.name})
                 self._waiting.clear()
             self._waiting.append(parcel)
