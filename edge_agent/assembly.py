@@ -139,7 +139,12 @@ def _rule_key(rule: Rule, camera: Camera, view: View) -> str:
     if rule.kind.startswith("parking.") and camera.bays is not None:
         text += camera.bays.model_dump_json()
     for part, places in (("zones", camera.zones), ("lines", camera.lines)):
-        about[part] = {name: str(place) for name, place in places.items() if f'"{name}"' in text}
+        about[part] = {
+            name: str(place)
+            for name, place in places.items()
+            # Who has moved a camera on purpose draws its zones anew.
+            if f'"{name}"' in text or rule.kind == "camera.health"
+        }
     if hasattr(rule.settings, "lists"):
         about["lists"] = str(view.book)
     about |= {"settings": text, "timezone": str(view.timezone)}

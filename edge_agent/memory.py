@@ -29,7 +29,7 @@ PROGRESS_S = 60.0
 ASIDE = ".set-aside"
 UNREADABLE = (
     *(OSError, ValueError, OverflowError, RecursionError),
-    *(KeyError, TypeError, AttributeError),
+    *(LookupError, TypeError, AttributeError),
 )
 """What reading a file that is none may raise."""
 
@@ -77,7 +77,7 @@ class Recollection:
             return
         try:
             pipeline.recall(state, self.moment.moved_to(now))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except UNREADABLE as error:
             log.warning("memory useless", extra={"camera": camera, "why": str(error)})
 
 

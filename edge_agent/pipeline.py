@@ -263,7 +263,7 @@ def _recalls(slot: RuleSlot, states: Mapping[str, JSON], moved: Moved) -> bool:
         return False
     try:
         slot.analyzer.recall(states[slot.key], moved)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         log.warning("memory useless", extra={"rule": slot.kind, "why": str(error)})
         slot.analyzer = slot.make()
         return False

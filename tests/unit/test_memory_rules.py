@@ -15,6 +15,7 @@ from edge_agent.analyzers.bays.availability import BayAvailability
 from edge_agent.analyzers.bays.outside import OutsideBay
 from edge_agent.analyzers.bays.stays import BayStay
 from edge_agent.analyzers.bays.tariff import Tariff
+from edge_agent.analyzers.camera.health import CameraHealth
 from edge_agent.analyzers.standing.illegal_parking import IllegalParking
 from edge_agent.analyzers.standing.stopped_vehicle import StoppedVehicle
 from edge_agent.analyzers.view import View
@@ -236,3 +237,42 @@ def test_the_lots_history_is_kept() -> None:
     assert rule.remember() == first.remember()
     (event,) = play(rule, bays([3 * 86_400], IN_BAY))
     assert event.facts["forecast"]["days"] == 3
+
+
+RNG = np.random.default_rng(7)
+HOUSES = np.asarray(np.kron(RNG.integers(40, 220, (9, 18, 3)), np.ones((20, 20, 1))), np.uint8)
+
+
+def seen(t_s: float, by_px: int = 0) -> Scene:
+    """The houses with a sensor's noise, in a view that has moved to the left by so much."""
+    noise = np.random.default_rng(round(t_s * 10)).normal(0, 2, (180, 320, 3))
+    image = np.clip(HOUSES[:, by_px : by_px + 320] + noise, 0, 255).astype(np.uint8)
+    frame = Frame("c1", round(t_s), t_s, START + timedelta(seconds=t_s), ArrayPicture(image))
+    return Scene(frame, Detections.none(), ())
+
+
+def health() -> CameraHealth:
+    return CameraHealth(CameraHealth.Settings(), VIEW)
+
+
+def test_a_camera_that_was_moved_during_a_restart_is_noticed() -> None:
+    first = health()
+    assert play(first, [seen(float(t)) for t in range(30)]) == []
+    assert play(succeed(first, health, -20.0), [seen(float(t)) for t in range(15, 40)]) == []
+    rule = succeed(first, health)
+    (begin,) = play(rule, [seen(float(t), 30) for t in range(35, 50)])
+    assert (begin.kind, begin.phase, begin.begin_s) == ("camera.moved", "begin", 35)
+    # Another restart later it is still moved, until it is back.
+    (end,) = play(succeed(rule, health, 100.0), [seen(float(t)) for t in range(160, 170)])
+    assert (end.phase, end.subject) == ("end", begin.subject)
+
+
+@pytest.mark.parametrize("data", ["", "AAAA", "eJwDAAAAAAE="])
+def test_a_view_that_is_none_is_refused(data: str) -> None:
+    first = health()
+    play(first, [seen(float(t)) for t in range(30)])
+    state = first.remember()
+    assert len(json.dumps(state)) < 60_000
+    state["view"]["structure"]["mean"]["fine"]["data"] = data
+    with pytest.raises(ValueError, match=r"structure|reshape|buffer"):
+        health().recall(state, float)

@@ -12,7 +12,8 @@ from edge_agent.analyzers.camera.latch import Latch
 from edge_agent.analyzers.camera.stillness import Stillness
 from edge_agent.analyzers.camera.view_check import ViewCheck
 from edge_agent.analyzers.view import Happening, View, rule_name
-from edge_agent.types import Event, Phase, Scene
+from edge_agent.recollection import Moved
+from edge_agent.types import JSON, Event, Phase, Scene
 
 SAMPLE_S = 1.0
 """Pause between two looks; whatever is reported lasts for seconds."""
@@ -24,7 +25,8 @@ class CameraHealth:
     Emits `camera.covered`, `camera.blurred`, `camera.moved`, `camera.frozen`, `camera.dark` and
     `camera.overexposed`; the pipeline doubts every other event from begin to end. The view is
     learned during the first seconds and followed while all is well. A view that has moved stays
-    moved until it is back, or until the rule is made anew because the site file has changed.
+    moved until it is back, a restart notwithstanding, or until the camera's zones, lines or this
+    rule are changed in the site file.
     """
 
     kind = "camera.health"
@@ -46,6 +48,8 @@ class CameraHealth:
         self._still = Stillness(settings.frozen_after_s)
         self._check = ViewCheck(settings.tolerance)
         self._sampled_s: float | None = None
+        self._told: dict[str, str] = {}
+        """Kind -> the subject of what goes on."""
 
     def update(self, scene: Scene) -> Iterable[Event]:
         t_s = scene.frame.t_s
@@ -64,6 +68,22 @@ class CameraHealth:
             if latch.update(finding.holds, t_s, step_s):
                 yield self._event(scene, kind, (latch.is_on, latch.since_s), finding.facts)
 
+    def remember(self) -> JSON:
+        latches = {
+            kind: [latch.is_on, latch.since_s, latch.level_s]
+            for kind, latch in self._latches.items()
+        }
+        state = {"latches": latches, "told": self._told}
+        return {**state, "still": self._still.remember(), "view": self._check.remember()}
+
+    def recall(self, state: JSON, moved: Moved) -> None:
+        self._check.recall(state["view"])
+        self._still.recall(state["still"], moved)
+        for kind, latch in self._latches.items():
+            is_on, since_s, level_s = state["latches"][kind]
+            latch.is_on, latch.since_s, latch.level_s = bool(is_on), moved(since_s), float(level_s)
+        self._told = {str(kind): str(subject) for kind, subject in state["told"].items()}
+
     def finish(self, scene: Scene) -> Iterable[Event]:
         open_since = {kind: latch.since_s for kind, latch in self._latches.items() if latch.is_on}
         if self._still.is_on:
@@ -76,7 +96,11 @@ class CameraHealth:
     ) -> Event:
         is_on, since_s = state
         lasted_s = round(scene.frame.t_s - since_s, 3)
-        subject = f"{self._name}/{kind}/{since_s:.3f}"
+        subject = self._told.get(kind, f"{self._name}/{kind}/{since_s:.3f}")
+        if is_on:
+            self._told[kind] = subject
+        else:
+            self._told.pop(kind, None)
         happening = Happening(f"camera.{kind}", subject, since_s)
         phase: Phase = "begin" if is_on else "end"
         return happening.event(scene, phase, None, {"lasted_s": lasted_s, **facts})

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.recollection import Moved
+from edge_agent.types import JSON
+
 MIN_NOISE = 0.1
 """Share of pixels that a sensor's noise changes within half a second; measured 0.2 to 1."""
 MEMORY = 0.05
@@ -38,6 +41,15 @@ class Stillness:
     _spell_s: float = 0.0
     _breaks: int = BREAKS
     _has_spell: bool = False
+
+    def remember(self) -> JSON:
+        """Whether it stands, and how this camera usually does; no picture."""
+        return [self.is_on, self.begun_s, self._noise, self._longest_s]
+
+    def recall(self, state: JSON, moved: Moved) -> None:
+        """Go on from there."""
+        self.is_on, begun_s, self._noise, self._longest_s = state
+        self.begun_s = moved(begun_s)
 
     def update(self, grey: NDArray[np.uint8], t_s: float) -> bool:
         """Look at the next sampled picture; True when it has just frozen or come back."""

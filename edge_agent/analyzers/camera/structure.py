@@ -7,7 +7,9 @@ stands still; traffic and leaves average out.
 
 from __future__ import annotations
 
+import base64
 import math
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +17,8 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from edge_agent.types import JSON
 
 Field = NDArray[np.complex64]
 """(h, w) gradient vectors of length 0..1, x in the real part, y in the imaginary part."""
@@ -103,6 +107,24 @@ class Sight:
         coarse = _blocks((small - cv2.GaussianBlur(small, (0, 0), 3.0)) ** 2)
         return cls(field, fine, middle, coarse)
 
+    def remember(self) -> JSON:
+        """Directions of edges in 1/127 at `WIDTH`, and energies: no picture, nobody's face."""
+        planes = np.stack([self.field.real, self.field.imag])
+        return {
+            "field": _packed(np.rint(127 * planes).astype(np.int8)),
+            **{
+                band: _packed(getattr(self, band).astype(np.float32))
+                for band in ("fine", "middle", "coarse")
+            },
+        }
+
+    @classmethod
+    def recalled(cls, state: JSON) -> Sight:
+        """What `remember` gave; raises ValueError for anything else."""
+        planes = _unpacked(state["field"], np.int8, 3) / np.float32(127)
+        bands = (_unpacked(state[band], np.float32, 2) for band in ("fine", "middle", "coarse"))
+        return cls(np.asarray(planes[0] + 1j * planes[1], np.complex64), *bands)
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -127,6 +149,16 @@ class Structure:
     def __init__(self) -> None:
         self._mean: Sight | None = None
         self._weight_s = 0.0
+
+    def remember(self) -> JSON:
+        """None before anything was learned."""
+        if self._mean is None:
+            return None
+        return {"mean": self._mean.remember(), "weight_s": self._weight_s}
+
+    def recall(self, state: JSON) -> None:
+        """Go on from what `remember` gave."""
+        self._mean, self._weight_s = Sight.recalled(state["mean"]), float(state["weight_s"])
 
     def learn(self, sight: Sight, step_s: float, memory_s: float, pose: Pose = HOME) -> None:
         """Blend in a picture that stands for `step_s`; until `memory_s` it is a plain mean."""
@@ -238,3 +270,21 @@ def _blocks(values: Array, side: int = BLOCK) -> Array:
     rows, columns = values.shape[0] // side, values.shape[1] // side
     cut = np.ascontiguousarray(values[: rows * side, : columns * side])
     return cv2.resize(cut, (columns, rows), interpolation=cv2.INTER_AREA).reshape(rows, columns)
+
+
+def _packed(values: Array) -> JSON:
+    data = zlib.compress(np.ascontiguousarray(values).tobytes())
+    return {"shape": list(values.shape), "data": base64.b64encode(data).decode()}
+
+
+def _unpacked(state: JSON, kind: type, dimensions: int) -> Array:
+    shape = tuple(int(side) for side in state["shape"])
+    if len(shape) != dimensions or not all(0 < side <= 4 * WIDTH for side in shape):
+        raise ValueError(f"structure: has the shape {shape}")
+    inflate = zlib.decompressobj()
+    size = math.prod(shape) * np.dtype(kind).itemsize
+    try:
+        data = inflate.decompress(base64.b64decode(state["data"], validate=True), size + 1)
+    except zlib.error as error:
+        raise ValueError(f"structure: {error}") from error
+    return np.frombuffer(data, kind).reshape(shape).copy()

@@ -17,6 +17,7 @@ from edge_agent.analyzers.camera.structure import (
     Sight,
     Structure,
 )
+from edge_agent.types import JSON
 
 LEARN_S = 3.0
 """How long a new view is looked at before it is judged."""
@@ -77,6 +78,23 @@ class ViewCheck:
         self._is_unlit = self._is_hidden = False
         self._was_hidden_first = False
         """It was hidden when it became dark: that is no nightfall."""
+
+    def remember(self) -> JSON:
+        """What the view used to be; None before it was learned."""
+        if self._learned_s < LEARN_S:
+            return None
+        pose = [*self._pose.shift, self._pose.turn_deg, self._pose.scale]
+        view = {"structure": self._structure.remember(), "pose": pose}
+        return {**view, "learned_s": self._learned_s, "usual": self._usual}
+
+    def recall(self, state: JSON) -> None:
+        """Compare with that, not with what the view is now."""
+        if state is None:
+            return
+        self._structure.recall(state["structure"])
+        x, y, turn_deg, scale = (float(each) for each in state["pose"])
+        self._pose = Pose((x, y), turn_deg, scale)
+        self._learned_s, self._usual = float(state["learned_s"]), float(state["usual"])
 
     def judge(
         self, grey: NDArray[np.uint8], t_s: float, step_s: float, *, is_settled: bool
