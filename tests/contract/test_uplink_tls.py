@@ -139,7 +139,7 @@ def broker(mosquitto: Callable[..., Any], authority: Authority) -> Broker:
     return Broker(mosquitto, authority)
 
 
-def to(port: int, host: str = "127.0.0.1", **tls: Any) -> Mqtt:
+def to(port: int, *, host: str = "127.0.0.1", **tls: Any) -> Mqtt:
     return Mqtt(host=host, port=port, tls=Tls(**tls))
 
 
@@ -212,7 +212,7 @@ def test_a_broker_of_an_unknown_authority(broker: Broker, outbox: Outbox, tmp_pa
 
 def test_a_broker_of_another_name(broker: Broker, authority: Authority, outbox: Outbox) -> None:
     words = ("not trusted", "another name", "mqtt.host", "issued for localhost")
-    check_reason(to(broker.serve(), "localhost", ca=authority.ca), outbox, *words)
+    check_reason(to(broker.serve(), host="localhost", ca=authority.ca), outbox, *words)
 
 
 @pytest.mark.parametrize("version", ["1.2", "1.3"], indirect=True)
@@ -316,6 +316,6 @@ def test_a_certificate_that_expires_while_connected(
 
 
 def test_a_listener_is_told_the_same(broker: Broker, authority: Authority) -> None:
-    mqtt = to(broker.serve(), "localhost", ca=authority.ca)
+    mqtt = to(broker.serve(), host="localhost", ca=authority.ca)
     with pytest.raises(UplinkError, match="another name"), Listener(mqtt):
         pass

@@ -16,7 +16,7 @@ LAYERS = [
     {"sources", "vision", "tracking", "analyzers", "evidence", "uplink", "signals", "drawing"}
     | {"timekeeping", "machine"},
     {"pipeline", "journal", "backlog", "folder", "score", "report", "witness", "checkpoints"}
-    | {"board", "happenings", "memory"},
+    | {"board", "metrics", "happenings", "memory"},
     {"runner", "daemon"},
     {"assembly", "app", "appliance", "bench", "doctor", "reload", "results"} | {"service"},
     {"demo"},
