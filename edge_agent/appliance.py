@@ -232,18 +232,17 @@ class Appliance:
 
     def _origin(self, cameras: list[LiveCamera]) -> Origin:
         site = self.site
-        paced = is_paced(site)
         return Origin(
             site=about_site(site),
             device=site.device,
-            boot_id=digest("paced", site.site.name, site.device)[:32] if paced else boot_id(),
+            boot_id=_boot_id(site),
             config_sha256=site_sha256(self.config),
             software=f"edge-agent {__version__}",
             cameras={
                 each.name: CameraOrigin(each.source.media, each.pipeline.detector.model)
                 for each in cameras
             },
-            is_paced=paced,
+            is_paced=is_paced(site),
         )
 
     def make_camera(self, name: str) -> LiveCamera:
@@ -265,7 +264,9 @@ class Appliance:
         camera = site.cameras[name]
         rules = [rule for rule in camera.rules if rule.kind not in without]
         kept = camera.model_copy(update={"rules": rules})
-        return make_pipeline(name, kept, site, self._detectors.get(camera.detector))
+        pipeline = make_pipeline(name, kept, site, self._detectors.get(camera.detector))
+        pipeline.open.boot_id = _boot_id(site)
+        return pipeline
 
     def _remake(self, camera: LiveCamera) -> Pipeline:
         return self.make_pipeline(self.site, camera.name, frozenset(camera.hung))
@@ -293,6 +294,11 @@ def load_live(config: Path) -> Site:
 def make_cabinet(site: Site) -> Cabinet:
     """What the site's contacts and lamps are wired to."""
     return Unwired()
+
+
+def _boot_id(site: Site) -> str:
+    """Of the machine; recordings played as live have one of their own."""
+    return digest("paced", site.site.name, site.device)[:32] if is_paced(site) else boot_id()
 
 
 def is_paced(site: Site) -> bool:
