@@ -244,6 +244,7 @@ class Daemon:
         self._readers: dict[str, Reader] = {}
         self._workers = [Worker(number, self) for number in range(workers)]
         self._orphans: list[Worker] = []
+        self.hang_s = HANG_S
 
     def start(self) -> None:
         """Start the workers and the writer."""
@@ -308,7 +309,7 @@ class Daemon:
             self.writer.put(lambda event=event: self._sink.event(event))  # type: ignore[misc]
         for worker in list(self._workers):
             busy = worker.busy_with
-            if busy is not None and now_s - busy[1] > HANG_S:
+            if busy is not None and now_s - busy[1] > self.hang_s:
                 self._orphan(worker, busy[0])
 
     def stuck(self, now_s: float) -> str | None:

@@ -6,9 +6,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -16,8 +17,11 @@ from typing import Any, Self
 
 import pytest
 
-from edge_agent.clock import SystemClock
+from edge_agent.appliance import Appliance
+from edge_agent.clock import Clock, SystemClock
 from edge_agent.config.models import Mqtt
+from edge_agent.notify import Notifier
+from edge_agent.service import Requests, serve
 
 
 def program() -> str:
@@ -156,3 +160,86 @@ def crash_part() -> Callable[[str], ModuleType]:
         return module
 
     return load
+
+
+class Boxes:
+    """Boxes run inside the test, so that their counters can be looked at."""
+
+    PATIENCE_S = 30.0
+
+    @contextmanager
+    def running(self, config: Path, clock: Clock | None = None) -> Iterator[Appliance]:
+        """The box of a site file, watched over by a thread."""
+        box, requests = Appliance(config, clock or SystemClock(), workers=2), Requests()
+        with box.running():
+            watch = threading.Thread(target=serve, args=(box, requests, Notifier(None)))
+            watch.start()
+            try:
+                yield box
+            finally:
+                requests.stop.set()
+                watch.join(self.PATIENCE_S)
+
+    def comes_true(self, holds: Callable[[], bool]) -> bool:
+        """Wait for it; the patience only bounds a failure."""
+        clock = SystemClock()
+        for _ in range(round(self.PATIENCE_S / 0.05)):
+            if holds():
+                return True
+            clock.sleep(0.05)
+        return False
+
+    def goes_on(self, box: Appliance, camera: str, frames: int = 5) -> bool:
+        """True once a camera has delivered so many frames more."""
+        vitals = box.daemon.cameras[camera].vitals
+        enough = vitals.frames + frames
+        return self.comes_true(lambda: vitals.frames >= enough)
+
+
+@pytest.fixture(scope="session")
+def boxes() -> Boxes:
+    return Boxes()
+
+
+class Camera:
+    """GStreamer's RTSP server in a process of its own."""
+
+    def __init__(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self.port = int(probe.getsockname()[1])
+        self.url = f"rtsp://127.0.0.1:{self.port}/main"
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        script, streams = Path(__file__).with_name("rtsp_server.py"), '{"main": {"codec": "h264"}}'
+        self.process = subprocess.Popen(
+            ["/usr/bin/python3", str(script), str(self.port), streams],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == "ready\n"
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.communicate()
+            self.process = None
+
+
+@pytest.fixture
+def rtsp_cameras() -> Iterator[list[Camera]]:
+    """Two real cameras, as far as anybody can tell over the network."""
+    probe = "import gi; gi.require_version('GstRtspServer', '1.0')"
+    if subprocess.call(["/usr/bin/python3", "-c", probe], stderr=subprocess.DEVNULL):
+        absent = "GSTREAMER'S RTSP SERVER ABSENT: run tools/install_test_needs.sh"
+        pytest.fail(absent) if os.environ.get("CI") else pytest.skip(absent)
+    cameras = [Camera(), Camera()]
+    try:
+        for camera in cameras:
+            camera.start()
+        yield cameras
+    finally:
+        for camera in cameras:
+            camera.kill()

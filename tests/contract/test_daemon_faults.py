@@ -1,0 +1,228 @@
+"""What goes wrong on a pole, one thing at a time: the rest of the box goes on, nothing is lost."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable, Iterable
+from copy import deepcopy
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from edge_agent.appliance import Appliance
+from edge_agent.clock import SystemClock
+from edge_agent.config.load import site_sha256
+from edge_agent.errors import UsageError
+from edge_agent.notify import Notifier
+from edge_agent.pipeline import RuleSlot
+from edge_agent.service import reload
+from edge_agent.types import Event, Scene
+
+pytestmark = pytest.mark.slow
+
+CLOCK = SystemClock()
+
+
+@pytest.fixture
+def site(tmp_path: Path, make_video: Callable[..., Path], shared: Path) -> Callable[..., Path]:
+    """Writes a site with two cameras that play a small recording for ever."""
+    video = make_video(tmp_path / "lane.mp4", 50)
+
+    def write(**more: object) -> Path:
+        camera = {
+            "source": {"kind": "file", "path": str(video), "loop": True},
+            "detector": {"model": "motion"},
+            "lines": {"middle": {"a": [0.5, 0], "b": [0.5, 1]}},
+            "rules": [{"kind": "flow.line_crossing", "line": "middle"}],
+        }
+        text = {
+            "site": {"name": "plaza"},
+            "device": "box",
+            "state_dir": str(tmp_path / "state"),
+            "data_dir": str(tmp_path / "data"),
+            "cameras": {"north": camera, "south": deepcopy(camera)},
+            **more,
+        }
+        path = tmp_path / "site.yaml"
+        path.write_text(yaml.safe_dump(text))
+        return path
+
+    return write
+
+
+class Broken:
+    """A rule that raises."""
+
+    kind = "test.broken"
+
+    def update(self, scene: Scene) -> Iterable[Event]:
+        raise RuntimeError("on purpose")
+
+    def finish(self, scene: Scene) -> Iterable[Event]:
+        return ()
+
+
+class Hanging:
+    """A rule that never comes back, until the test is over."""
+
+    kind = "test.hanging"
+
+    def __init__(self, over: threading.Event) -> None:
+        self._over = over
+
+    def update(self, scene: Scene) -> Iterable[Event]:
+        self._over.wait()
+        return ()
+
+    def finish(self, scene: Scene) -> Iterable[Event]:
+        return ()
+
+
+def test_a_rule_that_raises_is_switched_off_and_told(boxes: Any, site: Callable[..., Path]) -> None:
+    with boxes.running(site()) as box:
+        camera = box.daemon.cameras["north"]
+        camera.pipeline.rules = [*camera.pipeline.rules, RuleSlot("test.broken", Broken)]
+        assert boxes.comes_true(lambda: camera.vitals.rules_off == ("test.broken",))
+        assert boxes.goes_on(box, "north") and boxes.goes_on(box, "south")
+        health = box.snapshot()
+        assert not health.is_well and health.cameras["south"].rules_off == ()
+        assert box.daemon.stuck(CLOCK.monotonic()) is None
+
+
+def test_a_rule_that_hangs_costs_one_thread_and_nobody_else(
+    boxes: Any, site: Callable[..., Path]
+) -> None:
+    over = threading.Event()
+    with boxes.running(site()) as box:
+        box.daemon.hang_s = 1.0
+        camera = box.daemon.cameras["north"]
+        camera.pipeline.rules = [
+            *camera.pipeline.rules,
+            RuleSlot("test.hanging", lambda: Hanging(over)),
+        ]
+        south = box.daemon.cameras["south"].vitals
+        before = south.at(CLOCK.monotonic()).frames
+        assert boxes.comes_true(lambda: camera.hung == ["test.hanging"])
+        assert boxes.comes_true(lambda: camera.vitals.rules_off == ("test.hanging",))
+        assert south.at(CLOCK.monotonic()).frames > before
+        assert boxes.goes_on(box, "north") and boxes.goes_on(box, "south")
+        assert box.daemon.stuck(CLOCK.monotonic()) is None, "one hanging thread is survivable"
+        over.set()
+
+
+def test_too_many_hanging_threads_are_a_case_for_a_new_process(
+    boxes: Any, site: Callable[..., Path]
+) -> None:
+    over = threading.Event()
+    with boxes.running(site()) as box:
+        box.daemon.hang_s = 0.5
+        camera = box.daemon.cameras["north"]
+        for kind in ("a", "b", "c", "d"):
+            slot = RuleSlot(kind, lambda: Hanging(over))
+            camera.pipeline.rules = [*camera.pipeline.rules, slot]
+            assert boxes.comes_true(lambda kind=kind: kind in camera.hung)  # type: ignore[misc]
+        stuck = box.daemon.stuck(CLOCK.monotonic())
+        assert stuck is not None and "4 workers hang" in stuck
+        over.set()
+
+
+def test_a_bad_site_file_changes_nothing_and_a_good_one_one_camera(
+    boxes: Any,
+    site: Callable[..., Path],
+) -> None:
+    config = site()
+    with boxes.running(config) as box:
+        assert boxes.goes_on(box, "north")
+        before = {name: each.pipeline for name, each in box.daemon.cameras.items()}
+        text = config.read_text()
+        config.write_text(text.replace("line: middle", "line: muddle", 1))
+        why = reload(box, Notifier(None))
+        assert why is not None and "muddle" in why and str(config) in why
+        assert {n: each.pipeline for n, each in box.daemon.cameras.items()} == before
+
+        changed = yaml.safe_load(text)
+        changed["cameras"]["south"]["rules"][0]["classes"] = ["vehicle"]
+        config.write_text(yaml.safe_dump(changed))
+        assert reload(box, Notifier(None)) is None
+        assert box.daemon.cameras["north"].pipeline is before["north"]
+        assert box.daemon.cameras["south"].pipeline is not before["south"]
+        assert boxes.comes_true(lambda: box.journal.origin.config_sha256 == site_sha256(config))
+        assert boxes.goes_on(box, "north") and boxes.goes_on(box, "south")
+
+        del changed["cameras"]["south"]
+        config.write_text(yaml.safe_dump(changed))
+        assert reload(box, Notifier(None)) is None
+        assert list(box.daemon.cameras) == ["north"] and boxes.goes_on(box, "north")
+
+        changed["device"] = "another"
+        config.write_text(yaml.safe_dump(changed))
+        why = reload(box, Notifier(None))
+        assert why is not None and "restart" in why
+
+
+def test_two_boxes_never_share_a_folder(boxes: Any, site: Callable[..., Path]) -> None:
+    config = site()
+    second = Appliance(config, CLOCK, workers=1)
+    refused = pytest.raises(UsageError, match="another edge-agent runs")
+    with boxes.running(config), refused, second.running():
+        pass
+
+
+def test_weights_that_rot_on_the_disk_are_refused_when_they_are_read_again(
+    boxes: Any, site: Callable[..., Path], tmp_path: Path, shared: Path
+) -> None:
+    folder = tmp_path / "models"
+    folder.mkdir()
+    for found in (shared / "models").rglob("FastestDet.onnx"):
+        shutil.copy(found, folder)
+    config = site(models_dir=str(folder))
+    config.write_text(config.read_text().replace("model: motion", "model: fastestdet"))
+    with boxes.running(config) as box:
+        north = box.daemon.cameras["north"].vitals
+        assert boxes.comes_true(lambda: north.inferred > 3)
+        (folder / "FastestDet.onnx").write_bytes(b"rotten")
+        seen = north.inferred
+        assert boxes.comes_true(lambda: north.inferred > seen + 3)
+        config.write_text(config.read_text() + "\nevidence: {jpeg_quality: 80}\n")
+        why = reload(box, Notifier(None))
+        if why is not None:  # else the weights in memory went on serving
+            assert "FastestDet.onnx" in why
+        seen = north.inferred
+        assert boxes.comes_true(lambda: north.inferred > seen + 3)
+
+
+class Shifted:
+    """The machine's clock, put forward or back by somebody."""
+
+    def __init__(self) -> None:
+        self.by = timedelta()
+
+    def now(self) -> datetime:
+        return CLOCK.now() + self.by
+
+    def monotonic(self) -> float:
+        return CLOCK.monotonic()
+
+    def busy(self) -> float:
+        return CLOCK.busy()
+
+    def sleep(self, seconds: float) -> None:
+        CLOCK.sleep(seconds)
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+def test_a_clock_that_is_stepped_disturbs_no_camera(
+    boxes: Any, site: Callable[..., Path], hours: int
+) -> None:
+    clock = Shifted()
+    with boxes.running(site(), clock) as box:
+        assert boxes.goes_on(box, "north")
+        clock.by = timedelta(hours=hours)
+        assert boxes.goes_on(box, "north", 15) and boxes.goes_on(box, "south", 15)
+        pipeline = box.daemon.cameras["north"].pipeline
+        assert pipeline._stepped_s is not None
+        assert box.snapshot().cameras["north"].losses == 0
