@@ -151,7 +151,8 @@ class BoxFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.evidence.mkdir(exist_ok=True)
-            handle = os.open(self.path, os.O_RDONLY)
+            # the folder itself is what the log key locks, perhaps for this very process
+            handle = os.open(self.path / ".claimed", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise EvidenceError(
                 f"{self.path}: cannot be used for evidence ({error.strerror}): name another "

@@ -1,11 +1,13 @@
-"""The folder of a replay: whose it is, and that only one writes it."""
+"""The folder of a replay or a box: whose it is, and that only one writes it."""
 
+import threading
 from pathlib import Path
 
 import pytest
 
 from edge_agent.errors import UsageError
-from edge_agent.folder import OutFolder
+from edge_agent.evidence.log import LogKey
+from edge_agent.folder import BoxFolder, OutFolder
 
 
 def test_two_replays_do_not_write_one_folder_at_once(tmp_path: Path) -> None:
@@ -44,3 +46,14 @@ def test_files_of_others_are_never_touched(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no replay wrote"), folder.claimed(overwrite=True):
         pass
     assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+def test_a_box_may_keep_keys_and_evidence_in_one_folder(tmp_path: Path) -> None:
+    """Both are locked, by the same process: the one must not wait for the other."""
+    with BoxFolder(tmp_path).claimed():
+        making = threading.Thread(target=LogKey.load_or_create, args=(tmp_path,), daemon=True)
+        making.start()
+        making.join(10.0)
+        assert not making.is_alive()
+        with pytest.raises(UsageError, match="another edge-agent"), BoxFolder(tmp_path).claimed():
+            pass
