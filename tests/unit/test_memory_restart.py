@@ -1,11 +1,13 @@
 """The demo's street watched live by two processes, one after the other: one case, whole."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyrage
 import pytest
 
 from edge_agent.app import load, make_bundle_writer
@@ -76,12 +78,17 @@ class Machine:
     path: Path
     detector: Retold
     told: list[dict[str, Any]] = field(default_factory=list)
+    recipient: str | None = None
+    """Whom originals are encrypted to."""
 
     @property
     def site(self) -> Site:
         site = load(SITE)
         evidence = site.evidence.model_copy(update={"profile": None, "sheet": True})
-        return site.model_copy(update={"state_dir": self.path, "evidence": evidence})
+        to = () if self.recipient is None else (self.recipient,)
+        privacy = site.privacy.model_copy(update={"encrypt_to": to})
+        changed = {"state_dir": self.path, "evidence": evidence, "privacy": privacy}
+        return site.model_copy(update=changed)
 
     def runs(
         self,
@@ -120,11 +127,11 @@ class Machine:
     def events(self, kind: str) -> list[dict[str, Any]]:
         return [each for each in self.told if each["type"] == f"edge.{kind}.v1"]
 
-    def case(self) -> tuple[Manifest, dict[str, bytes]]:
+    def case(self, is_chained: bool = True) -> tuple[Manifest, dict[str, bytes]]:
         (path,) = (self.path / "box" / "evidence").glob("*.evb")
         report = verify(path)
         assert report.is_valid, report.findings
-        assert verify_chain([path]).is_valid
+        assert verify_chain([path]).is_valid == is_chained
         members = contents(path.read_bytes())
         return Manifest.from_bytes(members["manifest.json"]), members
 
@@ -233,3 +240,51 @@ def test_gone_when_it_is_looked_for(machine: Machine) -> None:
     facts, _ = machine.case()
     assert facts.case.reasons == ["departure not seen"]
     assert UNWATCHED in facts.reasons
+
+
+def test_restarted_twice(machine: Machine) -> None:
+    machine.runs(footage(until_s=34.0))
+    first, before = machine.case()
+    machine.runs(footage(from_s=35.0, until_s=38.0), boot="boot-2", up_s=-20.0)
+    machine.runs(footage(from_s=39.0), boot="boot-3", up_s=-10.0)
+    assert [phase for phase, _ in told(machine)] == ["begin", "end"]
+    facts, after = machine.case()
+    assert facts.case.is_complete and facts.evidential, facts.reasons
+    assert (facts.case.id, facts.case.boot_id) == (first.case.id, "boot-1")
+    taken = {photo.role: photo.taken and photo.taken.boot_id for photo in facts.photos}
+    assert taken == {"enter": "boot-1", "wide": "boot-1", "close": "boot-1", "leave": None}
+    assert after["media/wide.jpg"] == before["media/wide.jpg"]
+
+
+def test_killed_between_the_file_and_the_memory_of_it(machine: Machine) -> None:
+    machine.runs(footage(until_s=34.0), killed=True)
+    memory = machine.path / "box" / "memory.json"
+    state = json.loads(memory.read_text())
+    (case,) = state["cameras"]["street"]["cases"]
+    assert case["revision"] == 1
+    case |= {"revision": 0, "filed": {}}
+    memory.write_text(json.dumps(state))
+    machine.runs(footage(from_s=36.0))
+    facts, _ = machine.case()
+    assert facts.case.is_complete and facts.case.revision == 2, facts.reasons
+
+
+def test_a_file_that_is_gone_is_missed_by_name(machine: Machine) -> None:
+    machine.runs(footage(until_s=34.0))
+    (path,) = (machine.path / "box" / "evidence").glob("*.evb")
+    path.unlink()
+    machine.runs(footage(from_s=36.0))
+    facts, _ = machine.case(is_chained=False)
+    lost = [f"{role}: lost in a restart" for role in ("enter", "wide", "close")]
+    assert facts.case.reasons == lost and not facts.evidential
+
+
+def test_encrypted_photos_come_over_as_they_are(machine: Machine) -> None:
+    machine.recipient = str(pyrage.x25519.Identity.generate().to_public())
+    machine.runs(footage(until_s=34.0))
+    _, before = machine.case()
+    machine.runs(footage(from_s=36.0))
+    facts, after = machine.case()
+    assert facts.case.is_complete, facts.reasons
+    for name in ("media/enter.jpg.age", "derived/wide-overlay.jpg.age"):
+        assert after[name] == before[name]
