@@ -177,7 +177,8 @@ class CaseCollector:
             for role in ROLES
             if role in dossier.best and (has_left or role != "leave")
         )
-        kept = {role: filed for role, filed in dossier.kept.items() if role not in dossier.best}
+        missing = [role for role in ROLES if role not in dossier.best]
+        kept = {role: dossier.kept[role] for role in missing if role in dossier.kept}
         roles = frozenset(photo.role for photo in photos) | kept.keys()
         reasons = _reasons(roles, dossier.shed, has_left)
         if dossier.is_recalled and not dossier.filed:
