@@ -235,12 +235,9 @@ def test_a_client_certificate_that_is_refused(
     words: tuple[str],
 ) -> None:
     port = broker.ask_for_certificates()
-    mine = (
-        {}
-        if how is None
-        else dict(zip(("certificate", "key"), authority.issue("device", **how), strict=True))
-    )
-    check_reason(to(port, ca=authority.ca, **mine), outbox, *words)
+    certificate, key = (None, None) if how is None else authority.issue("device", **how)
+    mqtt = to(port, ca=authority.ca, certificate=certificate, key=key)
+    check_reason(mqtt, outbox, *words)
 
 
 def test_a_key_of_another_certificate(authority: Authority, outbox: Outbox) -> None:
