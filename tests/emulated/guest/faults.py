@@ -54,6 +54,14 @@ def _mend() -> None:
     systemctl("restart", UNIT)
 
 
+def _unplug() -> None:
+    (CAMERA / "unbind").write_text("vivid.0")
+
+
+def _plug_in() -> None:
+    (CAMERA / "bind").write_text("vivid.0")
+
+
 def _leave() -> None:
     """It cures itself."""
 
@@ -61,10 +69,7 @@ def _leave() -> None:
 FAULTS: dict[str, tuple[Callable[[], None], Callable[[], None]]] = {
     "process killed (SIGKILL)": (_kill(signal.SIGKILL), _leave),
     "process frozen (SIGSTOP)": (_kill(signal.SIGSTOP), _leave),
-    "camera gone": (
-        lambda: (CAMERA / "unbind").write_text("vivid.0") and None,
-        lambda: (CAMERA / "bind").write_text("vivid.0") and None,
-    ),
+    "camera unplugged": (_unplug, _plug_in),
     "stopped (SIGTERM)": (_stop, _start),
     "bad site file": (_spoil, _mend),
 }
