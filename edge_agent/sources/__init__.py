@@ -18,7 +18,7 @@ from edge_agent.sources.feed import Read
 from edge_agent.sources.live import Limits, Links, LiveSource
 from edge_agent.sources.network import NetworkLink
 from edge_agent.sources.picamera import Picamera
-from edge_agent.sources.playing import FileLink
+from edge_agent.sources.playing import FileLink, Start
 from edge_agent.sources.stills import StillsSource
 from edge_agent.sources.v4l2 import V4l2Link
 from edge_agent.sources.video import VideoSource
@@ -51,9 +51,9 @@ def _links(settings: SourceSettings, read: Read) -> Links:
         device = Picamera(settings)
         return Links(device.main, device.sub)
     if isinstance(settings, FileSettings):
-        small = settings.sub_path
-        sub_file = FileLink(small, settings.loop, read) if small else None
-        return Links(FileLink(settings.path, settings.loop, read), sub_file)
+        loop, small, start = settings.loop, settings.sub_path, Start()
+        sub_file = FileLink(small, loop, read, start) if small else None
+        return Links(FileLink(settings.path, loop, read, start), sub_file)
     return Links(V4l2Link(settings))
 
 

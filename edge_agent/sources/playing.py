@@ -17,22 +17,41 @@ from edge_agent.sources.packets import Segment
 from edge_agent.text import printable
 
 
+class Start:
+    """When the streams of one camera begin to play: together, each time anew."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._begun_s = 0.0
+        self._begun: set[FileLink] = set()
+
+    def of(self, link: FileLink, now_s: float) -> float:
+        """The moment that whoever came first has set."""
+        with self._lock:
+            if not self._begun or link in self._begun:
+                self._begun_s = now_s
+                self._begun.clear()
+            self._begun.add(link)
+            return self._begun_s
+
+
 class FileLink:
     """A file at its own pace. Implements `feed.Link`."""
 
     is_monotonic = False
 
-    def __init__(self, path: Path, loop: bool, read: Read) -> None:
+    def __init__(self, path: Path, loop: bool, read: Read, start: Start) -> None:
         self.name = printable(path.name)
         self._path = path
         self._loop = loop
         self._read = read
+        self._start = start
 
     def packets(self, is_closed: threading.Event) -> Iterator[tuple[Packet[VideoStream], Segment]]:
         if not self._path.is_file():
             raise SourceError(f"{self._path}: no such file: check `path`")
         ahead_s = 0.0
-        begun_s = self._now_s()
+        begun_s = self._start.of(self, self._now_s())
         while not is_closed.is_set():
             segment, shift, last_s = None, 0, -1.0
             container, stream = open_video(self._path)
