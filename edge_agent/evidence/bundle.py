@@ -164,6 +164,8 @@ class BundleWriter:
         earlier = Earlier.read(path, before.manifest_sha256) if wanted and before else None
         if earlier is not None:
             contents.keep(earlier, wanted, bool(self.recipients))
+        if self.redactor is not None:
+            contents.hide_originals()
         there = {item.role for item in contents.media}
         lost = [f"{role}: lost in a restart" for role in case.kept if role not in there]
         if not lost:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,16 +56,16 @@ class Contents:
         self.files[path] = data
         return {"path": path, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
 
-    def keep(self, earlier: Earlier, roles: Iterable[str], encrypts: bool) -> None:
+    def keep(self, earlier: Earlier, roles: Collection[str], encrypts: bool) -> None:
         """Keep clip or photos of the revision that is about to be replaced, if nobody touched them.
 
         What is encrypted is kept as it is, unless nothing is encrypted any more.
         """
-        facts = earlier.manifest
+        facts, is_restarted = earlier.manifest, any(role != "clip" for role in roles)
         for item in facts.media:
             if item.role not in roles or not self._takes(item, earlier, encrypts):
                 continue
-            if isinstance(item, manifest.PhotoFile) and item.taken is None:
+            if is_restarted and item.taken is None:
                 first = manifest.Taken(boot_id=facts.device.boot_id, index=facts.chain.index)
                 item = item.model_copy(update={"taken": first})  # noqa: PLW2901
             self.media.append(item)
@@ -83,6 +83,12 @@ class Contents:
         image = None if shown is None else _decoded(self.files[shown])
         if shown is not None and image is not None:
             self.shown[photo.role] = (shown, image)
+
+    def hide_originals(self) -> None:
+        """Where bystanders are made irrecognisable, nobody gets to see a photo without that."""
+        self.shown = {
+            role: shown for role, shown in self.shown.items() if shown[0].startswith("derived/")
+        }
 
     def _takes(self, item: manifest.FileFacts, earlier: Earlier, encrypts: bool) -> bool:
         data = earlier.files.get(item.path) or b""

@@ -215,6 +215,8 @@ class ClipFile(FileFacts):
     """Pictures a second on average."""
     min_fps: Annotated[float, Field(ge=0)] | None = None
     """One over the longest time between two pictures, in s."""
+    taken: Taken | None = None
+    """As for photos: the boot whose media clock `begin_s` and `end_s` are."""
 
 
 class HiddenPart(Part):
