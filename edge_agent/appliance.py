@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from edge_agent.clock import Clock
 from edge_agent.config import Site
 from edge_agent.config.lists import hiding_key
 from edge_agent.config.load import site_sha256
-from edge_agent.daemon import Daemon, LiveCamera, Repeater
+from edge_agent.daemon import Daemon, LiveCamera
 from edge_agent.errors import ConfigError, EvidenceError
 from edge_agent.evidence import BundleWriter
 from edge_agent.evidence.log import Vkey
@@ -35,6 +35,7 @@ from edge_agent.sources import open_live
 from edge_agent.timekeeping import FirstToKnow, Timekeeper, boot_id
 from edge_agent.types import JSON
 from edge_agent.uplink import Outbox, Uplink, topics
+from edge_agent.writer import Repeater
 
 log = logging.getLogger(__name__)
 
@@ -61,14 +62,15 @@ class Appliance:
         self._detectors = Detectors(model_paths(self.site))
         self._retained_s = self.started_s + SETTLE_S - RETAIN_S
         self.uplink: Uplink | None = None
+        self.on_uplink: Callable[[Uplink, ExitStack], None] = lambda uplink, stack: None
+        """Called with every new connection, and what ends with it."""
 
     @contextmanager
     def running(self) -> Iterator[None]:
         """Bring everything up in order; take it down in reverse, however it ends."""
         with ExitStack() as stack:
-            self.cabinet: Cabinet = make_cabinet(
-                self.site
-            )  # first of all: until it is known better, call
+            # first of all: until more is known, every call is on
+            self.cabinet: Cabinet = make_cabinet(self.site)
             stack.callback(self.cabinet.close)
             stack.enter_context(self.folder.claimed())
             self.timekeeper.refresh()
@@ -117,17 +119,12 @@ class Appliance:
     def open_uplink(self) -> None:
         """Begin to deliver, if there is anybody to deliver to."""
         mqtt, origin = self.site.mqtt, self.journal.origin
-        self.uplink = (
-            None
-            if mqtt is None
-            else self._uplinks.enter_context(
-                Uplink(mqtt, self.outbox, origin, self.key.fingerprint)
-            )
-        )
-        if self.uplink is None:
-            self.journal.on_envelope = self._forget
-        else:
-            self.journal.on_envelope = self.uplink.wake
+        self.uplink, self.journal.on_envelope = None, self._forget
+        if mqtt is not None:
+            uplink = Uplink(mqtt, self.outbox, origin, self.key.fingerprint)
+            self.uplink = self._uplinks.enter_context(uplink)
+            self.journal.on_envelope = uplink.wake
+            self.on_uplink(uplink, self._uplinks)
         self.join_feed()
 
     def change_cabinet(self, cabinet: Cabinet) -> None:

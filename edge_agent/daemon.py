@@ -8,7 +8,6 @@ hangs is replaced, and when too much hangs `stuck` says so and the watchdog is n
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,7 +20,8 @@ from edge_agent.pipeline import Outcome, Pipeline
 from edge_agent.ports import Cabinet, Sink, Source
 from edge_agent.runner import clip_of
 from edge_agent.sources.decoding import LONGEST_S
-from edge_agent.types import JSON
+from edge_agent.types import JSON, Frame
+from edge_agent.writer import JOIN_S, Writer
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +34,6 @@ DISK_S = 60.0
 """A disk that takes longer for one case is dead."""
 STALE_S = 2.0
 """A camera whose latest frame is older is not seeing."""
-CHORES_S = 0.5
-JOIN_S = 2.0
 
 
 @dataclass
@@ -48,6 +46,8 @@ class LiveCamera:
     vitals: CameraVitals = field(default_factory=CameraVitals)
     lock: threading.Lock = field(default_factory=threading.Lock)
     """Held while the pipeline advances or is asked what it remembers."""
+    latest: Frame | None = None
+    """The newest one that has been through the rules."""
     failures: int = 0
     resumes_s: float = 0.0
     """Monotonic time before which a failed pipeline is not tried again."""
@@ -156,78 +156,6 @@ class Worker(threading.Thread):
         return pipeline.step(post.frame, seen, phases)
 
 
-class Writer(threading.Thread):
-    """Does what touches the disk, in the order in which it was asked for, and chores in between."""
-
-    def __init__(self, clock: Clock) -> None:
-        super().__init__(name="write", daemon=True)
-        self._clock = clock
-        self.chores: Callable[[float], None] = lambda now_s: None
-        """Called with the monotonic time every `CHORES_S` or so, between two jobs."""
-        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self.beat_s = clock.monotonic()
-
-    def put(self, job: Callable[[], None]) -> None:
-        """Ask for a job; never waits."""
-        self._jobs.put(job)
-
-    def close(self, timeout_s: float) -> bool:
-        """Do what was asked for so far, then end; False when that takes too long."""
-        self._jobs.put(None)
-        self.join(timeout_s)
-        return not self.is_alive()
-
-    @property
-    def waiting(self) -> int:
-        """Jobs that have not been done."""
-        return self._jobs.qsize()
-
-    def run(self) -> None:
-        due_s = self._clock.monotonic()
-        while True:
-            self.beat_s = now_s = self._clock.monotonic()
-            if now_s >= due_s:
-                due_s = now_s + CHORES_S
-                self._do(lambda: self.chores(self.beat_s))
-            try:
-                job = self._jobs.get(timeout=CHORES_S)
-            except queue.Empty:
-                continue
-            if job is None:
-                return
-            self._do(job)
-
-    def _do(self, job: Callable[[], None]) -> None:
-        try:
-            job()
-        except EdgeError as error:
-            log.error("not written", extra={"why": str(error)})
-        except Exception:
-            log.exception("writer failed")
-
-
-class Repeater(threading.Thread):
-    """Does something now and then that takes its time and that nobody waits for."""
-
-    def __init__(self, name: str, every_s: float, action: Callable[[], None]) -> None:
-        super().__init__(name=name, daemon=True)
-        self._every_s, self._action = every_s, action
-        self._closing = threading.Event()
-
-    def run(self) -> None:
-        while not self._closing.is_set():
-            try:
-                self._action()
-            except Exception:
-                log.exception("chore failed", extra={"chore": self.name})
-            self._closing.wait(self._every_s)
-
-    def close(self) -> None:
-        """Do it no more; returns once it is not being done."""
-        self._closing.set()
-        self.join(JOIN_S)
-
-
 class Daemon:
     """Everything that runs beside the main thread; `tick` is the main thread's part."""
 
@@ -287,6 +215,7 @@ class Daemon:
         camera.failures = 0
         camera.vitals.decided(now_s - post.frame.t_s, post.admission == "see")
         camera.vitals.rules_off = (*camera.pipeline.rules_off, *camera.hung)
+        camera.latest = post.frame
         if outcome.scene is not None:
             self.cabinet.see(outcome.scene)
         self.cabinet.progress(now_s)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
-import threading
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from pathlib import Path
 
 from edge_agent.appliance import Appliance, load_live
+from edge_agent.clock import Clock
 from edge_agent.errors import EdgeError
+from edge_agent.metrics import served
 from edge_agent.notify import Notifier
 from edge_agent.reload import adopt
+from edge_agent.remote import Remote
+from edge_agent.requests import Requests
 
 log = logging.getLogger(__name__)
 
@@ -17,15 +21,19 @@ TICK_S = 0.02
 """Contacts and lamps are served this often."""
 
 
-@dataclass
-class Requests:
-    """What was asked of the service, by signals or commands, and not done yet."""
+def run(config: Path, workers: int, requests: Requests, notifier: Notifier, clock: Clock) -> None:
+    """Be the daemon of a site file, until asked to stop."""
+    box = Appliance(config, clock, workers)
+    remote = Remote(box, requests)
+    box.on_uplink = remote.join
+    with ExitStack() as stack:
+        stack.enter_context(box.running())
+        if box.site.metrics is not None:
+            stack.enter_context(served(box.site.metrics, box.snapshot))
+        serve(box, requests, notifier, remote)
 
-    stop: threading.Event = field(default_factory=threading.Event)
-    reload: threading.Event = field(default_factory=threading.Event)
 
-
-def serve(box: Appliance, requests: Requests, notifier: Notifier) -> None:
+def serve(box: Appliance, requests: Requests, notifier: Notifier, remote: Remote) -> None:
     """Watch over a running box until it is to stop, or its recordings have ended."""
     interval_s = notifier.watchdog_interval_s
     fed_s = 0.0
@@ -36,9 +44,10 @@ def serve(box: Appliance, requests: Requests, notifier: Notifier) -> None:
         if interval_s is not None and now_s - fed_s >= interval_s / 4:
             fed_s = now_s
             _feed(box, notifier, now_s)
-        if requests.reload.is_set():
-            requests.reload.clear()
-            reload(box, notifier)
+        remote.tick(now_s)
+        asked = requests.next_reload()
+        if asked is not None:
+            asked.set_result(reload(box, notifier))
         requests.stop.wait(TICK_S)
     notifier.stopping()
 

@@ -12,11 +12,11 @@ from types import FrameType
 import click
 
 from edge_agent.app import cores
-from edge_agent.appliance import Appliance
 from edge_agent.cli.words import FILE
 from edge_agent.clock import SystemClock
 from edge_agent.notify import Notifier
-from edge_agent.service import Requests, serve
+from edge_agent.requests import Requests
+from edge_agent.service import run as serve
 
 
 @click.command()
@@ -36,16 +36,17 @@ def run(config: Path, workers: int | None) -> None:
     for number, ask in (
         (signal.SIGTERM, requests.stop.set),
         (signal.SIGINT, requests.stop.set),
-        (signal.SIGHUP, requests.reload.set),
+        (signal.SIGHUP, requests.ask_reload),
     ):
         signal.signal(number, _on_signal(ask))
     if logging.getLogger().level > logging.INFO:  # a service says what it does
         logging.getLogger().setLevel(logging.INFO)
     notifier = Notifier.from_environment(os.environ)
-    box = Appliance(config, SystemClock(), workers or cores())
-    with box.running():
-        serve(box, requests, notifier)
+    serve(config, workers or cores(), requests, notifier, SystemClock())
 
 
-def _on_signal(ask: Callable[[], None]) -> Callable[[int, FrameType | None], None]:
-    return lambda _number, _frame: ask()
+def _on_signal(ask: Callable[[], object]) -> Callable[[int, FrameType | None], None]:
+    def act(_number: int, _frame: FrameType | None) -> None:
+        ask()
+
+    return act

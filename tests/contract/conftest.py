@@ -21,7 +21,9 @@ from edge_agent.appliance import Appliance
 from edge_agent.clock import Clock, SystemClock
 from edge_agent.config.models import Mqtt
 from edge_agent.notify import Notifier
-from edge_agent.service import Requests, serve
+from edge_agent.remote import Remote
+from edge_agent.requests import Requests
+from edge_agent.service import serve
 
 
 def program() -> str:
@@ -171,8 +173,10 @@ class Boxes:
     def running(self, config: Path, clock: Clock | None = None) -> Iterator[Appliance]:
         """The box of a site file, watched over by a thread."""
         box, requests = Appliance(config, clock or SystemClock(), workers=2), Requests()
+        remote = Remote(box, requests)
+        box.on_uplink = remote.join
         with box.running():
-            watch = threading.Thread(target=serve, args=(box, requests, Notifier(None)))
+            watch = threading.Thread(target=serve, args=(box, requests, Notifier(None), remote))
             watch.start()
             try:
                 yield box

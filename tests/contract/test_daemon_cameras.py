@@ -134,7 +134,7 @@ def test_what_a_full_disk_does_not_take_waits_and_is_told_in_the_end(
 
         def is_full() -> bool:
             fill(small_disk)  # again, since the box gives up its ballast first
-            return box.backlog.waiting > 1
+            return bool(box.backlog.waiting > 1)
 
         assert boxes.comes_true(is_full)
         assert boxes.goes_on(box, "a", 20) and not box.snapshot().is_well

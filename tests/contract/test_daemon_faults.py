@@ -124,7 +124,7 @@ def test_too_many_hanging_threads_are_a_case_for_a_new_process(
         for kind in ("a", "b", "c", "d"):
             slot = RuleSlot(kind, lambda: Hanging(over))
             camera.pipeline.rules = [*camera.pipeline.rules, slot]
-            assert boxes.comes_true(lambda kind=kind: kind in camera.hung)  # type: ignore[misc]
+            assert boxes.comes_true(lambda kind=kind: kind in camera.hung)
         stuck = box.daemon.stuck(CLOCK.monotonic())
         assert stuck is not None and "4 workers hang" in stuck
         over.set()
