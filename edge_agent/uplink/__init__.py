@@ -11,14 +11,18 @@ from edge_agent.uplink.envelope import (
 from edge_agent.uplink.listener import Listener
 from edge_agent.uplink.mqtt import Status, Uplink
 from edge_agent.uplink.outbox import Outbox, Row
+from edge_agent.uplink.presence import present
 from edge_agent.uplink.schema import schema_for, schemas
+from edge_agent.uplink.standing import Line, StandingFeed
 from edge_agent.uplink.topics import topic
 
 __all__ = [
     "EmbeddedBroker",
+    "Line",
     "Listener",
     "Outbox",
     "Row",
+    "StandingFeed",
     "Status",
     "Uplink",
     "birth",
@@ -26,6 +30,7 @@ __all__ = [
     "case_envelope",
     "deletion_envelope",
     "event_envelope",
+    "present",
     "schema_for",
     "schemas",
     "topic",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from edge_agent.clock import Clock
@@ -62,6 +62,8 @@ class Delivery:
         self._heard_at = 0.0
         self._strikes = 0
         self._said: set[str] = set()
+        self.on_sent: Callable[[Row], None] = lambda row: None
+        """Called with every row that is on its way, each time that it is."""
         self.has_progress = False
         """True when this session has delivered something."""
         self.complaint: str | None = None
@@ -131,6 +133,7 @@ class Delivery:
             return False
         self._flying.add(row.sequence)
         session.publish(message)
+        self.on_sent(row)
         return True
 
     def _hold(self, sequence: int, why: str) -> None:

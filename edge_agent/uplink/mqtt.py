@@ -21,7 +21,8 @@ from edge_agent.uplink import topics
 from edge_agent.uplink.client import CONNECT_TIMEOUT_S, explain_silence, make_client
 from edge_agent.uplink.delivery import RESERVED, Delivery
 from edge_agent.uplink.envelope import birth, canonical
-from edge_agent.uplink.outbox import Outbox
+from edge_agent.uplink.onvif import mirrored
+from edge_agent.uplink.outbox import Outbox, Row
 from edge_agent.uplink.session import Ack, Message, Received, Session
 
 log = logging.getLogger(__name__)
@@ -74,6 +75,8 @@ class Uplink:
         self._tree = topics.root(str(origin.site["name"]), origin.device, origin.is_replay)
         self._birth = canonical(birth(origin, fingerprint))
         self._delivery = Delivery(outbox, clock, float(mqtt.keepalive_s))
+        if mqtt.onvif is not None:
+            self._delivery.on_sent = self._mirror
         self._standing: dict[str, Message] = {}
         self._unsaid: set[str] = set()
         self._ears: dict[str, Callable[[Received], None]] = {}
@@ -116,7 +119,7 @@ class Uplink:
             self._unsaid.add(message.topic)
         self.wake()
 
-    def answer(self, message: Message) -> None:
+    def publish(self, message: Message) -> None:
         """Publish once; said again until a broker has taken or refused it, gone with the process.
 
         While there is no broker the newest few wait.
@@ -212,8 +215,8 @@ class Uplink:
             self._unsent.update(self._answers)
             self._deaf.update(self._ears)
         self._in_flight, self._refused = 0, None
-        self._publish(session, Message(topics.info(self._tree), self._birth, is_retained=True))
-        self._publish(session, self._say("online"))
+        self._send(session, Message(topics.info(self._tree), self._birth, is_retained=True))
+        self._send(session, self._say("online"))
         self._tell("online", None)
         while not self._closing.is_set():
             self._speak(session)
@@ -254,7 +257,7 @@ class Uplink:
             message = self._next()
             if message is None:
                 break
-            self._publish(session, message)
+            self._send(session, message)
 
     def _next(self) -> Message | None:
         with self._changed:
@@ -268,10 +271,17 @@ class Uplink:
                 return self._answers[number]
         return None
 
-    def _publish(self, session: Session, message: Message) -> None:
+    def _send(self, session: Session, message: Message) -> None:
         """Keeps count of what is not from the outbox."""
         self._in_flight += 1
         session.publish(message)
+
+    def _mirror(self, row: Row) -> None:
+        onvif = self._mqtt.onvif
+        prefix = (onvif and onvif.prefix) or "/".join(self._tree.split("/")[2:4])
+        message = mirrored(row, prefix)
+        if message is not None:
+            self.publish(message)
 
     def _take(self, received: Received) -> None:
         with self._changed:
@@ -290,7 +300,7 @@ class Uplink:
         while self._has_unsaid and self._clock.monotonic() < deadline:
             self._speak(session)
             self._settle(session.poll(_TICK_S))
-        self._publish(session, self._say("stopped"))
+        self._send(session, self._say("stopped"))
         while self._clock.monotonic() < deadline:
             if self._settle(session.poll(_TICK_S)):
                 break

@@ -92,7 +92,7 @@ class Box:
     def running(self, patience_s: float = 0.0) -> Iterator[Uplink]:
         with Outbox(":memory:") as outbox, Uplink(self.mqtt, outbox, ORIGIN) as uplink:
             commands = Commands(
-                TREE, self.mqtt.commands, {"snapshot": self._do}, uplink.answer, SystemClock()
+                TREE, self.mqtt.commands, {"snapshot": self._do}, uplink.publish, SystemClock()
             )
             with commands:
                 SystemClock().sleep(patience_s)
