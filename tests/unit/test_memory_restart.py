@@ -16,9 +16,10 @@ from edge_agent.clock import ClockReading, ManualClock, Sync
 from edge_agent.config import Site
 from edge_agent.demo.footage import CLIP, SITE
 from edge_agent.evidence import DeviceKey, verify, verify_chain
+from edge_agent.evidence.consistency import contradictions
 from edge_agent.evidence.container import contents
 from edge_agent.evidence.dossier import UNWATCHED
-from edge_agent.evidence.manifest import Manifest
+from edge_agent.evidence.manifest import Manifest, PhotoFile
 from edge_agent.folder import BoxFolder
 from edge_agent.identity import CameraOrigin, Origin
 from edge_agent.journal import Journal
@@ -254,6 +255,27 @@ def test_restarted_twice(machine: Machine) -> None:
     taken = {photo.role: photo.taken and photo.taken.boot_id for photo in facts.photos}
     assert taken == {"enter": "boot-1", "wide": "boot-1", "close": "boot-1", "leave": None}
     assert after["media/wide.jpg"] == before["media/wide.jpg"]
+
+
+def test_what_cannot_be_of_photos_that_came_over(machine: Machine) -> None:
+    machine.runs(footage(until_s=34.0))
+    machine.runs(footage(from_s=36.0), boot="boot-2", up_s=-20.0)
+    facts, _ = machine.case()
+    enter, *others = facts.media
+    assert isinstance(enter, PhotoFile) and enter.taken is not None
+
+    def against(**change: object) -> list[str]:
+        media = [enter.model_copy(update=change), *others]
+        return list(contradictions(facts.model_copy(update={"media": media})))
+
+    assert against() == []
+    later = enter.taken.model_copy(update={"index": 7})
+    found = ["wide was taken before enter", "leave was taken before enter"]
+    came = "enter came over from a bundle that it does not supersede"
+    assert against(taken=later) == [found[1], came]
+    assert against(taken=None) != []
+    assert against(pts_s=BASE_S + 40.0)[0] == found[0]
+    assert list(contradictions(facts.model_copy(update={"supersedes": None}))) != []
 
 
 def test_killed_between_the_file_and_the_memory_of_it(machine: Machine) -> None:
