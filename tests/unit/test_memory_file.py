@@ -5,7 +5,7 @@ import logging
 import os
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,9 +16,12 @@ from hypothesis import strategies as st
 
 from edge_agent.app import load
 from edge_agent.assembly import Detectors, make_pipeline, model_paths
+from edge_agent.clock import ClockSpan, ClockStep, Sync
 from edge_agent.config import Evidence, TrackerSettings
 from edge_agent.demo.footage import SITE
 from edge_agent.evidence import CaseCollector
+from edge_agent.evidence.dossier import Candidate, Dossier, Filed
+from edge_agent.evidence.sight import Sight
 from edge_agent.memory import FORMAT, PROGRESS_S, MemoryFile, Moment
 from edge_agent.pipeline import Pipeline, RuleSlot
 from edge_agent.ports import Analyzer
@@ -32,6 +35,9 @@ from edge_agent.types import (
     Event,
     Frame,
     ModelInfo,
+    Phase,
+    PlateRead,
+    Role,
     Scene,
     Track,
 )
@@ -132,6 +138,65 @@ class Blind:
 
     def detect(self, frame: Frame) -> Detections:
         return Detections.none()
+
+
+READ = PlateRead(3, "AB12", (0.9, 0.8, 0.99, 0.7), "eu", ((0.0, 1.0), (2.0, 3.0)), 0.9)
+
+
+class Reader:
+    """Reads the same plate wherever it looks."""
+
+    models: tuple[ModelInfo, ...] = ()
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def read(self, frame: Frame, tracks: Iterable[Track]) -> tuple[PlateRead, ...]:
+        return ()
+
+    def look(self, frame: Frame, vehicle: Box) -> PlateRead | None:
+        return replace(READ, text=self._text, char_scores=(0.99,) * len(self._text))
+
+
+def _event(phase: Phase, t_s: float, **facts: object) -> Event:
+    wall, told = WALL + timedelta(seconds=t_s), {"picture": [160, 90], **facts}
+    place = ("parking.illegal/kerb/1", phase, 10.0, t_s, wall, round(t_s), "kerb", CAR)
+    return Event("c1", "parking.illegal", *place, told)
+
+
+def _dossier() -> Dossier:
+    begin = _event("begin", 20.0)
+    filed: dict[Role, Filed] = {"enter": Filed(11.0, READ), "wide": Filed(20.5, None)}
+    made = Dossier(_event("suspect", 10.0), begin, CAR, 7, begin, revision=1, filed=filed)
+    made.place, made.doubts, made.shed = CAR.box, {"b": None, "a": None}, {"close"}
+    made.clock = ClockSpan(Sync("ntp", True, 12.0), (ClockStep(WALL, WALL + timedelta(1)),))
+    return made
+
+
+def test_a_dossier_comes_back_but_for_its_pictures() -> None:
+    old = _dossier()
+    new = Dossier.of(json.loads(json.dumps(old.remember())), lambda t: t - 100.0)
+    assert (new.kept, new.filed, new.shed, new.clock) == (old.filed, old.filed, old.shed, old.clock)
+    assert list(new.doubts) == ["b", "a"] and new.place == CAR.box and new.revision == 1
+    assert new.begin is not None and new.begin.t_s == -80.0 and new.own_id == 0
+    assert new.track is not None and new.track.id == 0 and new.best == {}
+    assert new.is_settled("wide") and not new.is_settled("leave")
+
+
+@pytest.mark.parametrize(("text", "doubts"), [("AB12", []), ("XW99", ["plates disagree"])])
+def test_plates_of_photos_that_came_over_count(text: str, doubts: list[str]) -> None:
+    collector = CaseCollector(Evidence(), plates=Reader(text))
+    collector.recall([json.loads(json.dumps(_dossier().remember()))], lambda t: t)
+    dossier = next(iter(collector._open.values()))
+    frame = Frame("c1", 40, 40.0, WALL + timedelta(seconds=40), PICTURE)
+    sight = Sight(CAR.box, True, 1.0, 1.0, 99.0, 1.0, 1.0)
+    dossier.best["leave"] = Candidate(frame, sight, 1.0, 9)
+    scene = Scene(frame, Detections.none(), ())
+    (case,) = collector.finish(scene, [_event("end", 40.0, end_reason="left")])
+    assert case.kept == ("enter", "wide")
+    assert case.plates is not None and case.plates["enter"] == READ
+    assert [role for role, read in case.plates.items() if read is None] == ["wide"]
+    assert [doubt for doubt in case.doubts if doubt.startswith("plate")] == doubts
 
 
 @dataclass
