@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ValidationError, create_model
 from pydantic.json_schema import models_json_schema
 
-from edge_agent.config import document, lists
+from edge_agent.config import document, lists, signal_io
 from edge_agent.config.base import Settings
 from edge_agent.config.document import Document, Problem, dotted
 from edge_agent.config.models import Rule, Site
@@ -155,6 +155,8 @@ class _Check:
                 got = "the file is empty" if data is None else "the file is not a group of keys"
                 self._add((), f"{got}; write `site:`, `device:` and `cameras:`, each with its keys")
             return None
+        for where, text in signal_io.refused(data):
+            self._add(where, text)
         data = self._with_files(self._with_rules(data))
         site = self._validated(Site, data, ())
         if not isinstance(site, Site):
@@ -162,6 +164,8 @@ class _Check:
         for place, settings in self._placed:
             for key, text in settings.problems(site.cameras[str(place[1])], site.site):
                 self._add((*place, key), text)
+        for wire, text in signal_io.problems(site):
+            self._add(wire, text)
         return site
 
     def _add(self, path: document.Path, text: str) -> None:

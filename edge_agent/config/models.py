@@ -16,17 +16,20 @@ from pydantic import (
     model_validator,
 )
 
+from edge_agent.config.base import Name as Name
 from edge_agent.config.base import Settings
 from edge_agent.config.privacy import Privacy as Privacy
+from edge_agent.config.signal_io import Call as Call
+from edge_agent.config.signal_io import Gpio as Gpio
+from edge_agent.config.signal_io import HealthOutput as HealthOutput
+from edge_agent.config.signal_io import Output as Output
+from edge_agent.config.signal_io import Phase as Phase
 from edge_agent.config.signing import DeviceKeySettings, Pkcs11, TimestampSettings
 from edge_agent.config.source import SourceSettings
 from edge_agent.config.uplink import Metrics as Metrics
 from edge_agent.config.uplink import Mqtt as Mqtt
 from edge_agent.config.uplink import Tls as Tls
 from edge_agent.geometry import Ground
-
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
-"""Goes into topics, URNs and file names: lower case, digits, `-` and `_`."""
 
 Unit = Annotated[float, Field(ge=0.0, le=1.0)]
 Point = tuple[Unit, Unit]
@@ -321,14 +324,6 @@ class PlateListFile(Settings):
     meaning: Literal["allow", "deny", "permit"]
 
 
-class Output(Settings):
-    """A contact that an alarm or a grant closes for a moment; without power it stays open."""
-
-    backend: Literal["mock"] = "mock"
-    """What drives it; `mock` only records."""
-    pulse_ms: Annotated[int, Field(ge=100, le=500)] = 500
-
-
 class Site(Settings):
     """One box at one place."""
 
@@ -345,7 +340,11 @@ class Site(Settings):
     evidence: Evidence = Evidence()
     privacy: Privacy = Privacy()
     plate_lists: dict[Name, PlateListFile] = Field(default_factory=dict)
+    gpio: Gpio | None = None
     outputs: dict[Name, Output] = Field(default_factory=dict)
+    calls: dict[Name, Call] = Field(default_factory=dict)
+    phases: dict[Name, Phase] = Field(default_factory=dict)
+    health_output: HealthOutput | None = None
     cameras: Annotated[dict[Name, Camera], Field(min_length=1)]
 
     @property
