@@ -36,28 +36,37 @@ make_system() { # DIR
     mv "$1/boot/initrd.img-$kernel" "$1/boot/initrd.img"
     "$here/gpio_sim.sh" "$kernel" "$work/gpio-sim"
     install -D -m 0644 "$work/gpio-sim/gpio_sim.ko" "$1/usr/lib/modules/$kernel/extra/gpio_sim.ko"
+    for unneeded in sound drivers/net drivers/gpu drivers/scsi drivers/infiniband; do
+        rm -r "$1/usr/lib/modules/$kernel/kernel/$unneeded"
+    done
     chroot "$1" depmod "$kernel"
 }
 
 # From outside: the machine has no network, and its processor is this one's kind.
-add_packages() { # DIR
-    chroot "$1" python3 -m venv --without-pip "$venv"
+fetch_packages() { # DIR
     set -- "$1" --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 \
         --platform manylinux_2_27_x86_64 --platform manylinux_2_28_x86_64
-    tree="$1"
-    shift
-    "$python" -m pip install --quiet --target "$tree$packages" --only-binary :all: \
-        --python-version "$guest_python" "$@" --no-compile "$work"/*.whl gpiozero gpiod
-    sed "1s|.*|#!$venv/bin/python|" "$tree$packages/bin/edge-agent" >"$tree$venv/bin/edge-agent"
-    chmod 0755 "$tree$venv/bin/edge-agent"
-    chroot "$tree" python3 -m compileall -q -j 2 "$packages" || true # templates are no programs
+    "$python" -m pip install -qq --no-compile --only-binary :all: \
+        --python-version "$guest_python" --target "$@" "$work"/*.whl gpiozero gpiod
+}
+
+add_packages() { # DIR
+    chroot "$1" python3 -m venv --without-pip "$venv"
+    rm -r "$1$packages"
+    mv "$work/packages" "$1$packages"
+    sed "1s|.*|#!$venv/bin/python|" "$1$packages/bin/edge-agent" >"$1$venv/bin/edge-agent"
+    chmod 0755 "$1$venv/bin/edge-agent"
+    chroot "$1" python3 -m compileall -q -j 2 "$packages" || true # templates are no programs
 }
 
 "$python" -m pip wheel --quiet --no-deps --wheel-dir "$work" "$checkout"
 if [ ! -d "$base" ]; then
     mkdir -p "$(dirname "$base")"
     # an interrupted build leaves nothing that looks finished
+    fetch_packages "$work/packages" &
+    fetching=$!
     make_system "$work/base"
+    wait "$fetching"
     add_packages "$work/base"
     mv "$work/base" "$base"
 fi

@@ -5,9 +5,11 @@ Runs inside the emulated machine; prints JSON.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -19,6 +21,11 @@ from tests.emulated.guest import lines
 UNIT = "edge-agent"
 SITE = Path("/etc/edge-agent/site.yaml")
 CAMERA = Path("/sys/bus/platform/drivers/vivid")
+SET_CONTROL = 0xC008561C
+"""VIDIOC_S_CTRL of videodev2.h; below, vivid's own controls (vivid-ctrls.c)."""
+PATTERN, TEXT, DROPPED = 0xF0F000, 0xF0F001, 0xF0F040
+BARS, BLACK = 0, 5
+ALL_TEXT, NO_TEXT = 0, 2
 WAIT_S = 400.0
 
 
@@ -62,6 +69,16 @@ def _plug_in() -> None:
     (CAMERA / "bind").write_text("vivid.0")
 
 
+def _set(control: int, value: int) -> Callable[[], None]:
+    """What the camera films, and how well."""
+
+    def set_it() -> None:
+        with Path("/dev/video0").open("rb") as device:
+            fcntl.ioctl(device, SET_CONTROL, struct.pack("Ii", control, value))
+
+    return set_it
+
+
 def _leave() -> None:
     """It cures itself."""
 
@@ -70,6 +87,9 @@ FAULTS: dict[str, tuple[Callable[[], None], Callable[[], None]]] = {
     "process killed (SIGKILL)": (_kill(signal.SIGKILL), _leave),
     "process frozen (SIGSTOP)": (_kill(signal.SIGSTOP), _leave),
     "camera unplugged": (_unplug, _plug_in),
+    "camera sends nothing": (_set(DROPPED, 100), _set(DROPPED, 0)),
+    "lens covered": (_set(PATTERN, BLACK), _set(PATTERN, BARS)),
+    "picture frozen": (_set(TEXT, NO_TEXT), _set(TEXT, ALL_TEXT)),
     "stopped (SIGTERM)": (_stop, _start),
     "bad site file": (_spoil, _mend),
 }
