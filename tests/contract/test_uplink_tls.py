@@ -316,3 +316,42 @@ def test_a_listener_is_told_the_same(broker: Broker, authority: Authority) -> No
     mqtt = to(broker.serve(), host="localhost", ca=authority.ca)
     with pytest.raises(UplinkError, match="another name"), Listener(mqtt):
         pass
+
+
+def test_the_broker_configuration_of_the_manual(
+    mosquitto: Callable[..., Any], authority: Authority, outbox: Outbox, tmp_path: Path
+) -> None:
+    """A box may write its own branch alone, whoever reads may read it all."""
+    text = Path(__file__).parents[2].joinpath("docs", "mqtt.md").read_text("utf-8")
+    conf, acl = (
+        re.findall(rf"```{kind}\n(.*?)```", text, re.DOTALL)[0] for kind in ("conf", "acl")
+    )
+    certificate, key = authority.issue("broker")
+    (tmp_path / "edge.acl").write_text(acl)
+    for place, path in (
+        ("/etc/mosquitto/certs/ca.crt", authority.ca),
+        ("/etc/mosquitto/certs/broker.crt", certificate),
+        ("/etc/mosquitto/certs/broker.key", key),
+        ("/etc/mosquitto/edge.acl", tmp_path / "edge.acl"),
+    ):
+        conf = conf.replace(place, str(path))
+    ours = ("listener", "persistence", "autosave_interval", "max_queued")  # the fixture's own
+    broker = mosquitto(*(line for line in conf.splitlines() if not line.startswith(ours)))
+    mine = "edge/v1/s/d/replay/cam/c/event/a/b"
+    outbox.delivered(1)
+    with (
+        Listener(to(broker.port, ca=authority.ca, **pair(authority, "office"))) as office,
+        Uplink(to(broker.port, ca=authority.ca, **pair(authority, "d")), outbox, ORIGIN) as uplink,
+    ):
+        outbox.add({"id": "mine"}, mine)
+        assert uplink.flush(PATIENCE_S)
+        assert office.wait(3, PATIENCE_S)
+        assert mine in [topic for topic, _ in office.messages]
+        outbox.add({"id": "theirs"}, "edge/v1/s/e/case/1")
+        uplink.wake()
+        await_reason(uplink, "Not authorized")
+        assert "edge/v1/s/e/case/1" not in [topic for topic, _ in office.messages]
+
+
+def pair(authority: Authority, name: str) -> dict[str, Any]:
+    return dict(zip(("certificate", "key"), authority.issue(name), strict=True))

@@ -1,9 +1,12 @@
 """The topic tree and its published description agree."""
 
+import gzip
 import json
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
@@ -58,6 +61,15 @@ def test_document_describes_exactly_the_topics_that_exist() -> None:
     assert DOCUMENT["asyncapi"].startswith("3.")
     addresses = [channel["address"] for channel in DOCUMENT["channels"].values()]
     assert sorted(addresses) == sorted(topics.ADDRESSES)
+
+
+def test_document_is_asyncapi_3() -> None:
+    """By the AsyncAPI Initiative's own schema (@asyncapi/specs 6.11, Apache-2.0, no examples)."""
+    path = Path(__file__).with_name("asyncapi-3.0.0.json.gz")
+    rules = jsonschema.Draft7Validator(json.loads(gzip.decompress(path.read_bytes())))
+    assert not [error.message for error in rules.iter_errors(DOCUMENT)]
+    wrong = {**DOCUMENT, "operations": {"shout": {"action": "shout"}}}
+    assert not rules.is_valid(wrong)
 
 
 def test_document_declares_every_parameter_of_an_address() -> None:
