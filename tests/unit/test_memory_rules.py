@@ -42,6 +42,7 @@ BAY = Polygon([(0.0, 0.2), (0.2, 0.2), (0.2, 0.8), (0.0, 0.8)])
 VIEW = View("c1", {"lot": EVERYWHERE, "a1": BAY}, {}, ZoneInfo("UTC"), bays=BAYS)
 TARIFF = Tariff(currency="EUR", per_hour=200, step_s=60, free_s=0, max_per_day=1500)
 CAR = Box(0, 20, 80, 80)
+PLACE = Box(200, 20, 280, 80)
 
 Make = Callable[[], Any]
 
@@ -146,6 +147,16 @@ def test_another_place_is_another_vehicle() -> None:
     rule = succeed(first, parking)
     events = play(rule, [standing(t, 1, 25.0, x=120) for t in range(25, 60)])
     assert told(events) == [("begin", 35), ("end", 55)]
+
+
+def test_who_is_seen_to_arrive_in_the_same_place_is_another_vehicle() -> None:
+    first = parking()
+    play(first, map(standing, range(21)))
+    rule = succeed(first, parking)
+    play(rule, [empty(22)])
+    arriving = [_scene(t, Track(1, "car", 0.9, CAR, (50, 0), 23.0, t, None)) for t in (23, 24, 25)]
+    parked = [_scene(t, Track(1, "car", 0.9, PLACE, (0, 0), 23.0, t, 26.0)) for t in range(26, 60)]
+    assert told(play(rule, [*arriving, *parked])) == [("begin", 36), ("end", 52)]
 
 
 def test_no_new_subject_is_one_that_goes_on() -> None:

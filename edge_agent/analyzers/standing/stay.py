@@ -34,6 +34,8 @@ AT_REST_IOU = 0.9
 """At rest, a vehicle covers this much of where it was a moment ago."""
 MOMENT_S = 3.0
 """It takes a tracker up to this long to be sure that a vehicle has begun to move."""
+ARRIVING_S = 1.0
+"""Who is seen for longer than this before standing has just come."""
 SETTLE_S = 30.0
 """After a restart, what is not seen for so long is gone; a bus may stand in front of it."""
 
@@ -94,6 +96,11 @@ class Stay:
         """Until when it was seen to stand."""
         ends = (self.moved_s, self.departed_s, self.track.last_s)
         return min(end for end in ends if end is not None)
+
+    @property
+    def was_there(self) -> bool:
+        """False for a vehicle that was seen to arrive."""
+        return self.since_s - self.track.first_s <= ARRIVING_S
 
     def depart(self, t_s: float, reason: EndReason) -> None:
         """It is gone since then, unless it comes back; only the first departure counts."""
@@ -268,7 +275,7 @@ class StayWatch:
                 continue
             for elder_key, elder in list(self._stays.items()):
                 is_lost = elder.departed_s is not None and elder.end_reason == "lost"
-                if elder.is_recalled and not self._is_awaited(elder, t_s):
+                if elder.is_recalled and not (self._is_awaited(elder, t_s) and stay.was_there):
                     continue
                 if not is_lost or elder.track.last_s >= stay.track.first_s:
                     continue
