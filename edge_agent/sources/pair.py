@@ -60,9 +60,10 @@ class _Run:
         self._latest: list[VideoFrame] = []
 
     def reaches(self, index: int) -> bool:
+        """True when the picture has just come out or is still to come."""
         wanted = self.gop.parcels[index].pts
-        is_ahead = index >= self._next and not self._is_over
-        return is_ahead or any(picture.pts == wanted for picture in self._latest)
+        shown = [picture.pts for picture in self._latest if picture.pts is not None]
+        return wanted in shown or (not self._is_over and wanted > max(shown, default=-1))
 
     def to(self, index: int) -> VideoFrame | None:
         wanted = self.gop.parcels[index].pts
@@ -75,12 +76,13 @@ class _Run:
         """What came out last, then what comes out next; pictures follow in their own order."""
         yield from self._latest
         while self._next < len(self.gop.parcels):
-            self._latest = self._decode(self.gop.parcels[self._next].packet())
+            pictures = self._decode(self.gop.parcels[self._next].packet())
             self._next += 1
-            yield from self._latest
+            self._latest = pictures or self._latest
+            yield from pictures
         if not self._is_over:  # what it holds back for later ones
             self._is_over = True
-            self._latest = self._decode(None)
+            self._latest = self._decode(None) or self._latest
             yield from self._latest
 
     def _decode(self, packet: Packet | None) -> list[VideoFrame]:  # type: ignore[type-arg]
