@@ -18,6 +18,9 @@ log = logging.getLogger(__name__)
 
 MAX_CASES = 8
 """Cases that wait with their pictures, some 15 MB each at 1080p; then the oldest gives them up."""
+MAX_EVENTS = 20_000
+"""Events that wait, some 2 kB each: hours of a busy street. Beyond it, what only repeats or counts
+gives way first: updates of what goes on, figures per minute, crossings."""
 SHED = "shed for memory"
 
 Key = tuple[str, str]
@@ -33,8 +36,11 @@ class Backlog:
     """
 
     journal: Journal
+    max_events: int = MAX_EVENTS
     events: deque[Event] = field(default_factory=deque, init=False)
     cases: deque[tuple[Case, bytes | None]] = field(default_factory=deque, init=False)
+    shed_events: int = field(default=0, init=False)
+    """How many were given up."""
 
     @property
     def waiting(self) -> int:
@@ -46,6 +52,8 @@ class Backlog:
         self._drain()
         if self.events or not self._stores(event, is_late=False):
             self.events.append(event)
+            if len(self.events) > self.max_events:
+                self._shed_event()
 
     def case(self, case: Case, clip: bytes | None) -> None:
         """Store the case, or keep it."""
@@ -64,6 +72,14 @@ class Backlog:
                 still[_key(case)] = None
                 self.cases.append((case, clip))
         return not self.waiting
+
+    def _shed_event(self) -> None:
+        """Give up what says least; when everything says something, the oldest."""
+        spare = next((event for event in self.events if _says_little(event)), self.events[0])
+        self.events.remove(spare)
+        self.shed_events += 1
+        if self.shed_events in (1, 10, 100) or self.shed_events % 1000 == 0:
+            log.error("no memory for events", extra={"given_up": self.shed_events})
 
     def _drain(self) -> None:
         while self.events and self._stores(self.events[0], is_late=True):
@@ -99,6 +115,10 @@ class Backlog:
             case, photos=(), plates=plates, clip_s=None, reasons=reasons, is_complete=False
         )
         self.cases[with_pictures[0]] = (poorer, None)
+
+
+def _says_little(event: Event) -> bool:
+    return event.phase == "update" or event.kind.startswith("flow.")
 
 
 def _key(case: Case) -> Key:

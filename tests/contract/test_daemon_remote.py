@@ -50,7 +50,7 @@ class Operator:
         topic = f"{TREE}/cmd/{command}"
         with self._changed:
             self.newest.pop(f"{topic}/response", None)
-        properties = Properties(PacketTypes.PUBLISH)
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
         properties.ResponseTopic = f"{topic}/response"
         properties.CorrelationData = json.dumps(wish).encode() + str(len(self.newest)).encode()
         self._client.publish(topic, json.dumps(wish), qos=1, properties=properties)
@@ -113,7 +113,8 @@ def test_a_box_tells_how_it_is_and_does_what_it_may_be_asked(
             picture = operator.ask("snapshot", {"camera": "a"})
             assert picture["ok"], picture
             jpeg = np.frombuffer(base64.b64decode(picture["result"]["jpeg_base64"]), np.uint8)
-            assert cv2.imdecode(jpeg, cv2.IMREAD_COLOR).shape == (240, 320, 3)
+            image = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
+            assert image is not None and image.shape == (240, 320, 3)
             unknown = operator.ask("snapshot", {"camera": "z"})
             assert not unknown["ok"] and "no camera `z`" in unknown["error"]
 

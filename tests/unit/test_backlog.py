@@ -108,3 +108,21 @@ def test_memory_ends_as_well(backlog: Backlog, tmp_path: Path) -> None:
     while not backlog.retry():
         deliver(backlog)
     assert len(list((tmp_path / "evidence").glob("*.evb"))) == 2 * MAX_CASES + 1
+
+
+def test_events_without_end_give_up_what_says_least_first(backlog: Backlog) -> None:
+    backlog.max_events = 4
+    number = 0
+    while len(backlog.events) < 2:  # the outbox is full from here on
+        backlog.event(event(number))
+        number += 1
+    waiting = [each.frame for each in backlog.events]
+    backlog.event(event(100, "flow.line_crossing"))
+    backlog.event(replace(event(101), phase="update"))
+    backlog.event(event(102))
+    assert [each.frame for each in backlog.events] == [*waiting, 101, 102]
+    backlog.event(event(103))
+    assert [each.frame for each in backlog.events] == [*waiting, 102, 103]
+    assert backlog.shed_events == 2
+    backlog.event(event(104))
+    assert [each.frame for each in backlog.events] == [waiting[1], 102, 103, 104]
