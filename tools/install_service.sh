@@ -52,7 +52,7 @@ install_program() {
     # On a Raspberry Pi, libcamera and picamera2 come from Debian packages.
     [ -x "$venv/bin/python" ] || "$python" -m venv --system-site-packages "$venv" ||
         fail "no virtual environment: apt install python3-venv"
-    "$venv/bin/python" -m pip install --quiet --upgrade "${wheel:-$checkout}" ||
+    "$venv/bin/python" -m pip install --quiet --upgrade "${wheel:-$checkout}[gpio]" ||
         fail "pip install ${wheel:-$checkout} failed: see the lines above"
 }
 
