@@ -100,8 +100,11 @@ def _bounds(manifest: Manifest) -> Iterator[str]:
 
 
 def _clock(manifest: Manifest) -> Iterator[str]:
-    """In a recording, the time of day follows from its start; a live camera's clock may step."""
-    if manifest.source.kind != "replay":
+    """In a recording, the time of day follows from its start; a live camera's clock may step.
+
+    One that is played at a camera's pace is timed by the device's clock, as a camera is.
+    """
+    if manifest.source.kind != "replay" or manifest.source.start_from == "clock":
         return
     start = datetime.fromisoformat(manifest.source.start)
     moments: dict[str, Moment | PhotoFile] = {photo.role: photo for photo in manifest.photos}
@@ -117,7 +120,7 @@ def _trust(manifest: Manifest) -> Iterator[str]:
     source = manifest.source
     clock, reasons = source.clock, manifest.reasons
     if source.kind == "replay":
-        if clock is not None:
+        if clock is not None and source.start_from != "clock":
             yield "a recording tells of a device's clock"
         return
     if clock is None:

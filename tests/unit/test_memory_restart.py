@@ -310,3 +310,23 @@ def test_encrypted_photos_come_over_as_they_are(machine: Machine) -> None:
     assert facts.case.is_complete, facts.reasons
     for name in ("media/enter.jpg.age", "derived/wide-overlay.jpg.age"):
         assert after[name] == before[name]
+
+
+def test_a_recording_at_a_cameras_pace_is_timed_by_the_devices_clock(machine: Machine) -> None:
+    machine.runs(footage(until_s=34.0))
+    facts, _ = machine.case()
+    paced = facts.source.model_copy(update={"kind": "replay"})
+    log = f"{facts.chain.origin}/replay/{facts.device.boot_id}"
+    chain = facts.chain.model_copy(update={"origin": log})
+    named = facts.model_copy(
+        update={
+            "source": paced,
+            "chain": chain,
+            "log": None,
+            "evidential": False,
+            "reasons": ["replay", *facts.reasons],
+        }
+    )
+    assert list(contradictions(named)) == []
+    given = paced.model_copy(update={"start_from": "given"})
+    assert list(contradictions(named.model_copy(update={"source": given}))) != []

@@ -111,9 +111,10 @@ function* checkBounds(manifest) {
   }
 }
 
-/** In a recording, the time of day follows from its start; a live camera's clock may step. */
+/** In a recording, the time of day follows from its start; a live camera's clock may step, and
+ *  one that is played at a camera's pace is timed by it. */
 function* checkClock(manifest) {
-  if (manifest.source.kind !== "replay") return;
+  if (manifest.source.kind !== "replay" || manifest.source.start_from === "clock") return;
   const start = Date.parse(manifest.source.start);
   const moments = photosOf(manifest).map((photo) => [photo.role, photo]);
   moments.push(["the beginning", manifest.case.begin], ["the latest event", manifest.case.latest]);
@@ -129,7 +130,9 @@ function* checkClock(manifest) {
 function* checkTrust({ source, reasons }) {
   const clock = source.clock ?? null;
   if (source.kind === "replay") {
-    if (clock !== null) yield "a recording tells of a device's clock";
+    if (clock !== null && source.start_from !== "clock") {
+      yield "a recording tells of a device's clock";
+    }
     return;
   }
   if (clock === null) {
