@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 from edge_agent.clock import Clock
 from edge_agent.errors import EdgeError, UplinkError
 from edge_agent.uplink import topics
-from edge_agent.uplink.envelope import BODY_LIMIT, canonical
+from edge_agent.uplink.envelope import canonical
 from edge_agent.uplink.session import Message, Received
 
 log = logging.getLogger(__name__)
@@ -30,6 +30,8 @@ EXPIRY_S: Final = 60
 _REMEMBERED: Final = 256
 _REQUEST_LIMIT: Final = 4096
 """Bytes of a request."""
+_ANSWER_LIMIT: Final = 60 * 1024
+"""Bytes of an answer, which may hold a small picture; some clouds take no more than 64 KB."""
 _TOPIC_LIMIT: Final = 256
 
 
@@ -205,8 +207,8 @@ def _answer(request: _Request, outcome: Mapping[str, Any]) -> Message:
         body = canonical({**head, **outcome})
     except (ValueError, TypeError, RecursionError):  # what a handler returned is no JSON
         body = canonical({"command": request.name, "ok": False, "error": "the answer is no JSON"})
-    if len(body) > BODY_LIMIT:
-        error = f"the answer has {len(body)} bytes, more than {BODY_LIMIT}"
+    if len(body) > _ANSWER_LIMIT:
+        error = f"the answer has {len(body)} bytes, more than {_ANSWER_LIMIT}"
         body = canonical({**head, "ok": False, "error": error})
     return Message(request.answer_to, body, expiry_s=EXPIRY_S, correlation=request.correlation)
 

@@ -257,7 +257,12 @@ class Uplink:
             message = self._next()
             if message is None:
                 break
-            self._send(session, message)
+            if session.fits(message):
+                self._send(session, message)
+            else:
+                log.warning("too large for the broker", extra={"topic": message.topic})
+                with self._changed:
+                    self._answers.pop(message.key, None)
 
     def _next(self) -> Message | None:
         with self._changed:

@@ -259,6 +259,30 @@ def test_a_broker_killed_in_the_middle_loses_nothing(
         subscriber.assert_complete(total)
 
 
+def resident_mb() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+@pytest.mark.slow
+def test_a_long_outage_ends_in_order_and_in_little_memory(
+    mosquitto: Callable[..., Mosquitto],
+) -> None:
+    """A tenth of a day at one event per second; docs/mqtt.md tells of a whole one."""
+    mqtt = mosquitto().mqtt()
+    total = 8640
+    with Subscriber(mqtt) as subscriber, Outbox(":memory:") as outbox:
+        for n in range(total):
+            outbox.add({"id": f"e{n}", "data": {"n": n, "pad": "x" * 1000}}, EVENT)
+        before_mb = resident_mb()
+        with Uplink(mqtt, outbox, ORIGIN) as uplink:
+            assert uplink.flush(PATIENCE_S)
+        subscriber.assert_complete(total)
+        numbers = [int(number) for found in subscriber.sequences.values() for number in found]
+        assert numbers == list(range(1, total + 1))
+        assert resident_mb() - before_mb < 32
+
+
 PRODUCER = """
 import sys
 from datetime import UTC, datetime

@@ -89,7 +89,7 @@ class Box:
         self.asked: list[str] = []
 
     @contextmanager
-    def running(self, patience_s: float = 0.0) -> Iterator[Uplink]:
+    def running(self, patience_s: float = 0.0) -> Iterator[None]:
         with Outbox(":memory:") as outbox, Uplink(self.mqtt, outbox, ORIGIN) as uplink:
             commands = Commands(
                 TREE, self.mqtt.commands, {"snapshot": self._do}, uplink.publish, SystemClock()
@@ -97,8 +97,10 @@ class Box:
             with commands:
                 SystemClock().sleep(patience_s)
                 uplink.listen(commands.requests, commands.hear)
-                await_online(uplink)
-                yield uplink
+                # Subscriptions go out before events: whoever has the event has the subscription.
+                outbox.add({"id": "e"}, f"{TREE}/case/1")
+                assert uplink.flush(PATIENCE_S)
+                yield
 
     def wait(self, count: int) -> None:
         clock = SystemClock()
@@ -148,8 +150,7 @@ def test_what_was_asked_while_the_device_was_away_is_done_when_it_is_back(
     """The broker keeps it: the device's session outlives the device's process."""
     mqtt = mosquitto().mqtt(protocol=protocol, commands=("snapshot",))
     office, box = Office(mqtt), Box(mqtt)
-    with box.running() as uplink:
-        assert uplink.flush(PATIENCE_S)
+    with box.running():
         office.ask(1)
         office.wait(1)
     for number in (2, 3):
@@ -167,8 +168,7 @@ def test_what_the_broker_took_before_it_was_killed_is_done_after_it_is_back(
     broker = mosquitto()
     mqtt = broker.mqtt(protocol=protocol, commands=("snapshot",))
     office, box = Office(mqtt), Box(mqtt)
-    with box.running() as uplink:
-        assert uplink.flush(PATIENCE_S)
+    with box.running():
         office.ask(1)
         office.wait(1)
     office.ask(2)
@@ -225,3 +225,15 @@ def test_more_standing_messages_than_the_broker_takes_at_once(
             outbox.add({"id": f"e{n}"}, f"{TREE}/case/{n}")
         assert uplink.flush(PATIENCE_S)
         assert uplink.status().state == "online"
+
+
+def test_an_answer_that_is_too_large_for_the_broker_holds_nothing_up(
+    mosquitto: Callable[..., Any],
+) -> None:
+    mqtt = mosquitto("allow_anonymous true", "max_packet_size 3000").mqtt()
+    with Outbox(":memory:") as outbox, Uplink(mqtt, outbox, ORIGIN) as uplink:
+        await_online(uplink)
+        uplink.publish(Message(RESPONSE, b"x" * 4000))
+        outbox.add({"id": "e"}, f"{TREE}/case/1")
+        assert uplink.flush(PATIENCE_S)
+        assert uplink.status().reason is None

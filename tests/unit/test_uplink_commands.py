@@ -41,7 +41,7 @@ class Desk:
         if "odd" in body:
             raise RuntimeError("a mistake")
         if "huge" in body:
-            return {"text": "x" * 20_000}
+            return {"text": "x" * 70_000}
         if "set" in body:
             return {"text": {1, 2}}
         raise SourceError("camera north: no picture: check its cable")
@@ -139,7 +139,7 @@ def test_handlers_may_fail(desk: Desk) -> None:
     errors = [answer["error"] for answer in desk.wait(4)]
     assert errors[0] == "camera north: no picture: check its cable"
     assert errors[1] == "it failed inside; the device's log says how"
-    assert "more than 16384" in errors[2]
+    assert "more than 61440" in errors[2]
     assert errors[3] == "the answer is no JSON"
 
 
