@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from pathlib import Path
 
 from edge_agent import __version__
@@ -12,15 +13,16 @@ from edge_agent.app import about_site, device_key, load, make_bundle_writer, sta
 from edge_agent.assembly import Detectors, make_pipeline, make_redactor, model_paths
 from edge_agent.backlog import Backlog
 from edge_agent.checkpoints import CheckpointFeed
-from edge_agent.clock import Clock
+from edge_agent.clock import Clock, ClockReading
 from edge_agent.config import Site
 from edge_agent.config.lists import hiding_key
 from edge_agent.config.load import site_sha256
 from edge_agent.daemon import Daemon, LiveCamera
-from edge_agent.errors import ConfigError, EvidenceError
+from edge_agent.errors import ConfigError, EvidenceError, SignalError
 from edge_agent.evidence import BundleWriter
-from edge_agent.evidence.log import Vkey
+from edge_agent.evidence.log import LogKey, Vkey, certify
 from edge_agent.evidence.retention import delete_due
+from edge_agent.evidence.staging import write_whole
 from edge_agent.evidence.storage import Ballast, Storage
 from edge_agent.folder import BoxFolder
 from edge_agent.health import Snapshot
@@ -30,7 +32,7 @@ from edge_agent.machine import free_bytes, memory_bytes, temperature_c
 from edge_agent.memory import MemoryFile, Moment
 from edge_agent.pipeline import Pipeline
 from edge_agent.ports import Cabinet, Source
-from edge_agent.signals import MockOutputs, Unwired
+from edge_agent.signals import Unwired, WiredCabinet
 from edge_agent.sources import open_live
 from edge_agent.timekeeping import FirstToKnow, Timekeeper, boot_id
 from edge_agent.types import JSON
@@ -70,8 +72,8 @@ class Appliance:
         """Bring everything up in order; take it down in reverse, however it ends."""
         with ExitStack() as stack:
             # first of all: until more is known, every call is on
-            self.cabinet: Cabinet = make_cabinet(self.site)
-            stack.callback(self.cabinet.close)
+            self.cabinet: Cabinet = make_cabinet(self.site, self.timekeeper.read)
+            stack.callback(self._close_cabinet)
             stack.enter_context(self.folder.claimed())
             self.timekeeper.refresh()
             cameras = [self.make_camera(name) for name in self.site.cameras]
@@ -105,10 +107,13 @@ class Appliance:
         self.outbox = stack.enter_context(Outbox(self.folder.outbox))
         bundles, storage = self.make_bundles(cameras)
         journal = Journal(bundles.origin, self.outbox, bundles)
-        journal.storage, journal.outputs = storage, MockOutputs(self.site.outputs)
+        journal.storage, journal.outputs = storage, self.cabinet
         journal.plate_key = hiding_key(self.site, state_dir(self.site))
         self.journal = stack.enter_context(journal)
         self.backlog = Backlog(self.journal)
+        home = state_dir(self.site) / self.site.device
+        statement = certify(self.key, LogKey.load_or_create(home), self.site.device)
+        write_whole(home / "log-key.dsse", statement)
 
     def make_bundles(self, cameras: list[LiveCamera]) -> tuple[BundleWriter, Storage]:
         """What writes evidence by the present site file."""
@@ -127,10 +132,24 @@ class Appliance:
             self.on_uplink(uplink, self._uplinks)
         self.join_feed()
 
-    def change_cabinet(self, cabinet: Cabinet) -> None:
-        """Let go of the old lines, every call on, and take the new ones."""
+    def change_cabinet(self, site: Site) -> None:
+        """Let go of the old lines, every call on, and take the new ones.
+
+        Raises SignalError for lines that cannot be had; then the old ones are taken again.
+        """
         self.cabinet.close()
-        self.cabinet = self.daemon.cabinet = cabinet
+        try:
+            cabinet = make_cabinet(site, self.timekeeper.read)
+        except SignalError:
+            self._take(make_cabinet(self.site, self.timekeeper.read))
+            raise
+        self._take(cabinet)
+
+    def _close_cabinet(self) -> None:
+        self.cabinet.close()
+
+    def _take(self, cabinet: Cabinet) -> None:
+        self.cabinet = self.daemon.cabinet = self.journal.outputs = cabinet
 
     def speak_anew(self, cameras: list[LiveCamera], before: Site) -> None:
         """From now on events and evidence name the present site file."""
@@ -288,9 +307,9 @@ def load_live(config: Path) -> Site:
     return site
 
 
-def make_cabinet(site: Site) -> Cabinet:
+def make_cabinet(site: Site, read: Callable[[], tuple[datetime, ClockReading]]) -> Cabinet:
     """What the site's contacts and lamps are wired to."""
-    return Unwired()
+    return Unwired(site.outputs) if site.gpio is None else WiredCabinet(site, read)
 
 
 def _boot_id(site: Site) -> str:

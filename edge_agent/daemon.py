@@ -33,7 +33,7 @@ MAX_ORPHANS = 3
 DISK_S = 60.0
 """A disk that takes longer for one case is dead."""
 STALE_S = 2.0
-"""A camera whose latest frame is older is not seeing."""
+"""A camera whose latest judged frame is older is not seeing."""
 
 
 @dataclass
@@ -232,7 +232,7 @@ class Daemon:
 
     def tick(self, now_s: float) -> None:
         """Judge the cameras, drive the outputs, replace what hangs; some 50 times a second."""
-        for camera in self.cameras.values():
+        for camera in list(self.cameras.values()):
             self.cabinet.fault(camera.name, _trouble(camera, now_s))
         for event in self.cabinet.tick(now_s):
             self.writer.put(lambda event=event: self._sink.event(event))  # type: ignore[misc]

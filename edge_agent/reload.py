@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from edge_agent.appliance import Appliance, is_paced, make_cabinet
+from collections.abc import Callable, Mapping
+
+from edge_agent.appliance import Appliance, is_paced
 from edge_agent.assembly import make_redactor
 from edge_agent.config import Site
 from edge_agent.daemon import LiveCamera
 from edge_agent.errors import ConfigError
+from edge_agent.pipeline import Pipeline
 
 FIXED = ("site", "device", "state_dir", "data_dir", "device_key", "models_dir")
 """What a box is; only a restart changes that."""
@@ -15,8 +18,11 @@ SHARED = ("evidence", "privacy", "plate_lists", "outputs")
 WIRES = ("gpio", "outputs", "calls", "phases", "health_output")
 
 
-def adopt(box: Appliance, site: Site) -> None:
-    """Everything new is made before anything old is touched: what is wrong changes nothing."""
+def prepared(box: Appliance, site: Site) -> Callable[[], None]:
+    """Make everything that is new, which may take long and touches nothing; returns the exchange.
+
+    Raises ConfigError and ModelError for what is wrong; the exchange is the main thread's.
+    """
     before = box.site
     _refuse_unchangeable(before, site)
     moved = [name for name in site.cameras if _is_moved(before, site, name)]
@@ -27,12 +33,19 @@ def adopt(box: Appliance, site: Site) -> None:
         if name in moved or _is_changed(before, site, name)
     }
     make_redactor(site)
-    box.site = site
-    if not _are_same(before, site, WIRES):
-        box.change_cabinet(make_cabinet(site))
-    for name in [name for name in before.cameras if name not in site.cameras or name in moved]:
-        box.daemon.remove(name)
     fresh = {name: LiveCamera(name, sources[name], pipelines[name]) for name in moved}
+    return lambda: _exchange(box, site, pipelines, fresh)
+
+
+def _exchange(
+    box: Appliance, site: Site, pipelines: Mapping[str, Pipeline], fresh: Mapping[str, LiveCamera]
+) -> None:
+    before = box.site
+    if not _are_same(before, site, WIRES) or _are_rewired(before, site):
+        box.change_cabinet(site)
+    box.site = site
+    for name in [name for name in before.cameras if name not in site.cameras or name in fresh]:
+        box.daemon.remove(name)
     box.speak_anew([*box.daemon.cameras.values(), *fresh.values()], before)
     for name, pipeline in pipelines.items():
         if name in fresh:
@@ -49,6 +62,14 @@ def _refuse_unchangeable(before: Site, site: Site) -> None:
             f"{changed[0]}: cannot change while the box runs: restart it, e.g. "
             "`systemctl restart edge-agent`"
         )
+
+
+def _are_rewired(before: Site, site: Site) -> bool:
+    """True when a call serves another zone, or a phase other rules, than before."""
+    if site.gpio is None:
+        return False
+    old, new = ({name: (c.zones, c.rules) for name, c in s.cameras.items()} for s in (before, site))
+    return old != new
 
 
 def _is_moved(before: Site, site: Site, name: str) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -11,9 +13,9 @@ from edge_agent.clock import Clock
 from edge_agent.errors import EdgeError
 from edge_agent.metrics import served
 from edge_agent.notify import Notifier
-from edge_agent.reload import adopt
+from edge_agent.reload import prepared
 from edge_agent.remote import Remote
-from edge_agent.requests import Requests
+from edge_agent.requests import Reload, Requests
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +39,7 @@ def serve(box: Appliance, requests: Requests, notifier: Notifier, remote: Remote
     """Watch over a running box until it is to stop, or its recordings have ended."""
     interval_s = notifier.watchdog_interval_s
     fed_s = 0.0
+    reloading = Reloading(box, notifier)
     notifier.ready()
     while not requests.stop.is_set() and not box.daemon.is_over:
         now_s = box.clock.monotonic()
@@ -45,27 +48,53 @@ def serve(box: Appliance, requests: Requests, notifier: Notifier, remote: Remote
             fed_s = now_s
             _feed(box, notifier, now_s)
         remote.tick(now_s)
-        asked = requests.next_reload()
-        if asked is not None:
-            asked.set_result(reload(box, notifier))
+        reloading.tick(requests)
         requests.stop.wait(TICK_S)
     notifier.stopping()
+    reloading.close()
 
 
-def reload(box: Appliance, notifier: Notifier) -> str | None:
-    """Take over what has changed in the site file; returns why not, and then all stays."""
-    notifier.reloading(int(box.clock.monotonic() * 1e6))
-    try:
-        adopt(box, load_live(box.config))
-    except EdgeError as error:
-        log.error("site file refused, the old one stays", extra={"why": str(error)})
-        notifier.status(f"site file refused, the old one stays: {error}")
-        return str(error)
-    finally:
-        notifier.ready()
-    log.info("site file taken over")
-    notifier.status("site file taken over")
-    return None
+class Reloading:
+    """Reads a changed site file beside the main thread, which goes on driving the outputs."""
+
+    def __init__(self, box: Appliance, notifier: Notifier) -> None:
+        self._box, self._notifier = box, notifier
+        self._preparing: tuple[Reload, Future[Callable[[], None]]] | None = None
+        self._helper = ThreadPoolExecutor(1, thread_name_prefix="reload")
+
+    def tick(self, requests: Requests) -> None:
+        """Begin what was asked for; end what is ready."""
+        if self._preparing is None:
+            asked = requests.next_reload()
+            if asked is not None:
+                self._notifier.reloading(int(self._box.clock.monotonic() * 1e6))
+                self._preparing = asked, self._helper.submit(self._prepare)
+        elif self._preparing[1].done():
+            asked, ready = self._preparing
+            self._preparing = None
+            asked.set_result(self._end(ready))
+
+    def close(self) -> None:
+        """Whoever still waits is told that nothing was changed."""
+        self._helper.shutdown(wait=False, cancel_futures=True)
+        if self._preparing is not None:
+            self._preparing[0].set_result("the service is being stopped")
+
+    def _prepare(self) -> Callable[[], None]:
+        return prepared(self._box, load_live(self._box.config))
+
+    def _end(self, ready: Future[Callable[[], None]]) -> str | None:
+        """Exchange the old for the new; returns why not, and then all stays."""
+        why_not = None
+        try:
+            ready.result()()
+        except EdgeError as error:
+            why_not = str(error)
+            log.error("site file refused, the old one stays", extra={"why": why_not})
+        refused = f"site file refused, the old one stays: {why_not}"
+        self._notifier.status("site file taken over" if why_not is None else refused)
+        self._notifier.ready()
+        return why_not
 
 
 def _feed(box: Appliance, notifier: Notifier, now_s: float) -> None:

@@ -17,9 +17,7 @@ from edge_agent.appliance import Appliance
 from edge_agent.clock import SystemClock
 from edge_agent.config.load import site_sha256
 from edge_agent.errors import UsageError
-from edge_agent.notify import Notifier
 from edge_agent.pipeline import RuleSlot
-from edge_agent.service import reload
 from edge_agent.types import Event, Scene
 
 pytestmark = pytest.mark.slow
@@ -140,14 +138,14 @@ def test_a_bad_site_file_changes_nothing_and_a_good_one_one_camera(
         before = {name: each.pipeline for name, each in box.daemon.cameras.items()}
         text = config.read_text()
         config.write_text(text.replace("line: middle", "line: muddle", 1))
-        why = reload(box, Notifier(None))
+        why = boxes.reload(box)
         assert why is not None and "muddle" in why and str(config) in why
         assert {n: each.pipeline for n, each in box.daemon.cameras.items()} == before
 
         changed = yaml.safe_load(text)
         changed["cameras"]["south"]["rules"][0]["classes"] = ["vehicle"]
         config.write_text(yaml.safe_dump(changed))
-        assert reload(box, Notifier(None)) is None
+        assert boxes.reload(box) is None
         assert box.daemon.cameras["north"].pipeline is before["north"]
         assert box.daemon.cameras["south"].pipeline is not before["south"]
         assert boxes.comes_true(lambda: box.journal.origin.config_sha256 == site_sha256(config))
@@ -155,12 +153,12 @@ def test_a_bad_site_file_changes_nothing_and_a_good_one_one_camera(
 
         del changed["cameras"]["south"]
         config.write_text(yaml.safe_dump(changed))
-        assert reload(box, Notifier(None)) is None
+        assert boxes.reload(box) is None
         assert list(box.daemon.cameras) == ["north"] and boxes.goes_on(box, "north")
 
         changed["device"] = "another"
         config.write_text(yaml.safe_dump(changed))
-        why = reload(box, Notifier(None))
+        why = boxes.reload(box)
         assert why is not None and "restart" in why
 
 
@@ -188,7 +186,7 @@ def test_weights_that_rot_on_the_disk_are_refused_when_they_are_read_again(
         seen = north.inferred
         assert boxes.comes_true(lambda: north.inferred > seen + 3)
         config.write_text(config.read_text() + "\nevidence: {jpeg_quality: 80}\n")
-        why = reload(box, Notifier(None))
+        why = boxes.reload(box)
         if why is not None:  # else the weights in memory went on serving
             assert "FastestDet.onnx" in why
         seen = north.inferred
