@@ -309,7 +309,9 @@ def load_live(config: Path) -> Site:
 
 def make_cabinet(site: Site, read: Callable[[], tuple[datetime, ClockReading]]) -> Cabinet:
     """What the site's contacts and lamps are wired to."""
-    return Unwired(site.outputs) if site.gpio is None else WiredCabinet(site, read)
+    if site.gpio is None:
+        return Unwired(site.outputs)
+    return WiredCabinet(site, read)
 
 
 def _boot_id(site: Site) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Protocol, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -215,7 +215,17 @@ class Outputs(Protocol):
         ...
 
 
-class Cabinet(Protocol):
+class LineState(NamedTuple):
+    """A contact or a signal phase now, by the name that the site file gives it."""
+
+    direction: Literal["in", "out"]
+    name: str
+    state: str
+    """`on` or `off` of a contact; what a phase shows."""
+    since: datetime
+
+
+class Cabinet(Outputs, Protocol):
     """The signal controller's wires: calls and alarms towards it, phase states from it.
 
     Every call is on until its camera has been healthy for a while, and again when nobody asks
@@ -240,6 +250,10 @@ class Cabinet(Protocol):
 
     def feed(self, camera: str) -> SignalFeed:
         """The phases' states, for one camera's rules."""
+        ...
+
+    def states(self) -> list[LineState]:
+        """How every contact and phase is now."""
         ...
 
     def close(self) -> None:

@@ -1,7 +1,16 @@
 """Signal-controller I/O: what phases show, live or recorded; contacts that are closed."""
 
+from edge_agent.signals.cabinet import WiredCabinet
+from edge_agent.signals.lines import Lines
 from edge_agent.signals.outputs import MockOutputs
 from edge_agent.signals.recorded import RecordedSignals, open_recorded
 from edge_agent.signals.unwired import Unwired
 
-__all__ = ["MockOutputs", "RecordedSignals", "Unwired", "open_recorded"]
+__all__ = [
+    "Lines",
+    "MockOutputs",
+    "RecordedSignals",
+    "Unwired",
+    "WiredCabinet",
+    "open_recorded",
+]

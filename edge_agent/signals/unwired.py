@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from types import MappingProxyType
+from collections.abc import Iterable, Mapping
 
+from edge_agent.config import Output
+from edge_agent.ports import LineState
+from edge_agent.signals.outputs import MockOutputs
 from edge_agent.signals.recorded import RecordedSignals
 from edge_agent.types import Event, Scene
 
 NOTHING = RecordedSignals([])
 
 
-class Unwired:
-    """Takes note of nothing. Implements `ports.Cabinet`."""
+class Unwired(MockOutputs):
+    """Takes note of grants, and of nothing else. Implements `ports.Cabinet`."""
 
-    phases = MappingProxyType[str, float]({})
+    def __init__(self, outputs: Mapping[str, Output] | None = None) -> None:
+        super().__init__(outputs or {})
 
     def see(self, scene: Scene) -> None:
         """There is nobody to call."""
@@ -30,6 +33,9 @@ class Unwired:
 
     def feed(self, camera: str) -> RecordedSignals:
         return NOTHING
+
+    def states(self) -> list[LineState]:
+        return []
 
     def close(self) -> None:
         """There are no lines."""

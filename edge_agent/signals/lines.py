@@ -1,0 +1,136 @@
+"""The lines that a site file names, opened as gpiozero devices."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from edge_agent.config.signal_io import Gpio, Line
+from edge_agent.errors import SignalError
+
+
+class Lines:
+    """Every line of one chip that is in use.
+
+    Raises SignalError for a library, chip or line that is not there or somebody else's.
+    """
+
+    def __init__(self, gpio: Gpio) -> None:
+        self.gpio = gpio
+        self._devices: list[Any] = []
+        try:
+            self._gpiozero = importlib.import_module("gpiozero")
+            self._errors: tuple[type[Exception], ...] = (
+                self._gpiozero.GPIOZeroError,
+                OSError,
+                ValueError,
+            )
+            self.factory = self._open()
+        except ImportError as error:
+            raise SignalError(
+                f"gpio.factory {gpio.factory}: needs {error.name}, which is not installed: "
+                "`pip install 'edge-agent[gpio]'`"
+                + (", and python3-lgpio" if gpio.factory == "lgpio" else "")
+            ) from error
+
+    def output(self, where: str, line: Line, is_active_low: bool) -> Callable[[bool], None]:
+        """What energises a relay (True) or lets it go; it is at rest from the very first."""
+        device = self._device(
+            where,
+            line,
+            lambda: self._gpiozero.OutputDevice(
+                line, active_high=not is_active_low, initial_value=False, pin_factory=self.factory
+            ),
+        )
+
+        def set_level(is_energised: bool) -> None:
+            try:
+                device.value = is_energised
+            except self._errors as error:
+                raise SignalError(f"{where}: line {line}: cannot be set: {error}") from error
+
+        return set_level
+
+    def input(self, where: str, line: Line, is_active_low: bool, pull: str) -> Input:
+        """A lamp, followed from now on."""
+        device = self._device(
+            where,
+            line,
+            lambda: self._gpiozero.InputDevice(
+                line,
+                pull_up={"none": None, "up": True, "down": False}[pull],
+                active_state=not is_active_low if pull == "none" else None,
+                pin_factory=self.factory,
+            ),
+        )
+        return Input(device.pin, is_active_low)
+
+    def close(self) -> None:
+        """Give up every line, as it is."""
+        for device in self._devices:
+            device.close()
+        self.factory.close()
+
+    def _device(self, where: str, line: Line, make: Callable[[], Any]) -> Any:  # noqa: ANN401
+        try:
+            device = make()
+        except self._errors as error:
+            raise SignalError(
+                f"{where}: line {line}: {error}: expected a free line of {self.gpio.chip} "
+                f"({self.gpio.factory}); `gpioinfo` lists them"
+            ) from error
+        self._devices.append(device)
+        return device
+
+    def _open(self) -> Any:  # noqa: ANN401  (gpiozero has no types)
+        gpio = self.gpio
+        try:
+            if gpio.factory == "libgpiod":
+                libgpiod = importlib.import_module("edge_agent.signals.libgpiod")
+                return libgpiod.LibgpiodFactory(gpio.chip)
+            if gpio.factory == "mock":
+                return importlib.import_module("gpiozero.pins.mock").MockFactory()
+            lgpio = importlib.import_module("gpiozero.pins.lgpio")
+            self._errors += (importlib.import_module("lgpio").error,)
+            return lgpio.LGPIOFactory(chip=int(re.sub(r"\D", "", gpio.chip)))
+        except self._errors as error:
+            raise SignalError(
+                f"gpio: {gpio.factory} cannot open {gpio.chip}: {error}: expected a GPIO chip that "
+                "the service may use; `gpiodetect` lists them"
+            ) from error
+
+
+class Input:
+    """Edges of one line, kept until somebody asks."""
+
+    def __init__(self, pin: Any, is_active_low: bool) -> None:  # noqa: ANN401
+        self._pin, self._is_active_low = pin, is_active_low
+        self._edges: deque[tuple[float, bool]] = deque(maxlen=1024)
+        self._is_lit = self.read()
+        pin.edges = "both"
+        pin.when_changed = self._note
+
+    def read(self) -> bool:
+        """Whether the lamp is lit now."""
+        return bool(self._pin.state) != self._is_active_low
+
+    def edges(self, now_s: float) -> list[tuple[float, bool]]:
+        """What has happened since the last time: (when, lit).
+
+        An edge that got lost shows in the level, and counts from now on.
+        """
+        found = []
+        while self._edges:
+            found.append(self._edges.popleft())
+        is_lit = self.read()
+        latest = found[-1][1] if found else self._is_lit
+        if is_lit != latest and not self._edges:
+            found.append((now_s, is_lit))
+        self._is_lit = found[-1][1] if found else is_lit
+        return found
+
+    def _note(self, ticks: float, state: bool) -> None:
+        self._edges.append((ticks, bool(state) != self._is_active_low))
