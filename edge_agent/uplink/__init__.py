@@ -13,12 +13,11 @@ from edge_agent.uplink.mqtt import Status, Uplink
 from edge_agent.uplink.outbox import Outbox, Row
 from edge_agent.uplink.presence import present
 from edge_agent.uplink.schema import schema_for, schemas
-from edge_agent.uplink.standing import Line, StandingFeed
+from edge_agent.uplink.standing import StandingFeed
 from edge_agent.uplink.topics import topic
 
 __all__ = [
     "EmbeddedBroker",
-    "Line",
     "Listener",
     "Outbox",
     "Row",

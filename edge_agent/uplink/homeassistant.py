@@ -150,7 +150,7 @@ def _bays(tree: str, camera: str, bays: Iterable[str]) -> Mapping[str, dict[str,
 
 
 def _outputs(site: Site, tree: str) -> dict[str, dict[str, Any]]:
-    names = [*site.outputs, *getattr(site, "calls", {})]
+    names = [*site.outputs, *site.calls]
     return {
         f"out_{name}": {
             "platform": "binary_sensor",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from edge_agent.clock import utc_text
 from edge_agent.health import CameraHealth, Snapshot
+from edge_agent.ports import LineState
 from edge_agent.uplink import topics
 from edge_agent.uplink.envelope import canonical
 from edge_agent.uplink.session import Message
@@ -17,18 +17,6 @@ EVERY_S = 30
 """Between two heartbeats."""
 EXPIRY_S = 3 * EVERY_S
 """A heartbeat that is older tells nothing (MQTT 5)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A contact and how it is."""
-
-    direction: str
-    """`in` or `out`."""
-    name: str
-    state: bool | str
-    """Closed or open, or what it means, e.g. a phase's colour."""
-    since: datetime | None = None
 
 
 def heartbeat(tree: str, snapshot: Snapshot) -> Message:
@@ -57,11 +45,9 @@ def camera_status(tree: str, name: str, camera: CameraHealth) -> Message:
     return Message(topics.camera_status(tree, name), canonical(body), is_retained=True)
 
 
-def line_state(tree: str, line: Line) -> Message:
+def line_state(tree: str, line: LineState) -> Message:
     """A contact's state, and since when."""
-    state = line.state if isinstance(line.state, str) else ("on" if line.state else "off")
-    since = None if line.since is None else utc_text(line.since)
-    body = canonical({"state": state, "since": since})
+    body = canonical({"state": line.state, "since": utc_text(line.since)})
     return Message(topics.line(tree, line.direction, line.name), body, is_retained=True)
 
 
@@ -75,7 +61,7 @@ class StandingFeed:
     _told: dict[str, Message] = field(default_factory=dict, init=False)
     _beat_s: float | None = field(default=None, init=False)
 
-    def tick(self, now_s: float, snapshot: Snapshot, lines: Iterable[Line] = ()) -> None:
+    def tick(self, now_s: float, snapshot: Snapshot, lines: Iterable[LineState] = ()) -> None:
         """`now_s` is monotonic."""
         if self._beat_s is None or now_s - self._beat_s >= EVERY_S:
             self._beat_s = now_s

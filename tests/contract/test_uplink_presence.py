@@ -9,8 +9,9 @@ from edge_agent.clock import SystemClock
 from edge_agent.config.models import Site
 from edge_agent.health import CameraHealth, Snapshot
 from edge_agent.identity import CameraOrigin, Origin
+from edge_agent.ports import LineState
 from edge_agent.types import Media, ModelInfo
-from edge_agent.uplink import Line, Listener, Outbox, Uplink, present
+from edge_agent.uplink import Listener, Outbox, Uplink, present
 
 PATIENCE_S = 30.0
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -48,7 +49,7 @@ def test_a_box_with_everything(mosquitto: Callable[..., Any]) -> None:
         Uplink(site.mqtt, outbox, ORIGIN) as uplink,
         present(site, uplink, ORIGIN, {"selftest": dict}, SystemClock()) as feed,
     ):
-        feed.tick(0.0, SNAPSHOT, [Line("out", "call-1", True)])
+        feed.tick(0.0, SNAPSHOT, [LineState("out", "call-1", "on", START)])
         outbox.add(EVENT, f"{TREE}/cam/c/event/zone/trespass")
         assert uplink.flush(PATIENCE_S)
         wanted = {

@@ -10,9 +10,11 @@ import pytest
 
 from edge_agent.config.models import Site
 from edge_agent.health import CameraHealth, Snapshot
+from edge_agent.ports import LineState
 from edge_agent.uplink.homeassistant import discovery
-from edge_agent.uplink.standing import Line, camera_status, heartbeat, line_state
+from edge_agent.uplink.standing import camera_status, heartbeat, line_state
 
+START = datetime(2026, 1, 1, tzinfo=UTC)
 TREE = "edge/v1/kerb-3/box-1"
 ZONE = [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9]]
 SITE = Site.model_validate(
@@ -127,7 +129,7 @@ def test_home_assistant_accepts_it(body: dict[str, Any]) -> None:
         ("waiting", heartbeat(TREE, SNAPSHOT).body, "3"),
         ("problem", heartbeat(TREE, SNAPSHOT).body, "OFF"),
         ("camera_north", camera_status(TREE, "north", HEALTH).body, "ON"),
-        ("out_gate", line_state(TREE, Line("out", "gate", True, None)).body, "ON"),
+        ("out_gate", line_state(TREE, LineState("out", "gate", "on", START)).body, "ON"),
         ("out_gate", json.dumps({"specversion": "1.0"}), "OFF"),
         ("free_lot", json.dumps(EVENT), "1"),
         ("free_lot", json.dumps(CUT_EVENT), "off"),
@@ -156,6 +158,6 @@ def test_attributes_of_a_case(body: dict[str, Any]) -> None:
 def test_its_topics_are_those_where_things_are_sent(body: dict[str, Any]) -> None:
     topics = {entity["state_topic"] for entity in body["components"].values()}
     sent = {heartbeat(TREE, SNAPSHOT).topic, camera_status(TREE, "north", HEALTH).topic}
-    sent.add(line_state(TREE, Line("out", "gate", True, datetime(2026, 1, 1, tzinfo=UTC))).topic)
+    sent.add(line_state(TREE, LineState("out", "gate", "on", START)).topic)
     assert sent <= topics
     assert body["availability"][0]["topic"] == f"{TREE}/status"
