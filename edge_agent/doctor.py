@@ -22,10 +22,12 @@ from edge_agent.assembly import Detectors, make_pipeline, make_redactor, model_p
 from edge_agent.clock import Clock, Sync
 from edge_agent.config import Site
 from edge_agent.config.models import Camera
-from edge_agent.errors import EdgeError, SourceError
+from edge_agent.config.signal_io import Contact, Gpio, Output
+from edge_agent.errors import EdgeError, SignalError, SourceError
 from edge_agent.evidence.keys.identity import Home
 from edge_agent.machine import free_bytes, temperature_c
 from edge_agent.ports import ClockSync
+from edge_agent.signals.lines import Lines
 from edge_agent.sources import open_live
 from edge_agent.timekeeping import FirstToKnow, Timekeeper
 from edge_agent.uplink.probe import Answer, ask_broker
@@ -37,6 +39,7 @@ PICTURE_S = 25.0
 RENEW = timedelta(days=30)
 WARM_C, HOT_C = 75.0, 82.0
 """A Pi's firmware throttles from 80 to 85 degrees; 7 below that there is a summer to come."""
+LAMPS = ("red", "amber", "green")
 EXCLUSIVE = ("v4l2", "picamera")
 """Kinds of cameras that only one program can open."""
 SERVICE = "edge-agent.service"
@@ -165,6 +168,49 @@ def _models(patient: Patient) -> Iterator[Finding]:
         make_redactor(site)
     except EdgeError as error:
         yield Finding("redaction", "fail", "its models do not open", str(error))
+
+
+def _lines(patient: Patient) -> Iterator[Finding]:
+    """Opened at rest, as the service begins: every call on, no alarm."""
+    gpio = patient.site.gpio
+    if gpio is None:
+        return
+    if gpio.factory == "mock":
+        text = "gpio.factory: libgpiod, or the controller hears of nothing"
+        yield Finding("lines", "warn", "mock: nothing moves", text)
+    elif service_state().get("ActiveState") == "active":
+        yield Finding("lines", "pass", f"{gpio.chip}, in use by the service")
+    else:
+        try:
+            count = open_lines(patient.site, gpio)
+        except SignalError as error:
+            yield Finding("lines", "fail", "cannot be opened", str(error))
+        else:
+            yield Finding("lines", "pass", f"{count} of {gpio.chip} can be opened")
+
+
+def open_lines(site: Site, gpio: Gpio) -> int:
+    """Take every line that the site file names and give it back; returns how many.
+
+    Raises SignalError for the first that is not there or somebody else's.
+    """
+    contacts: dict[str, Contact | Output] = {f"calls.{n}": each for n, each in site.calls.items()}
+    contacts |= {f"outputs.{name}": each for name, each in site.outputs.items()}
+    contacts |= {"health_output": site.health_output} if site.health_output else {}
+    lines, count = Lines(gpio), 0
+    try:
+        for where, contact in contacts.items():
+            if contact.line is not None:
+                lines.output(where, contact.line, contact.active_low)
+                count += 1
+        for name, phase in site.phases.items():
+            for lamp in LAMPS:
+                line = getattr(phase, lamp)
+                lines.input(f"phases.{name}.{lamp}", line, phase.active_low, phase.pull)
+                count += 1
+    finally:
+        lines.close()
+    return count
 
 
 def _broker(patient: Patient) -> Iterator[Finding]:
@@ -323,6 +369,7 @@ CHECKS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (
     _service,
     _cameras,
     _models,
+    _lines,
     _broker,
     _certificates,
     _secrets,

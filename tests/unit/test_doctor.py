@@ -151,3 +151,30 @@ def test_secrets_are_private(tmp_path: Path) -> None:
     patient = _patient(tmp_path, mqtt=mqtt, cameras={"north": {"source": source}})
     found = _only(doctor._secrets(patient))
     assert (found.subject, found.grade) == ("secret mqtt", "warn")
+
+
+WIRING: dict[str, Any] = {
+    "cameras": {
+        "street": {"zones": {"bar": [[0, 0], [1, 0], [1, 1]]}, "rules": []},
+    },
+    "calls": {"main": {"camera": "street", "zone": "bar", "line": 5}},
+    "phases": {"p2": {"red": 6, "amber": 7, "green": 8}},
+    "health_output": {"line": 9},
+}
+
+
+def test_lines_are_opened_and_given_back(tmp_path: Path) -> None:
+    patient = _patient(tmp_path, gpio={"factory": "mock"}, **WIRING)
+    assert patient.site.gpio is not None
+    assert [doctor.open_lines(patient.site, patient.site.gpio) for _ in range(2)] == [5, 5]
+    assert _only(doctor._lines(patient)).grade == "warn", "mock moves nothing"
+
+
+def test_a_chip_that_is_not_there(tmp_path: Path) -> None:
+    patient = _patient(tmp_path, gpio={"chip": "/dev/gpiochip97"}, **WIRING)
+    found = _only(doctor._lines(patient))
+    assert (found.grade, "/dev/gpiochip97" in found.remedy) == ("fail", True)
+
+
+def test_a_box_without_lines(tmp_path: Path) -> None:
+    assert not list(doctor._lines(_patient(tmp_path)))
