@@ -49,7 +49,7 @@ class Remote:
         """Tell what has changed; from the main thread, as often as it likes."""
         if self._feed is not None and now_s - self._looked_s >= LOOK_S:
             self._looked_s = now_s
-            self._feed.tick(now_s, self._box.snapshot())
+            self._feed.tick(now_s, self._box.snapshot(), self._box.cabinet.states())
 
     def take_picture(self, wish: Mapping[str, Any]) -> Mapping[str, Any]:
         """The newest picture of a camera, small."""
