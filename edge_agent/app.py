@@ -132,10 +132,17 @@ def make_origin(
     config_sha256 = site_sha256(config)
     profile = site.evidence.profile
     run = digest(
-        # A broker corrected between two tries must not orphan what waits for it; a token and a
-        # time-stamping authority play no part in a replay.
+        # A broker corrected between two tries must not orphan what waits for it; the others play
+        # no part in a replay.
         site.model_dump_json(
-            exclude={"mqtt": True, "device_key": True, "evidence": {"timestamp": True}}
+            exclude={
+                "mqtt": True,
+                "metrics": True,
+                "data_dir": True,
+                "device_key": True,
+                "evidence": {"timestamp": True, "witnesses": True},
+                "cameras": {"__all__": {"source": True}},
+            }
         ),
         __version__,
         *(_played(lane) for lane in lanes),

@@ -48,6 +48,8 @@ class LiveCamera:
     """Held while the pipeline advances or is asked what it remembers."""
     latest: Frame | None = None
     """The newest one that has been through the rules."""
+    memory: JSON = None
+    """What its pipeline knew when it was last asked."""
     failures: int = 0
     resumes_s: float = 0.0
     """Monotonic time before which a failed pipeline is not tried again."""
@@ -185,12 +187,16 @@ class Daemon:
         self._readers[camera.name] = reader = Reader(camera, self.board)
         reader.start()
 
-    def remove(self, name: str) -> LiveCamera:
-        """Stop reading a camera, and wait for the worker that is busy with it."""
+    def remove(self, name: str) -> None:
+        """Stop reading a camera and end what was going on before it."""
         self._readers.pop(name).close()
         camera = self.cameras.pop(name)
         self.board.remove(name)
-        return camera
+        if camera.lock.acquire(timeout=JOIN_S):  # the worker that is busy with it comes first
+            try:
+                self._put(camera.pipeline.finish(), camera.source)
+            finally:
+                camera.lock.release()
 
     def exchange(self, name: str, pipeline: Pipeline) -> None:
         """Let another pipeline go on with what the present one knows."""
@@ -280,7 +286,7 @@ class Daemon:
         for camera in list(self.cameras.values()):
             if camera.lock.acquire(timeout=JOIN_S):
                 try:
-                    states[camera.name] = camera.pipeline.remember()
+                    states[camera.name] = camera.memory = camera.pipeline.remember()
                 finally:
                     camera.lock.release()
         return states
@@ -317,8 +323,11 @@ class Daemon:
 
     def _replace(self, camera: LiveCamera) -> None:
         try:
-            camera.pipeline = self._remake(camera)
-        except EdgeError as error:
+            fresh = self._remake(camera)
+            if camera.memory is not None:
+                fresh.recall(camera.memory, lambda t_s: t_s)
+            camera.pipeline = fresh
+        except (EdgeError, ValueError, KeyError, TypeError) as error:
             log.error("camera stopped", extra={"camera": camera.name, "why": str(error)})
             camera.resumes_s = self.clock.monotonic() + BACKOFF_MAX_S
 
