@@ -264,6 +264,7 @@ def test_frozen_killed_and_back(transport: str) -> None:
         before = len(frames)
         threading.Timer(2.0, server.kill).start()
         _until_lost(source, frames)
+        server.process.wait(10)
         assert len(frames) > before > 5
         assert "refuses" in _until_lost(source, frames)
         with serving(streams, port=server.port):
