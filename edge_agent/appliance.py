@@ -21,6 +21,7 @@ from edge_agent.daemon import Daemon, LiveCamera
 from edge_agent.errors import ConfigError, EvidenceError, SignalError
 from edge_agent.evidence import BundleWriter
 from edge_agent.evidence.log import LogKey, Vkey, certify
+from edge_agent.evidence.log.log import CHECKPOINT_FILE
 from edge_agent.evidence.retention import delete_due
 from edge_agent.evidence.staging import write_whole
 from edge_agent.evidence.storage import Ballast, Storage
@@ -118,6 +119,7 @@ class Appliance:
     def make_bundles(self, cameras: list[LiveCamera]) -> tuple[BundleWriter, Storage]:
         """What writes evidence by the present site file."""
         site, origin = self.site, self._origin(cameras)
+        _check_owner(self.folder, origin)
         bundles = make_bundle_writer(site, self.folder, self.key, origin, make_redactor(site))
         return bundles, Storage(bundles, Ballast(self.folder.evidence), site.evidence)
 
@@ -305,6 +307,19 @@ def load_live(config: Path) -> Site:
         )
     witness_keys(site)
     return site
+
+
+def _check_owner(folder: BoxFolder, origin: Origin) -> None:
+    """Raise ConfigError where somebody else's log lies: that does not heal by trying again."""
+    try:
+        owner = (folder.log / CHECKPOINT_FILE).read_text().partition("\n")[0]
+    except (OSError, ValueError):
+        return
+    if owner != origin.log:
+        raise ConfigError(
+            f"{folder.path}: holds the log and evidence of {owner}, not of {origin.log}: put "
+            "`site.name` and `device` back, or name another `data_dir`"
+        )
 
 
 def make_cabinet(site: Site, read: Callable[[], tuple[datetime, ClockReading]]) -> Cabinet:

@@ -16,7 +16,7 @@ import yaml
 from edge_agent.appliance import Appliance
 from edge_agent.clock import SystemClock
 from edge_agent.config.load import site_sha256
-from edge_agent.errors import UsageError
+from edge_agent.errors import ConfigError, UsageError
 from edge_agent.pipeline import RuleSlot
 from edge_agent.types import Event, Scene
 
@@ -167,6 +167,19 @@ def test_two_boxes_never_share_a_folder(boxes: Any, site: Callable[..., Path]) -
     second = Appliance(config, CLOCK, workers=1)
     refused = pytest.raises(UsageError, match="another edge-agent runs")
     with boxes.running(config), refused, second.running():
+        pass
+
+
+def test_a_box_that_was_renamed_says_so_instead_of_trying_for_ever(
+    boxes: Any, site: Callable[..., Path]
+) -> None:
+    config = site()
+    with boxes.running(config) as box:
+        assert boxes.goes_on(box, "north")
+    config.write_text(config.read_text().replace("plaza", "market"))
+    renamed = Appliance(config, CLOCK, workers=1)
+    refused = pytest.raises(ConfigError, match="holds the log and evidence of edge/plaza/box")
+    with refused, renamed.running():
         pass
 
 
