@@ -10,8 +10,10 @@ import pytest
 from edge_agent.errors import ModelError, SourceLost
 from edge_agent.pipeline import Pipeline, RuleSlot
 from edge_agent.ports import Analyzer
+from edge_agent.recollection import Moved
 from edge_agent.runner import Lane, replay
 from edge_agent.types import (
+    JSON,
     ArrayPicture,
     Case,
     Detections,
@@ -101,6 +103,15 @@ class Nothing:
 
     def finish(self, scene: Scene, events: Iterable[Event]) -> Iterable[Case]:
         return ()
+
+    def suspend(self, scene: Scene, events: Iterable[Event]) -> Iterable[Case]:
+        return ()
+
+    def remember(self) -> JSON:
+        return []
+
+    def recall(self, state: JSON, moved: Moved) -> None:
+        pass
 
 
 class EveryFrame:
