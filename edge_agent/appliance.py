@@ -47,6 +47,8 @@ REMEMBER_S = 5.0
 RETAIN_S = 24 * 3600.0
 SETTLE_S = 600.0
 """What deletes evidence waits until the clock has had time to be set."""
+SETTLED_S = 30.0
+"""A case that has begun is photographed, and its clip cut, within so long."""
 FLUSH_S = 2.0
 DRAIN_S = 4.0
 """What was decided is written for so long when the service is stopped."""
@@ -273,7 +275,8 @@ class Appliance:
         """Where its pictures come from; not connected yet."""
         settings = site.cameras[name].source
         assert settings is not None
-        return open_live(settings, name, self.timekeeper.read)
+        around_s = site.evidence.clip_before_s + site.evidence.clip_after_s
+        return open_live(settings, name, self.timekeeper.read, around_s + SETTLED_S)
 
     def make_pipeline(
         self, site: Site, name: str, without: frozenset[str] = frozenset()
