@@ -47,7 +47,7 @@ fetch_packages() { # DIR
     set -- "$1" --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 \
         --platform manylinux_2_27_x86_64 --platform manylinux_2_28_x86_64
     "$python" -m pip install -qq --no-compile --only-binary :all: \
-        --python-version "$guest_python" --target "$@" "$work"/*.whl gpiozero gpiod
+        --python-version "$guest_python" --target "$@" "$(echo "$work"/*.whl)[gpio]"
 }
 
 add_packages() { # DIR

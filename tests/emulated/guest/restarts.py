@@ -1,6 +1,6 @@
 """Starts and kills what owns the lines, many times at random moments, and reads every edge.
 
-Runs inside the emulated machine; prints JSON. Usage: restarts.py product|naive COUNT
+Runs inside the emulated machine; prints JSON. Usage: restarts product|naive COUNT
 """
 
 from __future__ import annotations
@@ -13,48 +13,71 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
 
 import gpiod
+import numpy as np
 from gpiod.line import Direction, Value
-from gpiozero import OutputDevice
 
-from edge_agent.signals.libgpiod import LibgpiodFactory
+from edge_agent.appliance import load_live, make_cabinet
+from edge_agent.clock import SystemClock
+from edge_agent.picture import ArrayPicture
+from edge_agent.timekeeping import FirstToKnow, Timekeeper
+from edge_agent.types import Detections, Frame, Scene
 from tests.emulated.guest import lines
 
-LIVES_S = 0.6
+LIVES_S = 1.0
 """At most, of an owner."""
-HASTE = 100.0
-"""Owners are told that time passes so much faster: 30 s of health are over in 0.3 s."""
+STEP_S = 0.25
+"""An owner is told that so much time has passed, every `PAUSE_S`: 30 s of health in 0.4 s."""
+PAUSE_S = 0.003
 ENDS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGSEGV)
+EMPTY = Detections(
+    np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64), ("car",)
+)
+PICTURE = ArrayPicture(np.zeros((180, 320, 3), np.uint8))
+
+
+def product() -> None:
+    """The product's own wiring, as the site file has it, above a healthy camera and no traffic."""
+    clock = Timekeeper(SystemClock(), FirstToKnow())
+    site = load_live(Path("/etc/edge-agent/site.yaml"))
+    cabinet = make_cabinet(site, clock.read)
+    now_s = time.monotonic()
+    cabinet.fault("street", None)
+    while True:
+        now_s += STEP_S
+        frame = Frame("street", 0, now_s, datetime.now(UTC), PICTURE)
+        cabinet.see(Scene(frame, EMPTY, ()))
+        cabinet.progress(now_s)
+        list(cabinet.tick(now_s))
+        time.sleep(PAUSE_S)
 
 
 def naive() -> None:
-    """What the machinery has to catch: an owner that begins with "no call"."""
+    """What the measurement has to catch: an owner that begins with "no call"."""
     settings = gpiod.LineSettings(direction=Direction.OUTPUT, output_value=Value.ACTIVE)
-    request = gpiod.request_lines("/dev/gpiochip0", config={0: settings}, consumer="naive")
-    time.sleep(0.05)
-    request.set_value(0, Value.INACTIVE)
-    time.sleep(LIVES_S)
+    with gpiod.request_lines("/dev/gpiochip0", config={0: settings}) as request:
+        time.sleep(0.05)
+        request.set_value(0, Value.INACTIVE)
+        time.sleep(LIVES_S)
 
 
-def contact() -> None:
-    """A relay through the product's pins: off (call) until it is known better."""
-    device = OutputDevice("call", pin_factory=LibgpiodFactory("box"), initial_value=False)
-    time.sleep(LIVES_S / 2)
-    device.on()
-    time.sleep(LIVES_S)
-
-
-OWNERS: dict[str, Callable[[], None]] = {"naive": naive, "contact": contact}
+OWNERS: dict[str, Callable[[], None]] = {"product": product, "naive": naive}
 
 
 def _own(owner: Callable[[], None]) -> int:
+    """A process of its own, as the service's user."""
     pid = os.fork()
     if pid == 0:
         user = pwd.getpwnam("edge-agent")
         os.initgroups(user.pw_name, user.pw_gid)
         os.setgid(user.pw_gid)
         os.setuid(user.pw_uid)
+        for end in ENDS:
+            if end != signal.SIGKILL:
+                signal.signal(end, signal.SIG_DFL)
         owner()
         os._exit(0)
     return pid
@@ -65,12 +88,13 @@ def _life(
 ) -> dict[str, object]:
     begin_s = time.monotonic()
     pid = _own(owner)
-    time.sleep(chance.uniform(0, LIVES_S))
+    time.sleep(chance.uniform(0.05, LIVES_S))
     os.kill(pid, end)
-    os.waitpid(pid, 0)
+    _, status = os.waitpid(pid, 0)
     moves = [move for move in lines.moves(begin_s) if move.line == "call"]
     return {
         "end": end.name,
+        "died": os.WTERMSIG(status) == end,
         "first": (moves[0].how, moves[0].level) if moves else None,
         "edges": [(e.line, e.level, e.how) for e in lines.edges(begin_s) if e.line != "health"],
         "after": {line: lines.value(line) for line in lines.OUTPUTS},
