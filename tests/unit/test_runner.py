@@ -1,5 +1,6 @@
 """The lock-step replay: order, damage, rules that break."""
 
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -179,6 +180,36 @@ def test_any_number_of_workers_tells_the_same(ordered: bool) -> None:
     begins = [(t_s, camera) for camera, phase, t_s in one if phase == "begin"]
     assert begins == sorted(begins), "cameras are merged by time"
     assert len(begins) == 27
+
+
+def test_as_many_threads_infer_as_workers_were_asked_for_and_this_is_one() -> None:
+    class Watched(Finder):
+        threads: set[str] = set()  # noqa: RUF012  (one for the test)
+
+        def detect(self, frame: Frame) -> Detections:
+            self.threads.add(threading.current_thread().name)
+            time.sleep(0.002)
+            return super().detect(frame)
+
+    watched = lane(Footage("a", 40, 0.1))
+    watched.pipeline.detector = Watched()
+    told([watched], 2)
+    assert len(Watched.threads) == 2
+    assert threading.current_thread().name in Watched.threads
+
+
+@pytest.mark.parametrize("fails_at", range(12))
+def test_a_model_that_fails_says_the_same_in_whichever_thread(fails_at: int) -> None:
+    class Failing(Finder):
+        def detect(self, frame: Frame) -> Detections:
+            if frame.seq == fails_at:
+                raise ModelError("the network refused its input")
+            return super().detect(frame)
+
+    failing = lane(Footage("a", 20, 0.1))
+    failing.pipeline.detector = Failing()
+    assert len([each for each in told([failing], 2) if each[1] == "begin"]) == fails_at
+    assert "refused" in str(failing.damage)
 
 
 def test_a_damaged_recording_keeps_what_it_said_and_spares_the_others() -> None:
