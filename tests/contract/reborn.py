@@ -16,7 +16,8 @@ def main() -> None:
     for _ in sys.stdin:
         child = os.fork()
         if child == 0:
-            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            for number in (0, 1):  # or whoever reads ours would wait for the child's end
+                os.dup2(os.open(os.devnull, os.O_RDWR), number)
             cli.main()
         print(child, flush=True)  # noqa: T201
         _, status = os.waitpid(child, 0)

@@ -15,13 +15,17 @@ import numpy as np
 import paho.mqtt.client as paho
 import pytest
 import yaml
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from edge_agent.clock import SystemClock
 from edge_agent.config.load import site_sha256
-from edge_agent.config.uplink import Metrics
+from edge_agent.config.uplink import Metrics, Mqtt
+from edge_agent.evidence.log import LogKey
 from edge_agent.metrics import served
+from edge_agent.witness import Alarm, Watch, WitnessBook, WitnessService
 
 pytestmark = pytest.mark.slow
 
@@ -146,3 +150,32 @@ def test_figures_for_prometheus_come_from_the_running_box(boxes: Any, config: Pa
             address = f"http://127.0.0.1:{port}/metrics"
             text = urllib.request.urlopen(address, timeout=10).read().decode()
     assert 'camera="a"' in text and "frames" in text
+
+
+def test_a_witness_vouches_for_a_running_box(boxes: Any, config: Path, tmp_path: Path) -> None:
+    site, name = yaml.safe_load(config.read_text()), "edge/plaza/box"
+    log_key = LogKey.load_or_create(tmp_path / "state" / "box")
+    (tmp_path / "witness").mkdir()
+    book = WitnessBook(
+        tmp_path / "witness",
+        "city.example/w1",
+        Ed25519PrivateKey.generate(),
+        {name: log_key.vkey(name)},
+    )
+    mqtt, over, alarms = Mqtt(**site["mqtt"] | {"commands": ()}), threading.Event(), list[Alarm]()
+    service = WitnessService(mqtt, book, Watch(300.0), SystemClock(), alarms.append)
+    thread = threading.Thread(target=service.serve, args=([name], over.is_set))
+    thread.start()
+    site["evidence"] = {"witnesses": [str(book.vkey)]}
+    config.write_text(yaml.safe_dump(site))
+    try:
+        assert boxes.comes_true(lambda: service.is_ready)
+        with boxes.running(config) as box:
+            assert boxes.comes_true(lambda: box.feed.cosigned is not None)
+            assert box.journal.bundles.witnessed() is not None
+        statement = (tmp_path / "state" / "box" / "log-key.dsse").read_bytes()
+        assert b"application/vnd" in statement
+    finally:
+        over.set()
+        thread.join(PATIENCE_S)
+    assert not alarms
