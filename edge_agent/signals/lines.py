@@ -124,7 +124,8 @@ class Input:
         """
         found = []
         while self._edges:
-            found.append(self._edges.popleft())
+            t_s, is_lit = self._edges.popleft()
+            found.append((min(t_s, now_s), is_lit))  # whatever clock stamped it
         is_lit = self.read()
         latest = found[-1][1] if found else self._is_lit
         if is_lit != latest and not self._edges:

@@ -87,6 +87,13 @@ def test_a_glimpse_is_long_enough_for_the_controller() -> None:
     assert Rig(call()).until(110, between(101, 101.1)) == [101.0, 101.26]
 
 
+def test_who_comes_and_goes_between_two_looks_at_the_clock_has_called() -> None:
+    logic = Rig(call()).logic
+    for inside, t_s in (((1,), 100.04), ((), 100.05)):
+        logic.see(inside, t_s)
+    assert [logic.advance(t_s, None, None) for t_s in (100.06, 100.2, 100.32)] == [1, 1, 0]
+
+
 def test_one_pulse_for_everyone_who_comes() -> None:
     rig = Rig(call(mode="pulse", pulse_ms=100))
 
