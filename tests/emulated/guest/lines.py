@@ -54,6 +54,11 @@ def edges(since_s: float = 0.0) -> list[Move]:
     return changed
 
 
+def forget() -> None:
+    """Drop what was recorded; every output has to be low."""
+    _TRACE.write_text("")
+
+
 def _read(found: re.Match[str]) -> Iterator[Move]:
     _, pid, t_s, how, rest = found.groups()
     values = {name: int(text, 0) for name, _, text in (w.partition("=") for w in rest.split())}

@@ -86,17 +86,17 @@ def _own(owner: Callable[[], None]) -> int:
 def _life(
     owner: Callable[[], None], chance: random.Random, end: signal.Signals
 ) -> dict[str, object]:
-    begin_s = time.monotonic()
+    lines.forget()
     pid = _own(owner)
     time.sleep(chance.uniform(0.05, LIVES_S))
     os.kill(pid, end)
     _, status = os.waitpid(pid, 0)
-    moves = [move for move in lines.moves(begin_s) if move.line == "call"]
+    moves = [move for move in lines.moves() if move.line == "call"]
     return {
         "end": end.name,
         "died": os.WTERMSIG(status) == end,
         "first": (moves[0].how, moves[0].level) if moves else None,
-        "edges": [(e.line, e.level, e.how) for e in lines.edges(begin_s) if e.line != "health"],
+        "edges": [(e.line, e.level, e.how) for e in lines.edges() if e.line != "health"],
         "after": {line: lines.value(line) for line in lines.OUTPUTS},
     }
 
