@@ -109,6 +109,18 @@ def test_restarts_without_a_blip(machine: Machine, transcript: Transcript) -> No
     )
 
 
+def test_lamps(machine: Machine, transcript: Transcript) -> None:
+    """At boot all lamps were dark: a conflict had begun."""
+    spoken = machine.measure("lamps")
+    assert spoken["red"] >= 1, "the conflict ends"
+    assert spoken["red bounces"] == 0, "relays bounce"
+    assert spoken["red and green"] >= 1
+    assert spoken["green"] >= 1
+    assert spoken["dark"] >= 1
+    rows = [(name, count) for name, count in spoken.items()]
+    transcript.table("Lamps", ("lit", "conflict told (begin, end)"), *rows)
+
+
 @pytest.mark.parametrize("name", FAULTS)
 def test_fault_means_call(machine: Machine, transcript: Transcript, name: str) -> None:
     result = machine.measure("faults", str(list(FAULTS).index(name)))

@@ -14,9 +14,14 @@ for package in $packages; do
 done
 [ -n "$wanted" ] || exit 0
 
+as_root=""
+if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || { echo "$0: neither root nor sudo" >&2; exit 1; }
+    as_root="sudo"
+fi
 export DEBIAN_FRONTEND=noninteractive
-apt-get update -qq
+$as_root apt-get update -qq
 # shellcheck disable=SC2086  (one word a package)
-apt-get install -y -qq --no-install-recommends $wanted ||
+$as_root apt-get install -y -qq --no-install-recommends $wanted ||
     { echo "tools/emulated/install.sh: apt-get install$wanted failed" >&2; exit 1; }
 echo "installed:$wanted"
