@@ -26,7 +26,6 @@ from edge_agent.app import cores
 from edge_agent.appliance import Appliance
 from edge_agent.clock import SystemClock
 
-WARM_UP_S = 5.0
 TICK_S = 0.02
 
 
@@ -111,7 +110,7 @@ def cpu_s() -> float:
 def measure(chosen: argparse.Namespace, count: int) -> Load:
     """One run of so many cameras."""
     with box(chosen, count) as appliance:
-        attend(appliance, WARM_UP_S)
+        attend(appliance, chosen.warm_up)
         before = appliance.snapshot().cameras
         cpu = attend(appliance, chosen.seconds)
         after = appliance.snapshot().cameras
@@ -138,6 +137,7 @@ def main() -> None:
     parser.add_argument("--model", default="yolox_nano")
     parser.add_argument("--cameras", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--fps", type=float, default=5.0)
+    parser.add_argument("--warm-up", type=float, default=5.0, help="seconds that do not count")
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--gate", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--rest", action="store_true", help="key frames only while it is quiet")
