@@ -13,6 +13,7 @@ from edge_agent import __version__
 from edge_agent.cli.bench import bench
 from edge_agent.cli.doctor import doctor
 from edge_agent.cli.evidence import evidence, score
+from edge_agent.cli.io import io
 from edge_agent.cli.key import key
 from edge_agent.cli.models import models
 from edge_agent.cli.plates import plates
@@ -44,7 +45,21 @@ def cli(verbose: int) -> None:
     open_logbook(level, os.environ)
 
 
-COMMANDS = (run, replay, demo, check, doctor, score, evidence, models, plates, key, bench, witness)
+COMMANDS = (
+    run,
+    replay,
+    demo,
+    check,
+    doctor,
+    io,
+    score,
+    evidence,
+    models,
+    plates,
+    key,
+    bench,
+    witness,
+)
 for command in COMMANDS:
     cli.add_command(command)
 

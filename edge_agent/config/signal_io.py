@@ -119,7 +119,7 @@ class HealthOutput(Contact):
 
 
 _REFUSED = re.compile(
-    r"(?i)(?:^|[^a-z])(pre-?_?empt(?:ion)?|hold|force-?_?off|interval-?_?advance)(?:[^a-z]|$)"
+    r"(?i)(?:^|[^a-z])(pre-?_?empt(?:ion)?|hold|force-?_?off|interval-?_?advance)s?(?:[^a-z]|$)"
 )
 _SECTIONS = ("calls", "outputs")
 
@@ -166,6 +166,8 @@ def problems(site: Site) -> Iterator[tuple[Key, str]]:
                 f"line {line} is that of {'.'.join(owners[line])} already: give each its own",
             )
         owners[line] = where
+    for name in site.outputs.keys() & site.calls.keys():
+        yield ("outputs", name), "a call has that name: what is told of both would be mixed up"
     for name, call in site.calls.items():
         for key, text in _call_problems(site, call):
             yield ("calls", name, key), text
