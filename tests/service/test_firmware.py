@@ -16,11 +16,16 @@ LINE_LIMIT = 98
 """The firmware ignores what comes after it (raspberrypi.com, config.txt, "File format")."""
 DIRECTIVES = {"camera_auto_detect", "disable_splash", "dtoverlay", "dtparam", "gpio"}
 """Of those that the documentation of config.txt names, the ones in use; others are refused."""
-BASE_PARAMETERS = {"watchdog": ("on", "off"), "i2c_arm": ("on", "off"), "rtc_bbat_vchg": None}
+BASE_PARAMETERS = {
+    "watchdog": ("on", "off"),
+    "i2c_arm": ("on", "off"),
+    "rtc_bbat_vchg": None,
+    "strict_gpiod": ("",),
+}
 """Of the base device tree (README of the firmware's overlays)."""
 TAKEN = {0, 1, 2, 3, 7, 8, 9, 10, 11, 14, 15}
 """HAT identity, I2C, SPI0, serial console."""
-MODES = {"op,dl": "out", "ip,pu": "in"}
+MODES = {"op,dl,pd": "out", "ip,pu": "in"}
 """An output that begins high would begin with "no call"."""
 PANICS = ("kernel.panic", "kernel.panic_on_oops")
 UDEV_KEYS = {
@@ -68,6 +73,7 @@ def test_lines_begin_with_a_call(path: Path) -> None:
             assert 0 <= pin <= 27, f"GPIO {pin} is on no header"
             pins[pin] = MODES[mode]
     assert sorted(set(pins.values())) == ["in", "out"]
+    assert ("dtparam", "strict_gpiod") in _settings(path), "or a killed process leaves no call"
 
 
 @pytest.mark.parametrize("board", ["pi4", "pi5", "jetson-orin"])
