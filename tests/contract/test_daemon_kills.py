@@ -51,8 +51,8 @@ cameras:
 def sketches() -> Iterator[np.ndarray[Any, np.dtype[np.uint8]]]:
     """A box drives in, stops beyond the middle for a moment, and drives on; then nothing."""
     ground = np.random.default_rng(0).integers(90, 130, (120, 160, 3), np.uint8)
-    for i in range(50):
-        x = 4 * i if i < 25 else 100 if i < 40 else 100 + 6 * (i - 40)
+    for i in range(80):
+        x = 4 * i if i < 25 else 100 if i < 70 else 100 + 6 * (i - 70)
         picture = ground.copy()
         if x < 160:
             cv2.rectangle(picture, (x, 50), (x + 30, 80), (20, 20, 220), -1)
