@@ -32,6 +32,8 @@ MAX_ORPHANS = 3
 """So many threads may hang beside the working ones; more are a case for a new process."""
 DISK_S = 60.0
 """A disk that takes longer for one case is dead."""
+WATCHER = "camera.health"
+"""The rule that notices a picture that shows nothing."""
 STALE_S = 2.0
 """A camera whose latest judged frame is older is not seeing."""
 
@@ -340,6 +342,8 @@ def _trouble(camera: LiveCamera, now_s: float) -> str | None:
     stale_s = STALE_S + (LONGEST_S if camera.pipeline.may_rest else 0.0)
     if health.latest_s is None or now_s - health.latest_s > stale_s:
         return "no picture"
+    if WATCHER in health.rules_off:
+        return f"the rule {WATCHER} is off"
     if camera.pipeline.doubts:
         return camera.pipeline.doubts[0]
     return None

@@ -197,6 +197,13 @@ def _call_problems(site: Site, call: Call) -> Iterable[tuple[str, str]]:
     if call.phase is not None and call.phase not in site.phases:
         known = ", ".join(site.phases) or "none: wire its lamps under `phases`"
         yield "phase", f"there is no phase `{call.phase}`; known: {known}"
+    fps = camera.detector.max_fps
+    if fps is not None and call.max_age_s < 2 / fps:
+        yield (
+            "max_age_s",
+            f"{call.max_age_s:g} s: camera {call.camera} looks {fps:g} times a second "
+            f"(`detector.max_fps`), so its latest picture is often older: give {2 / fps:g} or more",
+        )
     if camera.detector.rest:
         yield (
             "camera",

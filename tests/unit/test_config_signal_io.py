@@ -80,6 +80,7 @@ def test_what_would_command_a_controller_is_refused(
         ("camera: street", "camera: yard", "there is no camera `yard`; known: street"),
         ("[{kind: camera.health}]", "[]", "covered or frozen: add the rule"),
         ("    rules", "    detector: {rest: true}\n    rules", "leave that out"),
+        ("    rules", "    detector: {max_fps: 0.5}\n    rules", "give 4 or more"),
         ("line: 13", "line: 5", "health_output.line: line 5 is that of calls.ns.line already"),
         ("gate: {line: GPIO6", "ns: {line: GPIO6", "outputs.ns: a call has that name"),
         ("lamp: {backend: mock}", "lamp: {backend: mock, line: 9}", "moves nothing"),
