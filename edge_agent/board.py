@@ -26,7 +26,8 @@ class Post:
 @dataclass
 class _Place:
     post: Post | None = None
-    is_taken: bool = False
+    taken: Post | None = None
+    """What a worker is busy with."""
     served: int = 0
     """Number of the turn in which a worker last took it; the lowest has waited longest."""
 
@@ -50,30 +51,30 @@ class Board:
                 # What the gate saw change then has still changed.
                 place.post = replace(post, admission="see")
                 self.on_replaced(post.camera)
-            if not place.is_taken:
+            if place.taken is None:
                 self._changed.notify()
 
     def take(self, timeout_s: float) -> Post | None:
         """The frame of the camera that has waited longest; None when there is none by then.
 
-        The camera is the caller's alone until it says `done`.
+        The camera is the caller's alone until it is `done` with the frame.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._next() is not None, timeout_s)
             place = self._next()
             if place is None:
                 return None
-            post, place.post = place.post, None
+            place.taken, place.post = place.post, None
             self._turn += 1
-            place.is_taken, place.served = True, self._turn
-            return post
+            place.served = self._turn
+            return place.taken
 
-    def done(self, camera: str) -> None:
-        """The caller has dealt with the camera's frame."""
+    def done(self, post: Post) -> None:
+        """The frame has been dealt with; whoever says so late frees nobody else's camera."""
         with self._changed:
-            place = self._places.get(camera)
-            if place is not None:
-                place.is_taken = False
+            place = self._places.get(post.camera)
+            if place is not None and place.taken is post:
+                place.taken = None
                 if place.post is not None:
                     self._changed.notify()
 
@@ -86,8 +87,8 @@ class Board:
     def is_empty(self) -> bool:
         """True when every frame has been taken and dealt with."""
         with self._changed:
-            return not any(place.post or place.is_taken for place in self._places.values())
+            return not any(place.post or place.taken for place in self._places.values())
 
     def _next(self) -> _Place | None:
-        ready = (p for p in self._places.values() if p.post is not None and not p.is_taken)
+        ready = (p for p in self._places.values() if p.post is not None and p.taken is None)
         return min(ready, key=lambda place: place.served, default=None)

@@ -9,29 +9,37 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 from edge_agent.board import Board, Post
 from edge_agent.clock import Clock
 from edge_agent.errors import EdgeError, SourceError
-from edge_agent.health import CameraHealth, CameraVitals
+from edge_agent.health import CameraVitals
 from edge_agent.pipeline import Outcome, Pipeline
 from edge_agent.ports import Cabinet, Sink, Source
 from edge_agent.runner import clip_of
 from edge_agent.sources.decoding import LONGEST_S
-from edge_agent.types import JSON, Frame
+from edge_agent.types import JSON, Case, Frame
 from edge_agent.writer import JOIN_S, Writer
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 BACKOFF_MIN_S, BACKOFF_MAX_S = 1.0, 60.0
 HANG_S = 10.0
 """A frame takes tens of milliseconds; what takes this long never ends."""
 MAX_ORPHANS = 3
 """So many threads may hang beside the working ones; more are a case for a new process."""
+MAX_FAILURES = 6
+"""More in a row make nobody wait any longer."""
 DISK_S = 60.0
 """A disk that takes longer for one case is dead."""
+LAST_S = 0.1
+"""What is still busy when everything has been stopped hangs."""
 WATCHER = "camera.health"
 """The rule that notices a picture that shows nothing."""
 STALE_S = 2.0
@@ -72,18 +80,22 @@ class Reader(threading.Thread):
         super().__init__(name=f"read-{camera.name}", daemon=True)
         self.camera, self._board = camera, board
         self._closing = threading.Event()
+        self._lasted_s = -1.0
+        """How long the present connection has delivered; negative before it does."""
 
     def run(self) -> None:
-        backoff_s = BACKOFF_MIN_S
+        backoff_s, told = BACKOFF_MIN_S, ""
         while not self._closing.is_set():
-            before = self.camera.vitals.frames
+            self._lasted_s = -1.0
             reason = self._read()
             if self._closing.is_set() or self.camera.is_over:
                 return
             self.camera.vitals.lost(reason)
-            log.warning("camera lost", extra={"camera": self.camera.name, "why": reason})
-            if self.camera.vitals.frames > before:
-                backoff_s = BACKOFF_MIN_S
+            if self._lasted_s >= backoff_s:
+                backoff_s, told = BACKOFF_MIN_S, ""
+            if reason != told:  # once, not every minute of a week
+                told = reason
+                log.warning("camera lost", extra={"camera": self.camera.name, "why": reason})
             self._closing.wait(backoff_s)
             backoff_s = min(2 * backoff_s, BACKOFF_MAX_S)
 
@@ -95,10 +107,13 @@ class Reader(threading.Thread):
     def _read(self) -> str:
         """Read until the link breaks; returns why it did."""
         camera = self.camera
+        first_s = None
         try:
             for frame in camera.source.frames():
                 if self._closing.is_set():
                     break
+                first_s = frame.t_s if first_s is None else first_s
+                self._lasted_s = frame.t_s - first_s
                 camera.vitals.arrived(frame.t_s)
                 pipeline = camera.pipeline
                 admission = pipeline.admit(frame)
@@ -115,14 +130,21 @@ class Reader(threading.Thread):
         return "the footage has ended"
 
 
+class Busy(NamedTuple):
+    """What a worker does now."""
+
+    camera: LiveCamera
+    post: Post
+    since_s: float
+
+
 class Worker(threading.Thread):
     """Looks at frames and decides, one camera at a time."""
 
     def __init__(self, number: int, daemon: Daemon) -> None:
         super().__init__(name=f"work-{number}", daemon=True)
         self._daemon = daemon
-        self.busy_with: tuple[LiveCamera, float] | None = None
-        """Camera, and since when."""
+        self.busy_with: Busy | None = None
         self.is_orphaned = False
         self.is_closing = False
 
@@ -130,14 +152,14 @@ class Worker(threading.Thread):
         board = self._daemon.board
         while not (self.is_closing or self.is_orphaned):
             post = board.take(0.5)
-            camera = self._daemon.cameras.get(post.camera) if post else None
-            if post is None or camera is None:
+            if post is None:
                 continue
-            self.busy_with = (camera, self._daemon.clock.monotonic())
-            self._serve(camera, post)
-            self.busy_with = None
-            if not self.is_orphaned:
-                board.done(camera.name)
+            camera = self._daemon.cameras.get(post.camera)
+            if camera is not None:
+                self.busy_with = Busy(camera, post, self._daemon.clock.monotonic())
+                self._serve(camera, post)
+                self.busy_with = None
+            board.done(post)
 
     def _serve(self, camera: LiveCamera, post: Post) -> None:
         if self._daemon.clock.monotonic() < camera.resumes_s:
@@ -177,6 +199,7 @@ class Daemon:
         self._workers = [Worker(number, self) for number in range(workers)]
         self._orphans: list[Worker] = []
         self.hang_s = HANG_S
+        self._patience_s = JOIN_S
 
     def start(self) -> None:
         """Start the workers and the writer."""
@@ -191,23 +214,27 @@ class Daemon:
 
     def remove(self, name: str) -> None:
         """Stop reading a camera and end what was going on before it."""
-        self._readers.pop(name).close()
-        camera = self.cameras.pop(name)
+        reader, camera = self._readers.pop(name), self.cameras.pop(name)
+        reader.close()
+        reader.join(JOIN_S)  # or it would lay one more frame on the board
         self.board.remove(name)
-        if camera.lock.acquire(timeout=JOIN_S):  # the worker that is busy with it comes first
-            try:
-                self._put(camera.pipeline.finish(), camera.source)
-            finally:
-                camera.lock.release()
+        self._ask(camera, lambda each: self._put(each.pipeline.finish(), each.source), None)
 
     def exchange(self, name: str, pipeline: Pipeline) -> None:
         """Let another pipeline go on with what the present one knows."""
         camera = self.cameras[name]
-        with camera.lock:
-            outcome = pipeline.adopt(camera.pipeline)
+        camera.hung.clear()
+
+        def hand_over(camera: LiveCamera) -> bool:
+            self._put(pipeline.adopt(camera.pipeline), camera.source)
             camera.pipeline = pipeline
-            camera.hung.clear()
-        self._put(outcome, camera.source)
+            return True
+
+        if self._ask(camera, hand_over, False):
+            return
+        for worker in list(self._workers):  # nobody else judges what hangs, for we are who does
+            if worker.busy_with is not None and worker.busy_with.camera is camera:
+                self._orphan(worker, worker.busy_with)
 
     @property
     def is_over(self) -> bool:
@@ -219,6 +246,7 @@ class Daemon:
 
         Under the camera's lock, so that nobody remembers what was not handed on yet.
         """
+        self._put(outcome, camera.source)
         now_s = self.clock.monotonic()
         camera.failures = 0
         camera.vitals.decided(now_s - post.frame.t_s, post.admission == "see")
@@ -227,15 +255,17 @@ class Daemon:
         if outcome.scene is not None:
             self.cabinet.see(outcome.scene)
         self.cabinet.progress(now_s)
-        self._put(outcome, camera.source)
 
     def fail(self, camera: LiveCamera, reason: str) -> None:
         """A camera's pipeline broke: report it, make it anew a little later."""
-        camera.failures += 1
+        if reason != camera.vitals.failure:
+            log.error("camera failed", extra={"camera": camera.name, "why": reason})
+        camera.failures = min(camera.failures + 1, MAX_FAILURES)
         wait_s = min(BACKOFF_MIN_S * 2.0**camera.failures, BACKOFF_MAX_S)
         camera.resumes_s = self.clock.monotonic() + wait_s
-        camera.vitals.lost(reason)
+        camera.vitals.failed(reason)
         self.cabinet.fault(camera.name, reason)
+        self._remember(camera)
         self._replace(camera)
 
     def tick(self, now_s: float) -> None:
@@ -243,16 +273,17 @@ class Daemon:
         for camera in list(self.cameras.values()):
             self.cabinet.fault(camera.name, _trouble(camera, now_s))
         for event in self.cabinet.tick(now_s):
-            self.writer.put(lambda event=event: self._sink.event(event))  # type: ignore[misc]
+            self.writer.put(partial(self._sink.event, event))
         for worker in list(self._workers):
             busy = worker.busy_with
-            if busy is not None and now_s - busy[1] > self.hang_s:
-                self._orphan(worker, busy[0])
+            if busy is not None and now_s - busy.since_s > self.hang_s:
+                self._orphan(worker, busy)
 
     def stuck(self, now_s: float) -> str | None:
         """What keeps the process from being well enough to go on; None while it is."""
-        if len(self._orphans) > MAX_ORPHANS:
-            return f"{len(self._orphans)} workers hang"
+        hanging = sum(orphan.is_alive() for orphan in self._orphans)
+        if hanging > MAX_ORPHANS:
+            return f"{hanging} workers hang"
         if now_s - self.writer.beat_s > DISK_S:
             return f"nothing was written for {now_s - self.writer.beat_s:.0f} s: is the disk dead?"
         dead = [t.name for t in (self.writer, *self._workers) if not t.is_alive()]
@@ -265,60 +296,73 @@ class Daemon:
 
     def stop(self) -> None:
         """End readers and workers; the writer goes on until it is closed."""
+        self._patience_s = LAST_S
         for reader in self._readers.values():
             reader.close()
         for worker in self._workers:
             worker.is_closing = True
+        end_s = self.clock.monotonic() + JOIN_S
         for thread in (*self._readers.values(), *self._workers):
-            thread.join(JOIN_S)
+            thread.join(max(0.0, end_s - self.clock.monotonic()))
 
     def suspend(self) -> None:
         """Document what has begun, before another process goes on; for after `stop`."""
         for camera in self.cameras.values():
-            if camera.lock.acquire(timeout=JOIN_S):
-                self._put(camera.pipeline.suspend(), camera.source)
-                camera.lock.release()
+            self._ask(camera, lambda each: self._put(each.pipeline.suspend(), each.source), None)
 
     def remember(self) -> dict[str, JSON]:
         """What every camera's pipeline knows that another process needs to go on.
 
-        What is put to the writer after this comes after everything that led to it.
+        What is put to the writer after this comes after everything that led to it. Of one that
+        hangs, what it knew when it was last asked.
         """
-        states = {}
         for camera in list(self.cameras.values()):
-            if camera.lock.acquire(timeout=JOIN_S):
-                try:
-                    states[camera.name] = camera.memory = camera.pipeline.remember()
-                finally:
-                    camera.lock.release()
-        return states
+            self._remember(camera)
+        known = {name: camera.memory for name, camera in list(self.cameras.items())}
+        return {name: memory for name, memory in known.items() if memory is not None}
+
+    def _remember(self, camera: LiveCamera) -> None:
+        camera.memory = self._ask(camera, lambda each: each.pipeline.remember(), camera.memory)
+
+    def _ask(self, camera: LiveCamera, ask: Callable[[LiveCamera], T], otherwise: T) -> T:
+        """What a camera's pipeline answers, unless it hangs or fails."""
+        lock = camera.lock
+        if not lock.acquire(timeout=self._patience_s):
+            return otherwise
+        try:
+            return ask(camera)
+        except Exception:
+            log.exception("pipeline failed", extra={"camera": camera.name})
+            return otherwise
+        finally:
+            lock.release()
 
     def _put(self, outcome: Outcome, source: Source) -> None:
-        if outcome.events or outcome.cases:
-            self.writer.put(lambda: self._store(outcome, source))
-
-    def _store(self, outcome: Outcome, source: Source) -> None:
+        """One job each: what the disk takes only later must not hold a whole picture."""
         for event in outcome.events:
-            self._sink.event(event)
+            self.writer.put(partial(self._sink.event, event))
         for case in outcome.cases:
-            self._sink.case(case, clip_of(case, source))
+            self.writer.put(partial(self._file, case, source))
+
+    def _file(self, case: Case, source: Source) -> None:
+        self._sink.case(case, clip_of(case, source))
 
     def _count_replaced(self, name: str) -> None:
         if name in self.cameras:
             self.cameras[name].vitals.replaced()
 
-    def _orphan(self, worker: Worker, camera: LiveCamera) -> None:
+    def _orphan(self, worker: Worker, busy: Busy) -> None:
         """Leave a hanging thread to itself: a new one takes its place, and its camera goes on."""
-        rule = camera.pipeline.asking
+        camera, rule = busy.camera, busy.camera.pipeline.asking
         log.error("worker hangs", extra={"camera": camera.name, "rule": rule})
         worker.is_orphaned = True
-        self._orphans.append(worker)
+        self._orphans = [*(each for each in self._orphans if each.is_alive()), worker]
         self._workers.remove(worker)
         camera.lock = threading.Lock()
         if rule is not None:
             camera.hung.append(rule)
         self._replace(camera)
-        self.board.done(camera.name)
+        self.board.done(busy.post)
         fresh = Worker(len(self._workers) + len(self._orphans), self)
         self._workers.append(fresh)
         fresh.start()
@@ -339,16 +383,13 @@ def _trouble(camera: LiveCamera, now_s: float) -> str | None:
     health = camera.vitals
     if health.state != "online":
         return health.reason or health.state
+    if health.failure is not None:
+        return health.failure
     stale_s = STALE_S + (LONGEST_S if camera.pipeline.may_rest else 0.0)
-    if health.latest_s is None or now_s - health.latest_s > stale_s:
+    if camera.latest is None or now_s - camera.latest.t_s > stale_s:
         return "no picture"
     if WATCHER in health.rules_off:
         return f"the rule {WATCHER} is off"
     if camera.pipeline.doubts:
         return camera.pipeline.doubts[0]
     return None
-
-
-def snapshots(cameras: Mapping[str, LiveCamera], now_s: float) -> dict[str, CameraHealth]:
-    """Health of every camera now."""
-    return {name: camera.vitals.at(now_s) for name, camera in cameras.items()}

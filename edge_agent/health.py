@@ -81,6 +81,8 @@ class CameraVitals:
     dropped: int = field(default=0, init=False)
     losses: int = field(default=0, init=False)
     rules_off: tuple[str, ...] = field(default=(), init=False)
+    failure: str | None = field(default=None, init=False)
+    """Why nothing is decided on its pictures; None while it is."""
     latest_s: float | None = field(default=None, init=False)
     """Monotonic time at which the latest frame was taken."""
     _arrivals: deque[float] = field(default_factory=deque, init=False, repr=False)
@@ -97,8 +99,14 @@ class CameraVitals:
     def decided(self, lag_s: float, is_inferred: bool) -> None:
         """A frame has been through the rules so long after it was taken."""
         with self._lock:
+            self.failure = None
             self.inferred += is_inferred
             self._lags.append(lag_s)
+
+    def failed(self, reason: str) -> None:
+        """Its pictures come, but nothing can be decided on them."""
+        with self._lock:
+            self.failure = reason
 
     def replaced(self) -> None:
         """A newer frame took the place of one that waited."""
@@ -121,9 +129,10 @@ class CameraVitals:
         with self._lock:
             self._forget(now_s)
             lags = sorted(self._lags)
+            is_blind = self.state == "online" and self.failure is not None
             return CameraHealth(
-                state=self.state,
-                reason=self.reason,
+                state="lost" if is_blind else self.state,
+                reason=self.failure if is_blind else self.reason,
                 frames=self.frames,
                 inferred=self.inferred,
                 dropped=self.dropped,

@@ -36,7 +36,7 @@ def test_what_the_gate_saw_outlives_the_frame_in_which_it_did() -> None:
     board.put(post("a", 2, "hold"))
     taken = board.take(0)
     assert taken is not None and (taken.frame.seq, taken.admission) == (2, "see")
-    board.done("a")
+    board.done(taken)
     board.put(post("a", 3, "hold"))
     board.put(post("a", 4, "hold"))
     taken = board.take(0)
@@ -47,13 +47,20 @@ def test_what_the_gate_saw_outlives_the_frame_in_which_it_did() -> None:
 def test_a_camera_is_with_one_worker_at_a_time() -> None:
     board = Board()
     board.put(post("a", 1))
-    assert board.take(0) is not None
+    first = board.take(0)
+    assert first is not None
     board.put(post("a", 2))
     assert board.take(0) is None and not board.is_empty
-    board.done("a")
-    taken = board.take(0)
-    assert taken is not None and taken.frame.seq == 2
-    board.done("a")
+    board.done(first)
+    second = board.take(0)
+    assert second is not None and second.frame.seq == 2
+    board.put(post("a", 3))
+    board.done(first)
+    assert board.take(0) is None, "who says it late, or twice, frees nobody else's camera"
+    board.done(second)
+    third = board.take(0)
+    assert third is not None
+    board.done(third)
     assert board.is_empty
 
 
@@ -68,7 +75,7 @@ def test_whoever_waits_is_served_before_anybody_is_served_twice(arrivals: list[s
         taken = board.take(0)
         assert taken is not None
         served.append(taken.camera)
-        board.done(taken.camera)
+        board.done(taken)
     for turn in range(len(served) - 2):
         assert len(set(served[turn : turn + 3])) == 3
 
@@ -87,4 +94,19 @@ def test_a_camera_that_was_removed_leaves_nothing() -> None:
     board.put(post("a", 1))
     board.remove("a")
     assert board.take(0) is None and board.is_empty
-    board.done("a")
+
+
+def test_a_camera_that_is_there_again_is_served_again() -> None:
+    board = Board()
+    board.put(post("a", 1))
+    old = board.take(0)
+    assert old is not None
+    board.remove("a")
+    board.put(post("a", 2))
+    new = board.take(0)
+    assert new is not None and new.frame.seq == 2
+    board.put(post("a", 3))
+    board.done(old)
+    assert board.take(0) is None, "a worker is busy with it"
+    board.done(new)
+    assert board.take(0) is not None
