@@ -1,0 +1,93 @@
+"""A whole box on mock lines: it starts in call, tells, changes its wires, lets go in call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from edge_agent.appliance import Appliance
+from edge_agent.errors import SignalError
+from edge_agent.signals import WiredCabinet
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def config(tmp_path: Path, make_video: Callable[..., Path]) -> Path:
+    """A site with one camera, a call, an alarm, a phase and a health output."""
+    camera = {
+        "source": {
+            "kind": "file",
+            "path": str(make_video(tmp_path / "lane.mp4", 50)),
+            "loop": True,
+        },
+        "zones": {"stop": [[0, 0.5], [1, 0.5], [1, 1], [0, 1]]},
+        "rules": [{"kind": "camera.health"}],
+    }
+    text = {
+        "site": {"name": "plaza"},
+        "device": "box",
+        "state_dir": str(tmp_path / "state"),
+        "data_dir": str(tmp_path / "data"),
+        "gpio": {"factory": "mock"},
+        "cameras": {"north": camera},
+        "calls": {"ns": {"line": 5, "camera": "north", "zone": "stop", "active_low": True}},
+        "outputs": {"gate": {"line": 6}},
+        "phases": {"ns": {"red": 17, "amber": 22, "green": 23}},
+        "health_output": {"line": 13},
+    }
+    path = tmp_path / "site.yaml"
+    path.write_text(yaml.safe_dump(text))
+    return path
+
+
+def _wired(box: Appliance) -> WiredCabinet:
+    assert isinstance(box.cabinet, WiredCabinet)
+    return box.cabinet
+
+
+def _pin(box: Appliance, line: int) -> Any:
+    return _wired(box).lines.factory.pin(line)
+
+
+def test_a_box_calls_tells_and_moves_its_health_output(boxes: Any, config: Path) -> None:
+    with boxes.running(config) as box:
+        call, health = _pin(box, 5), _pin(box, 13)
+        assert (call.function, bool(call.state)) == ("output", True)
+        assert boxes.goes_on(box, "north")
+        assert boxes.comes_true(lambda: len(health.states) > 4)
+        assert boxes.comes_true(lambda: box.outbox.last_sequence >= 2), "io.fault and io.conflict"
+        assert box.cabinet.feed("north").at(box.clock.monotonic()) == {"ns": "conflict"}
+        pulse = box.journal.outputs.pulse("gate", box.clock.now())
+        assert pulse is not None and pulse.backend == "mock"
+        assert boxes.comes_true(lambda: [s.state for s in _pin(box, 6).states][-2:] == [1, 0])
+        assert [state.state for state in call.states] == [False, True], "not an output, at rest"
+
+
+def test_wires_are_changed_and_a_wrong_change_changes_nothing(boxes: Any, config: Path) -> None:
+    text = config.read_text()
+    with boxes.running(config) as box:
+        assert boxes.goes_on(box, "north")
+        config.write_text(text.replace("line: 6", "line: nowhere"))
+        why = boxes.reload(box)
+        assert why is not None and "outputs.gate.line: line nowhere" in why
+        assert box.site.outputs["gate"].line == 6 and _pin(box, 6).function == "output"
+        assert box.journal.outputs is box.daemon.cabinet is box.cabinet
+
+        config.write_text(text.replace("line: 5", "line: 19"))
+        old = _pin(box, 5)
+        assert boxes.reload(box) is None
+        assert bool(old.states[-1].state), "at rest when it was let go"
+        assert bool(_pin(box, 19).state) and box.site.calls["ns"].line == 19
+        assert box.journal.outputs is box.daemon.cabinet is box.cabinet
+        assert boxes.goes_on(box, "north")
+
+
+def test_a_box_whose_lines_are_not_there_does_not_start(boxes: Any, config: Path) -> None:
+    config.write_text(config.read_text().replace("line: 13", "line: 99"))
+    with pytest.raises(SignalError, match=r"health_output: line 99"), boxes.running(config):
+        pass
