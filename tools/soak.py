@@ -25,6 +25,7 @@ import yaml
 from edge_agent.appliance import Appliance
 from edge_agent.clock import SystemClock
 from edge_agent.demo import CLIP, SITE
+from edge_agent.machine import share_heaps
 from edge_agent.notify import Notifier
 from edge_agent.remote import Remote
 from edge_agent.requests import Requests
@@ -128,6 +129,7 @@ def main() -> None:
     parser.add_argument("--speed", type=float, default=10.0)
     parser.add_argument("--out", type=Path, required=True, help="JSON: figures and samples.")
     options = parser.parse_args()
+    share_heaps()
     with tempfile.TemporaryDirectory() as folder:
         config = write_site(Path(folder), options.cameras, options.speed)
         samples, counts = run(config, options.frames)

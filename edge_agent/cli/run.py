@@ -14,6 +14,7 @@ import click
 from edge_agent.app import cores
 from edge_agent.cli.words import FILE
 from edge_agent.clock import SystemClock
+from edge_agent.machine import share_heaps
 from edge_agent.notify import Notifier
 from edge_agent.requests import Requests
 from edge_agent.service import run as serve
@@ -32,6 +33,7 @@ def run(config: Path, workers: int | None) -> None:
     edge-agent check --config site.yaml
     edge-agent run --config site.yaml
     """
+    share_heaps()
     requests = Requests()
     for number, ask in (
         (signal.SIGTERM, requests.stop.set),
