@@ -160,13 +160,14 @@ class Appliance:
         is_rerouted = before.mqtt != self.site.mqtt
         if is_rerouted:
             self._uplinks.close()
-        self.daemon.writer.put(lambda: self._change_bundles(cameras))
-        if is_rerouted:
             self.open_uplink()
+        # after that: what the log's checkpoints go out by is chosen once, and last, by the writer
+        self.daemon.writer.put(lambda: self._change_bundles(cameras))
 
     def _change_bundles(self, cameras: list[LiveCamera]) -> None:
         self.journal.checkpoint()
         self.journal.change(*self.make_bundles(cameras))
+        self.journal.plate_key = hiding_key(self.site, state_dir(self.site))
         self.join_feed()
 
     def join_feed(self) -> None:

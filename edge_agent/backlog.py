@@ -41,6 +41,8 @@ class Backlog:
     cases: deque[tuple[Case, bytes | None]] = field(default_factory=deque, init=False)
     shed_events: int = field(default=0, init=False)
     """How many were given up."""
+    _is_told: bool = field(default=False, init=False)
+    """It was said that something waits: once, not at every try of a week."""
 
     @property
     def waiting(self) -> int:
@@ -71,6 +73,9 @@ class Backlog:
             if _key(case) in still or not self._files(case, clip):
                 still[_key(case)] = None
                 self.cases.append((case, clip))
+        if self._is_told and not self.waiting:
+            self._is_told = False
+            log.warning("the disk has taken what waited")
         return not self.waiting
 
     def _shed_event(self) -> None:
@@ -89,15 +94,24 @@ class Backlog:
         try:
             self.journal.event(event, is_late)
         except (EvidenceError, UplinkError) as error:
-            return _waits(error, event.subject)
+            return self._waits(error, event.subject)
         return True
 
     def _files(self, case: Case, clip: bytes | None) -> bool:
         try:
             self.journal.case(case, clip)
         except (EvidenceError, UplinkError) as error:
-            return _waits(error, case.subject)
+            return self._waits(error, case.subject)
         return True
+
+    def _waits(self, error: EvidenceError | UplinkError, subject: str) -> bool:
+        """False, for later; raises what no disk will ever take."""
+        if isinstance(error.__cause__, ValueError):
+            raise error
+        if not self._is_told:
+            self._is_told = True
+            log.error("kept in memory", extra={"subject": subject, "why": str(error)})
+        return False
 
     def _shed(self) -> None:
         """Memory has an end as well: the same order as on the disk, and never the record."""
@@ -123,11 +137,3 @@ def _says_little(event: Event) -> bool:
 
 def _key(case: Case) -> Key:
     return case.begin.camera, case.subject
-
-
-def _waits(error: EvidenceError | UplinkError, subject: str) -> bool:
-    """False, for later; raises what no disk will ever take."""
-    if isinstance(error.__cause__, ValueError):
-        raise error
-    log.error("kept in memory", extra={"subject": subject, "why": str(error)})
-    return False

@@ -100,7 +100,12 @@ class Journal:
             self.checkpoint()
 
     def change(self, bundles: BundleWriter, storage: Storage | None) -> None:
-        """From now on speak, and write evidence, by another site file."""
+        """From now on speak, and write evidence, by another site file.
+
+        What waits may still be of a camera that is no more.
+        """
+        cameras = {**self.origin.cameras, **bundles.origin.cameras}
+        bundles.origin = replace(bundles.origin, cameras=cameras)
         self.origin, self.bundles, self.storage = bundles.origin, bundles, storage
         if bundles.log is not None:
             bundles.log.keep = self._keep_leaf

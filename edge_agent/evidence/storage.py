@@ -21,7 +21,7 @@ from edge_agent.evidence.bundle import BundleWriter
 from edge_agent.evidence.chain import manifest_bytes
 from edge_agent.evidence.legibility import Shown, plate_doubts
 from edge_agent.evidence.manifest import Manifest, Shed
-from edge_agent.evidence.staging import NoSpace
+from edge_agent.evidence.staging import NoSpace, cannot
 from edge_agent.types import Bundle, Case
 
 log = logging.getLogger(__name__)
@@ -115,10 +115,13 @@ class Storage:
     def _room(self, case: Case) -> tuple[int, Literal["disk budget", "disk full"]]:
         """Bytes that the case's file may have, and what bounds them."""
         own = self._bundles.path_of(case)
-        free = _free(own.parent) - self._min_free
+        try:
+            free = _free(own.parent) - self._min_free
+            sizes = dict(_sizes(own.parent)) if self._budget is not None else {}
+        except OSError as error:  # a disk that was unplugged
+            raise cannot(own, "be written", error) from error
         if self._budget is None:
             return free, "disk full"
-        sizes = {path: size for path, size in _sizes(own.parent) if path.suffix == ".evb"}
         left = self._budget - sum(size for path, size in sizes.items() if path != own)
         return (left, "disk budget") if left < free else (free, "disk full")
 
@@ -176,6 +179,8 @@ def _free(folder: Path) -> int:
 
 
 def _sizes(folder: Path) -> Iterator[tuple[Path, int]]:
+    """Of every bundle."""
     with os.scandir(folder) as entries:
         for entry in entries:
-            yield Path(entry.path), entry.stat().st_size
+            if entry.name.endswith(".evb"):
+                yield Path(entry.path), entry.stat().st_size

@@ -162,6 +162,20 @@ def test_a_bad_site_file_changes_nothing_and_a_good_one_one_camera(
         assert why is not None and "restart" in why
 
 
+def test_plates_are_hidden_from_the_moment_the_site_file_asks_for_it(
+    boxes: Any, site: Callable[..., Path], tmp_path: Path
+) -> None:
+    key = tmp_path / "plates.key"
+    key.write_text(f"{'5a' * 32}\n")
+    key.chmod(0o600)
+    with boxes.running(site()) as box:
+        assert box.journal.plate_key is None
+        site(privacy={"plates": "hashed", "key_file": str(key)})
+        assert boxes.reload(box) is None
+        assert boxes.comes_true(lambda: box.journal.plate_key is not None)
+        assert boxes.goes_on(box, "north") and boxes.goes_on(box, "south")
+
+
 def test_two_boxes_never_share_a_folder(boxes: Any, site: Callable[..., Path]) -> None:
     config = site()
     second = Appliance(config, CLOCK, workers=1)

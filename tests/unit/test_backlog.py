@@ -14,6 +14,7 @@ from edge_agent.clock import ManualClock
 from edge_agent.config import Evidence, Output
 from edge_agent.errors import EvidenceError
 from edge_agent.evidence import BundleWriter, DeviceKey
+from edge_agent.evidence.storage import Ballast, Storage
 from edge_agent.identity import CameraOrigin, Origin
 from edge_agent.journal import Journal
 from edge_agent.signals import MockOutputs
@@ -126,3 +127,33 @@ def test_events_without_end_give_up_what_says_least_first(backlog: Backlog) -> N
     assert backlog.shed_events == 2
     backlog.event(event(104))
     assert [each.frame for each in backlog.events] == [waiting[1], 102, 103, 104]
+
+
+def test_a_disk_that_was_unplugged_is_waited_for_and_told_once(
+    backlog: Backlog, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bundles = backlog.journal.bundles
+    backlog.journal.storage = Storage(bundles, Ballast(bundles.folder, 4096), Evidence())
+    bundles.folder.rename(tmp_path / "unplugged")
+    backlog.case(case(1), None)
+    backlog.case(case(2), None)
+    for _ in range(20):
+        assert not backlog.retry()
+    assert backlog.waiting == 2
+    assert [each.message for each in caplog.records] == ["kept in memory"]
+    (tmp_path / "unplugged").rename(bundles.folder)
+    assert backlog.retry() and len(list(bundles.folder.glob("*.evb"))) == 2
+    assert caplog.records[-1].message == "the disk has taken what waited"
+
+
+def test_what_waits_of_a_camera_that_is_no_more_is_told_all_the_same(
+    backlog: Backlog, tmp_path: Path
+) -> None:
+    journal, old = backlog.journal, backlog.journal.bundles
+    key = DeviceKey.load_or_create(tmp_path / "state", "box-1", ManualClock(START))
+    cameras = {"c2": journal.origin.cameras["c1"]}
+    origin = replace(journal.origin, cameras=cameras)
+    journal.change(BundleWriter(old.folder, key, origin, Evidence(sheet=False), {}), None)
+    backlog.event(event(1))
+    backlog.case(case(2), None)
+    assert backlog.waiting == 0 and len(journal.envelopes) == 2
