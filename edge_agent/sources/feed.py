@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 OPEN_S = 10.0
 """A camera that has not answered by then does not answer."""
+SILENT_S = 600.0
+"""Between two complaints about the same."""
 MAX_BEHIND_S = 2.0
 """A reader that is further behind goes on at the newest key frame ..."""
 MAX_WAITING_S = 15.0
@@ -55,6 +57,7 @@ class Feed:
         self, link: Link, read: Read, stall_s: float, kept: Callable[[Parcel], object] | None = None
     ) -> None:
         self.link = link
+        self._skipped, self._silent_until_s = 0, float("-inf")
         self.pace = Pace(link.is_monotonic)
         self._kept = kept
         self._beside: tuple[Feed, ...] = ()
@@ -169,10 +172,18 @@ class Feed:
         with self._changed:
             behind_s = parcel.t_s - self._waiting[0].t_s if self._waiting else 0.0
             if behind_s > (MAX_BEHIND_S if parcel.is_key else MAX_WAITING_S):
-                log.warning("too slow for the camera", extra={"source": self.link.name})
-                self._waiting.clear()
+                self._give_up(parcel.t_s)
             self._waiting.append(parcel)
             self._changed.notify_all()
+
+    def _give_up(self, t_s: float) -> None:
+        """Drop what waits; said now and then, since a box that is too small does it all day."""
+        self._skipped += len(self._waiting)
+        self._waiting.clear()
+        if t_s >= self._silent_until_s:
+            self._silent_until_s = t_s + SILENT_S
+            facts = {"source": self.link.name, "skipped": self._skipped}
+            log.warning("too slow for the camera", extra=facts)
 
 
 def _wall_clock(packet: Packet[VideoStream]) -> float | None:
