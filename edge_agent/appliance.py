@@ -228,13 +228,17 @@ class Appliance:
         return Moment(boot_id(), reading.mono_ns / 1e9, wall)
 
     def _stop(self) -> None:
+        self.cabinet.close()  # nobody drives the lines from here on
         self.daemon.stop()
         self.daemon.suspend()
         self._remember(is_last=True)
         if not self.daemon.writer.close(DRAIN_S):
-            log.error("not everything was written", extra={"jobs": self.daemon.writer.waiting})
+            raise EvidenceError(
+                f"{self.folder.path}: not everything was written, for the disk did not take it in "
+                f"{DRAIN_S:g} s: check the disk"
+            )
         self.feed.tell()
-        if self.uplink is not None:
+        if self.uplink is not None and self.uplink.status().state == "online":
             self.uplink.flush(FLUSH_S)
 
     def _do_chores(self, now_s: float) -> None:

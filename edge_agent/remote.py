@@ -32,7 +32,6 @@ class Remote:
     def __init__(self, box: Appliance, requests: Requests) -> None:
         self._box, self._requests = box, requests
         self._feed: StandingFeed | None = None
-        self._looked_s = 0.0
 
     def join(self, uplink: Uplink, stack: ExitStack) -> None:
         """Speak and listen on a new connection for as long as `stack` lasts."""
@@ -45,10 +44,10 @@ class Remote:
         presence = present(box.site, uplink, box.journal.origin, handlers, box.clock)
         self._feed = stack.enter_context(presence)
 
-    def tick(self, now_s: float) -> None:
-        """Tell what has changed; from the main thread, as often as it likes."""
-        if self._feed is not None and now_s - self._looked_s >= LOOK_S:
-            self._looked_s = now_s
+    def tell(self) -> None:
+        """Tell what has changed, every `LOOK_S`; waits for a disk that is busy."""
+        if self._feed is not None:
+            now_s = self._box.clock.monotonic()
             self._feed.tick(now_s, self._box.snapshot(), self._box.cabinet.states())
 
     def take_picture(self, wish: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -14,8 +14,9 @@ from edge_agent.errors import EdgeError
 from edge_agent.metrics import served
 from edge_agent.notify import Notifier
 from edge_agent.reload import prepared
-from edge_agent.remote import Remote
+from edge_agent.remote import LOOK_S, Remote
 from edge_agent.requests import Reload, Requests
+from edge_agent.writer import Repeater
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,8 @@ def serve(box: Appliance, requests: Requests, notifier: Notifier, remote: Remote
     interval_s = notifier.watchdog_interval_s
     fed_s = 0.0
     reloading = Reloading(box, notifier)
+    telling = Repeater("tell", LOOK_S, remote.tell)
+    telling.start()
     notifier.ready()
     while not requests.stop.is_set() and not box.daemon.is_over:
         now_s = box.clock.monotonic()
@@ -47,11 +50,11 @@ def serve(box: Appliance, requests: Requests, notifier: Notifier, remote: Remote
         if interval_s is not None and now_s - fed_s >= interval_s / 4:
             fed_s = now_s
             _feed(box, notifier, now_s)
-        remote.tick(now_s)
         reloading.tick(requests)
         requests.stop.wait(TICK_S)
     notifier.stopping()
     reloading.close()
+    telling.close()
 
 
 class Reloading:

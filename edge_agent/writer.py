@@ -75,11 +75,15 @@ class Repeater(threading.Thread):
         self._closing = threading.Event()
 
     def run(self) -> None:
+        told = ""
         while not self._closing.is_set():
             try:
                 self._action()
-            except Exception:
-                log.exception("chore failed", extra={"chore": self.name})
+                told = ""
+            except Exception as error:
+                if str(error) != told:  # once, not every time of a week
+                    told = str(error)
+                    log.exception("chore failed", extra={"chore": self.name})
             self._closing.wait(self._every_s)
 
     def close(self) -> None:

@@ -7,8 +7,10 @@ import threading
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import yaml
@@ -16,7 +18,7 @@ import yaml
 from edge_agent.appliance import Appliance
 from edge_agent.clock import SystemClock
 from edge_agent.config.load import site_sha256
-from edge_agent.errors import ConfigError, UsageError
+from edge_agent.errors import ConfigError, EvidenceError, UplinkError, UsageError
 from edge_agent.pipeline import RuleSlot
 from edge_agent.types import Event, Scene
 
@@ -174,6 +176,48 @@ def test_plates_are_hidden_from_the_moment_the_site_file_asks_for_it(
         assert boxes.reload(box) is None
         assert boxes.comes_true(lambda: box.journal.plate_key is not None)
         assert boxes.goes_on(box, "north") and boxes.goes_on(box, "south")
+
+
+def test_a_disk_that_hangs_or_fails_stops_no_output(
+    boxes: Any, site: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with boxes.running(site(mqtt={"host": "127.0.0.1", "port": 1})) as box:
+        assert boxes.goes_on(box, "north")
+        ticks, tick = [CLOCK.monotonic()], box.cabinet.tick
+
+        def watched(now_s: float) -> Iterable[Event]:
+            ticks.append(now_s)
+            found: Iterable[Event] = tick(now_s)
+            return found
+
+        monkeypatch.setattr(box.cabinet, "tick", watched)
+        with box.outbox._lock:  # as while SQLite waits for the disk
+            CLOCK.sleep(4.0)
+        ticks.append(CLOCK.monotonic())
+        assert max(after - before for before, after in pairwise(ticks)) < 1.0
+        look = Mock(side_effect=UplinkError("the disk is gone"))
+        monkeypatch.setattr(box, "snapshot", look)
+        assert boxes.comes_true(lambda: look.called)
+        seen = len(ticks)
+        assert boxes.comes_true(lambda: len(ticks) > seen + 10)
+        monkeypatch.undo()
+
+
+def test_a_disk_that_takes_nothing_keeps_no_box_from_stopping(
+    boxes: Any, site: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over, closed = threading.Event(), list[float]()
+    with (
+        pytest.raises(EvidenceError, match="not everything was written"),
+        boxes.running(site()) as box,
+    ):
+        assert boxes.goes_on(box, "north")
+        monkeypatch.setattr(box.cabinet, "close", lambda: closed.append(CLOCK.monotonic()))
+        box.daemon.writer.put(over.wait)
+        asked_s = CLOCK.monotonic()
+    over.set()
+    assert CLOCK.monotonic() - asked_s < 8
+    assert closed[0] - asked_s < 1, "every call is on before anything is waited for"
 
 
 def test_two_boxes_never_share_a_folder(boxes: Any, site: Callable[..., Path]) -> None:
