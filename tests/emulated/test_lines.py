@@ -26,7 +26,6 @@ FAULTS = {
     "camera unplugged": 3.0,  # no frame for `max_age_s`, and the second to say so
     "camera sends nothing": 3.0,
     "lens covered": 8.0,  # `camera.health` wants to be sure
-    "picture frozen": 15.0,
     "stopped (SIGTERM)": 1.0,
     "bad site file": 1.0,
 }

@@ -23,9 +23,8 @@ SITE = Path("/etc/edge-agent/site.yaml")
 CAMERA = Path("/sys/bus/platform/drivers/vivid")
 SET_CONTROL = 0xC008561C
 """VIDIOC_S_CTRL of videodev2.h; below, vivid's own controls (vivid-ctrls.c)."""
-PATTERN, TEXT, DROPPED = 0xF0F000, 0xF0F001, 0xF0F040
+PATTERN, DROPPED = 0xF0F000, 0xF0F040
 BARS, BLACK = 0, 5
-COUNTERS, NOTHING = 1, 2
 WAIT_S = 400.0
 
 
@@ -89,7 +88,6 @@ FAULTS: dict[str, tuple[Callable[[], None], Callable[[], None]]] = {
     "camera unplugged": (_unplug, _plug_in),
     "camera sends nothing": (_set(DROPPED, 100), _set(DROPPED, 0)),
     "lens covered": (_set(PATTERN, BLACK), _set(PATTERN, BARS)),
-    "picture frozen": (_set(TEXT, NOTHING), _set(TEXT, COUNTERS)),
     "stopped (SIGTERM)": (_stop, _start),
     "bad site file": (_spoil, _mend),
 }

@@ -27,23 +27,23 @@ from edge_agent.timekeeping import FirstToKnow, Timekeeper
 from edge_agent.types import Detections, Frame, Scene
 from tests.emulated.guest import lines
 
-LIVES_S = 1.0
+LIVES_S = 0.4
 """At most, of an owner."""
-STEP_S = 0.25
-"""An owner is told that so much time has passed, every `PAUSE_S`: 30 s of health in 0.4 s."""
+STEP_S = 0.75
+"""An owner is told that so much time has passed, every `PAUSE_S`: 30 s of health in 0.15 s."""
 PAUSE_S = 0.003
 ENDS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGSEGV)
 EMPTY = Detections(
     np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64), ("car",)
 )
+SITE = load_live(Path("/etc/edge-agent/site.yaml"))
 PICTURE = ArrayPicture(np.zeros((180, 320, 3), np.uint8))
 
 
 def product() -> None:
     """The product's own wiring, as the site file has it, above a healthy camera and no traffic."""
     clock = Timekeeper(SystemClock(), FirstToKnow())
-    site = load_live(Path("/etc/edge-agent/site.yaml"))
-    cabinet = make_cabinet(site, clock.read)
+    cabinet = make_cabinet(SITE, clock.read)
     now_s = time.monotonic()
     cabinet.fault("street", None)
     while True:
@@ -88,7 +88,7 @@ def _life(
 ) -> dict[str, object]:
     lines.forget()
     pid = _own(owner)
-    time.sleep(chance.uniform(0.05, LIVES_S))
+    time.sleep(chance.uniform(0.0, LIVES_S))
     os.kill(pid, end)
     _, status = os.waitpid(pid, 0)
     moves = [move for move in lines.moves() if move.line == "call"]
