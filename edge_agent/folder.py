@@ -21,16 +21,10 @@ OWN_FILES = ("events.jsonl", "report.html", "outbox.db", "outbox.db-wal", "outbo
 
 
 @dataclass(frozen=True, slots=True)
-class OutFolder:
-    """One replay's results: made new, resumed after an interruption, or refused."""
+class Folder:
+    """What replays and live boxes both keep."""
 
     path: Path
-    run: str
-    """Id of the run; only the same footage with the same site file may resume."""
-
-    @property
-    def events(self) -> Path:
-        return self.path / "events.jsonl"
 
     @property
     def evidence(self) -> Path:
@@ -41,12 +35,24 @@ class OutFolder:
         return self.path / "log"
 
     @property
-    def report(self) -> Path:
-        return self.path / "report.html"
-
-    @property
     def outbox(self) -> Path:
         return self.path / "outbox.db"
+
+
+@dataclass(frozen=True, slots=True)
+class OutFolder(Folder):
+    """One replay's results: made new, resumed after an interruption, or refused."""
+
+    run: str
+    """Id of the run; only the same footage with the same site file may resume."""
+
+    @property
+    def events(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
 
     @contextmanager
     def claimed(self, overwrite: bool) -> Iterator[bool]:
@@ -61,13 +67,8 @@ class OutFolder:
             handle = os.open(self.path, os.O_RDONLY)
         except OSError as error:
             raise self._unusable(error) from error
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with _alone(handle, f"{self.path}: another replay is writing here: let it end"):
             yield self._prepare(overwrite)
-        except BlockingIOError as error:
-            raise UsageError(f"{self.path}: another replay is writing here: let it end") from error
-        finally:
-            os.close(handle)
 
     def _prepare(self, overwrite: bool) -> bool:
         try:
@@ -124,22 +125,8 @@ class OutFolder:
 
 
 @dataclass(frozen=True, slots=True)
-class BoxFolder:
+class BoxFolder(Folder):
     """What a live box keeps on its disk."""
-
-    path: Path
-
-    @property
-    def evidence(self) -> Path:
-        return self.path / "evidence"
-
-    @property
-    def log(self) -> Path:
-        return self.path / "log"
-
-    @property
-    def outbox(self) -> Path:
-        return self.path / "outbox.db"
 
     @property
     def memory(self) -> Path:
@@ -158,13 +145,21 @@ class BoxFolder:
                 f"{self.path}: cannot be used for evidence ({error.strerror}): name another "
                 "`data_dir` or make it writable"
             ) from error
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        busy = (
+            f"{self.path}: another edge-agent runs on it: stop that one first, e.g. "
+            "`systemctl stop edge-agent`"
+        )
+        with _alone(handle, busy):
             yield
-        except BlockingIOError as error:
-            raise UsageError(
-                f"{self.path}: another edge-agent runs on it: stop that one first, e.g. "
-                "`systemctl stop edge-agent`"
-            ) from error
-        finally:
-            os.close(handle)
+
+
+@contextmanager
+def _alone(handle: int, busy: str) -> Iterator[None]:
+    """Hold what the file handle locks, and close it in the end; UsageError if somebody has it."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise UsageError(busy) from error
+    finally:
+        os.close(handle)
