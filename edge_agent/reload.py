@@ -10,8 +10,9 @@ from edge_agent.config import Site
 from edge_agent.daemon import LiveCamera
 from edge_agent.errors import ConfigError
 from edge_agent.pipeline import Pipeline
+from edge_agent.uplink.client import make_client
 
-FIXED = ("site", "device", "state_dir", "data_dir", "device_key", "models_dir")
+FIXED = ("site", "device", "state_dir", "data_dir", "device_key", "models_dir", "metrics")
 """What a box is; only a restart changes that."""
 SHARED = ("evidence", "privacy", "plate_lists", "outputs")
 """What the pipelines of all cameras are made with."""
@@ -33,6 +34,8 @@ def prepared(box: Appliance, site: Site) -> Callable[[], None]:
         if name in moved or _is_changed(before, site, name)
     }
     make_redactor(site)
+    if site.mqtt is not None:
+        make_client(site.mqtt, "")
     fresh = {name: LiveCamera(name, sources[name], pipelines[name]) for name in moved}
     return lambda: _exchange(box, site, pipelines, fresh)
 

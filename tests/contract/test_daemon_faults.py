@@ -220,6 +220,25 @@ def test_a_disk_that_takes_nothing_keeps_no_box_from_stopping(
     assert closed[0] - asked_s < 1, "every call is on before anything is waited for"
 
 
+def test_what_cannot_be_taken_over_is_refused_before_anything_is_changed(
+    boxes: Any, site: Callable[..., Path]
+) -> None:
+    broker = {"host": "127.0.0.1", "port": 1}
+    with boxes.running(site(mqtt=broker)) as box:
+        before, uplink, cameras = box.site, box.uplink, dict(box.daemon.cameras)
+        for more, said in (
+            ({"mqtt": {**broker, "host": "broker..example.org"}}, "host name"),
+            ({"mqtt": {**broker, "tls": {"ca": "/nowhere/ca.pem"}}}, "/nowhere/ca.pem"),
+            ({"mqtt": broker, "metrics": {"port": 9}}, "restart"),
+        ):
+            config = site(**more)
+            config.write_text(config.read_text().replace("south:", "west:"))
+            why = boxes.reload(box)
+            assert why is not None and said in why
+            assert (box.site, box.uplink, box.daemon.cameras) == (before, uplink, cameras)
+        assert box.uplink.status().state != "stopped"
+
+
 def test_two_boxes_never_share_a_folder(boxes: Any, site: Callable[..., Path]) -> None:
     config = site()
     second = Appliance(config, CLOCK, workers=1)
