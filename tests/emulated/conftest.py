@@ -86,14 +86,16 @@ class Machine:
 
 
 def _arguments(folder: Path, console: Path, agent: Path) -> list[str]:
-    drive = f"file={folder / 'disk.img'},if=virtio,format=raw,snapshot=on"
-    words = "-machine q35 -accel tcg -cpu max -nodefaults -display none -no-reboot"
+    # The disk is memory, not written back: while a guest waits for a real one, its clock would run.
+    disk = f"memory-backend-file,id=disk,mem-path={folder / 'disk.img'},size=2G,share=off"
+    words = "-machine q35,nvdimm=on -accel tcg -cpu max -nodefaults -display none -no-reboot"
     return [
         *words.split(),
-        *("-icount", "shift=0,sleep=off", "-rtc", "clock=vm", "-m", str(MEMORY_MB)),
+        *("-icount", "shift=0,sleep=off", "-rtc", "clock=vm"),
+        *("-m", f"{MEMORY_MB},slots=1,maxmem=8G", "-object", disk, "-device", "nvdimm,memdev=disk"),
         *("-kernel", str(folder / "vmlinuz"), "-initrd", str(folder / "initrd.img")),
-        *("-append", "root=/dev/vda rw console=ttyS0 quiet mitigations=off"),
-        *("-drive", drive, "-serial", f"file:{console}", "-device", "virtio-serial"),
+        *("-append", "root=/dev/pmem0 rw console=ttyS0 quiet mitigations=off"),
+        *("-serial", f"file:{console}", "-device", "virtio-serial"),
         *("-chardev", f"socket,path={agent},server=on,wait=off,id=agent"),
         *("-device", f"virtserialport,chardev=agent,name={AGENT}"),
     ]

@@ -30,7 +30,7 @@ make_system() { # DIR
         --dpkgopt='path-exclude=/usr/share/locale/*' \
         --essential-hook="mkdir -p \"\$1/etc/initramfs-tools/conf.d\"" \
         --essential-hook="echo MODULES=list >\"\$1/etc/initramfs-tools/conf.d/emulated\"" \
-        --essential-hook="printf 'virtio_pci\nvirtio_blk\next4\n' >\"\$1/etc/initramfs-tools/modules\"" \
+        --essential-hook="printf 'nfit\nnd_pmem\next4\n' >\"\$1/etc/initramfs-tools/modules\"" \
         "$release" "$1"
     mv "$1/boot/vmlinuz-$kernel" "$1/boot/vmlinuz"
     mv "$1/boot/initrd.img-$kernel" "$1/boot/initrd.img"
@@ -84,9 +84,9 @@ for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub
     fstrim.timer getty@tty1.service serial-getty@ttyS0.service e2scrub_reap.service; do
     ln -sf /dev/null "$tree/etc/systemd/system/$unit"
 done
-echo /dev/vda / ext4 defaults 0 0 >"$tree/etc/fstab"
+echo /dev/pmem0 / ext4 defaults 0 0 >"$tree/etc/fstab"
 echo box >"$tree/etc/hostname"
 mv "$tree/boot/vmlinuz" "$tree/boot/initrd.img" "$out"
 rm -f "$out/disk.img"
-truncate -s 3G "$out/disk.img"
+truncate -s 2G "$out/disk.img"
 mke2fs -q -t ext4 -O ^has_journal -d "$tree" "$out/disk.img"
