@@ -60,6 +60,8 @@ class LiveCamera:
     """The newest one that has been through the rules."""
     memory: JSON = None
     """What its pipeline knew when it was last asked."""
+    complaint: str = ""
+    """What its pipeline answered instead, when it was last asked in vain."""
     failures: int = 0
     resumes_s: float = 0.0
     """Monotonic time before which a failed pipeline is not tried again."""
@@ -170,7 +172,7 @@ class Worker(threading.Thread):
                 if not self.is_orphaned:
                     self._daemon.commit(camera, post, outcome)
         except Exception as error:
-            if not isinstance(error, EdgeError):
+            if not isinstance(error, EdgeError) and str(error) != camera.vitals.failure:
                 log.exception("pipeline failed", extra={"camera": camera.name})
             if not self.is_orphaned:
                 self._daemon.fail(camera, str(error))
@@ -331,8 +333,10 @@ class Daemon:
             return otherwise
         try:
             return ask(camera)
-        except Exception:
-            log.exception("pipeline failed", extra={"camera": camera.name})
+        except Exception as error:
+            if str(error) != camera.complaint:  # once, not every few seconds of a week
+                camera.complaint = str(error)
+                log.exception("pipeline failed", extra={"camera": camera.name})
             return otherwise
         finally:
             lock.release()
