@@ -99,11 +99,11 @@ def bind(site: Site, videos: Sequence[tuple[str | None, Path]]) -> list[tuple[st
         if given is None and len(names) > 1:
             raise UsageError(
                 f"{path}: which camera is this? The site has {', '.join(names)}: "
-                f"pass --camera {names[0]}={path}"
+                f"say `--camera {names[0]}={path}` to replay, `--still {names[0]}={path}` to check"
             )
         name = given or names[0]
         if name not in site.cameras:
-            raise UsageError(f"--camera {name}: no such camera; the site has {', '.join(names)}")
+            raise UsageError(f"{name}={path}: no such camera; the site has {', '.join(names)}")
         if name in bound:
             raise UsageError(f"camera {name}: given two recordings, {bound[name]} and {path}")
         bound[name] = path

@@ -144,7 +144,8 @@ class MemoryFile:
 
     def _set_aside(self, why: str) -> None:
         aside = self.path.with_name(self.path.name + ASIDE)
-        log.warning("memory set aside", extra={"path": str(aside), "why": why})
+        text = "what went on before is forgotten: its file cannot be used and is set aside"
+        log.warning(text, extra={"path": str(aside), "why": why})
         try:
             os.replace(self.path, aside)
         except OSError as error:

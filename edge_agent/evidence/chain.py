@@ -93,7 +93,11 @@ class Chain:
         except FileNotFoundError:
             return None
         except (OSError, ValidationError) as error:
-            log.warning("chain state unreadable", extra={"path": str(self._state), "why": error})
+            why = "damaged" if isinstance(error, ValidationError) else str(error)
+            log.warning(
+                "chain state unreadable, the bundles are asked instead",
+                extra={"path": str(self._state), "why": why},
+            )
             return None
         return Link(state.index, state.manifest_sha256) if state.origin == self.origin else None
 

@@ -172,7 +172,10 @@ class MerkleLog:
             signed = Note.from_bytes(path.read_bytes())
             told = Checkpoint.parse(signed.text)
             if told.origin != self.origin or signed.signed_by(self.vkey) is None:
-                raise ValueError(f"is not a checkpoint of {self.origin} by this device's log key")
+                raise ValueError(
+                    f"is not a checkpoint of {self.origin} by this device's log key; "
+                    "run as the user (and with the home) that wrote it"
+                )
         except FileNotFoundError:
             return
         except OSError as error:
