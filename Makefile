@@ -3,14 +3,19 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint install install-service evaluate gallery clean
+.PHONY: demo test emulated lint install install-service evaluate gallery clean
 
 demo: $(VENV)/.demo
 	$(BIN)/edge-agent demo --out out/demo
 
 test: $(VENV)/.test
 	tools/install_test_needs.sh
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/emulated
+
+# The packaged service in a computer in software: real kernel lines, a V4L2 camera, kills.
+emulated: $(VENV)/.test
+	tools/emulated/install.sh
+	$(BIN)/python -m pytest tests/emulated
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
