@@ -55,6 +55,11 @@ nanosecond), the packaged service with its sandbox, a V4L2 camera (vivid), and a
 kernel's gpio-sim driven through libgpiod. Probes on every function of gpio-sim that writes a
 line's level record each of them with its time: nothing is polled, so nothing is missed. Levels: a
 call is low (the relay falls, its contact closes), "no call" is high; lines are pulled down.
+
+The hundred restarts are of a process that holds the product's signal I/O alone, told that time
+passes faster; the whole service restarts under "Fault to call". A blip is any other edge than the
+one end of a call and the return to it. What a kernel driver does with a line whose owner died is
+the driver's: gpio-sim follows the pull.
 """
 
 
