@@ -318,7 +318,8 @@ def check_site(
         is_blind = bool(profile and profile.needs_plates and has_cases and camera.plates is None)
         cameras[name]["misses"] = [f"plates, which {site.evidence.profile} asks for"] * is_blind
     make_redactor(site)
-    return {"config": str(config), "cameras": cameras}
+    is_live = any(camera.source is not None for camera in site.cameras.values())
+    return {"config": str(config), "cameras": cameras, "is_live": is_live}
 
 
 def _draw(name: str, camera: Camera, still: Path, out: Path) -> Path:

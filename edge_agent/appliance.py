@@ -12,19 +12,20 @@ from edge_agent import __version__
 from edge_agent.app import about_site, device_key, load, make_bundle_writer, state_dir
 from edge_agent.assembly import Detectors, make_pipeline, make_redactor, model_paths
 from edge_agent.backlog import Backlog
+from edge_agent.camera import LiveCamera
 from edge_agent.checkpoints import CheckpointFeed
 from edge_agent.clock import Clock, ClockReading
-from edge_agent.config import Site
+from edge_agent.config import Camera, Site
 from edge_agent.config.lists import hiding_key
 from edge_agent.config.load import site_sha256
-from edge_agent.daemon import Daemon, LiveCamera
+from edge_agent.daemon import Daemon
 from edge_agent.errors import ConfigError, EvidenceError, SignalError
 from edge_agent.evidence import BundleWriter
 from edge_agent.evidence.log import LogKey, Vkey, certify
 from edge_agent.evidence.log.log import CHECKPOINT_FILE
 from edge_agent.evidence.retention import delete_due
 from edge_agent.evidence.staging import write_whole
-from edge_agent.evidence.storage import Ballast, Storage
+from edge_agent.evidence.storage import MB, Ballast, Storage
 from edge_agent.folder import BoxFolder
 from edge_agent.health import Snapshot
 from edge_agent.identity import CameraOrigin, Origin, digest
@@ -114,6 +115,10 @@ class Appliance:
         journal.plate_key = hiding_key(self.site, state_dir(self.site))
         self.journal = stack.enter_context(journal)
         self.backlog = Backlog(self.journal)
+        wanted = self.site.evidence.min_free_mb * MB
+        if (free_bytes(self.folder.path) or 0) < wanted:
+            facts = {"path": str(self.folder.path), "wanted_mb": self.site.evidence.min_free_mb}
+            log.warning("hardly any room for evidence", extra=facts)
         home = state_dir(self.site) / self.site.device
         statement = certify(self.key, LogKey.load_or_create(home), self.site.device)
         write_whole(home / "log-key.dsse", statement)
@@ -144,7 +149,7 @@ class Appliance:
         self.cabinet.close()
         try:
             cabinet = make_cabinet(site, self.timekeeper.read)
-        except SignalError:
+        except (ConfigError, SignalError):
             self._take(make_cabinet(self.site, self.timekeeper.read))
             raise
         self._take(cabinet)
@@ -307,13 +312,18 @@ def load_live(config: Path) -> Site:
             f"{config}: cameras.{missing[0]}: has no `source:`: say where its pictures come from, "
             "e.g. `source: {kind: rtsp, url: rtsp://192.0.2.10/stream1}`"
         )
-    kinds = {camera.source.kind == "file" for camera in site.cameras.values() if camera.source}
-    if len(kinds) > 1:
+    if len({_is_played(camera) for camera in site.cameras.values()}) > 1:
+        played = [name for name, each in site.cameras.items() if _is_played(each)]
         raise ConfigError(
-            f"{config}: cameras: some are recordings (`kind: file`), some are not: what recordings "
-            "show is never evidence, so give them a site file of their own"
+            f"{config}: cameras: {', '.join(played)}: recordings (`kind: file`) beside live "
+            "cameras: what recordings show is never evidence, so give them a site file of their own"
         )
     witness_keys(site)
+    for name, camera in site.cameras.items():
+        for key in ("credentials_file", "path", "sub_path"):
+            path = getattr(camera.source, key, None)
+            if path is not None and not path.is_file():
+                raise ConfigError(f"{config}: cameras.{name}.source.{key}: {path}: no such file")
     return site
 
 
@@ -323,7 +333,7 @@ def _check_owner(folder: BoxFolder, origin: Origin) -> None:
         owner = (folder.log / CHECKPOINT_FILE).read_text().partition("\n")[0]
     except (OSError, ValueError):
         return
-    if owner != origin.log:
+    if owner.startswith("edge/") and owner != origin.log:  # a damaged one is told by the log
         raise ConfigError(
             f"{folder.path}: holds the log and evidence of {owner}, not of {origin.log}: put "
             "`site.name` and `device` back, or name another `data_dir`"
@@ -344,7 +354,11 @@ def _boot_id(site: Site) -> str:
 
 def is_paced(site: Site) -> bool:
     """True when recordings take the place of cameras."""
-    return any(camera.source and camera.source.kind == "file" for camera in site.cameras.values())
+    return any(_is_played(camera) for camera in site.cameras.values())
+
+
+def _is_played(camera: Camera) -> bool:
+    return camera.source is not None and camera.source.kind == "file"
 
 
 def box_folder(site: Site) -> BoxFolder:

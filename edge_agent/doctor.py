@@ -23,7 +23,7 @@ from edge_agent.clock import Clock, Sync
 from edge_agent.config import Site
 from edge_agent.config.models import Camera
 from edge_agent.config.signal_io import Contact, Gpio, Output
-from edge_agent.errors import EdgeError, SignalError, SourceError
+from edge_agent.errors import ConfigError, EdgeError, SignalError, SourceError
 from edge_agent.evidence.keys.identity import Home
 from edge_agent.machine import free_bytes, temperature_c
 from edge_agent.ports import ClockSync
@@ -183,7 +183,7 @@ def _lines(patient: Patient) -> Iterator[Finding]:
     else:
         try:
             count = open_lines(patient.site, gpio)
-        except SignalError as error:
+        except (ConfigError, SignalError) as error:
             yield Finding("lines", "fail", "cannot be opened", str(error))
         else:
             yield Finding("lines", "pass", f"{count} of {gpio.chip} can be opened")

@@ -27,8 +27,13 @@ _PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), 
 
 def open_logbook(level: int, environment: Mapping[str, str]) -> None:
     """Send what is logged from now on to the journal if stderr is connected to it, else there."""
-    is_journal = _is_stream(sys.stderr, environment.get("JOURNAL_STREAM", ""))
-    handler = JournalHandler(JOURNAL) if is_journal else logging.StreamHandler(sys.stderr)
+    handler: logging.Handler
+    if sys.stderr is None:  # closed by whoever started us
+        handler = logging.NullHandler()
+    elif _is_stream(sys.stderr, environment.get("JOURNAL_STREAM", "")):
+        handler = JournalHandler(JOURNAL)
+    else:
+        handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(FieldFormatter("%(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=level, handlers=[handler])
 

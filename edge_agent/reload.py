@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 
 from edge_agent.appliance import Appliance, is_paced
 from edge_agent.assembly import make_redactor
+from edge_agent.camera import LiveCamera
 from edge_agent.config import Site
-from edge_agent.daemon import LiveCamera
 from edge_agent.errors import ConfigError
 from edge_agent.pipeline import Pipeline
 from edge_agent.uplink.client import make_client

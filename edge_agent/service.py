@@ -44,6 +44,7 @@ def serve(box: Appliance, requests: Requests, notifier: Notifier, remote: Remote
     telling = Repeater("tell", LOOK_S, remote.tell)
     telling.start()
     notifier.ready()
+    log.info("running", extra={"cameras": len(box.site.cameras), "data": str(box.folder.path)})
     while not requests.stop.is_set() and not box.daemon.is_over:
         now_s = box.clock.monotonic()
         box.daemon.tick(now_s)
@@ -53,6 +54,7 @@ def serve(box: Appliance, requests: Requests, notifier: Notifier, remote: Remote
         reloading.tick(requests)
         requests.stop.wait(TICK_S)
     notifier.stopping()
+    log.info("stopping")
     reloading.close()
     telling.close()
 
@@ -94,6 +96,8 @@ class Reloading:
         except EdgeError as error:
             why_not = str(error)
             log.error("site file refused, the old one stays", extra={"why": why_not})
+        else:
+            log.info("site file taken over", extra={"path": str(self._box.config)})
         refused = f"site file refused, the old one stays: {why_not}"
         self._notifier.status("site file taken over" if why_not is None else refused)
         self._notifier.ready()

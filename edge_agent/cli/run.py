@@ -14,6 +14,7 @@ import click
 from edge_agent.app import cores
 from edge_agent.cli.words import FILE
 from edge_agent.clock import SystemClock
+from edge_agent.logbook import FieldFormatter, JournalHandler
 from edge_agent.machine import share_heaps
 from edge_agent.notify import Notifier
 from edge_agent.requests import Requests
@@ -41,8 +42,11 @@ def run(config: Path, workers: int | None) -> None:
         (signal.SIGHUP, requests.ask_reload),
     ):
         signal.signal(number, _on_signal(ask))
-    if logging.getLogger().level > logging.INFO:  # a service says what it does
-        logging.getLogger().setLevel(logging.INFO)
+    root = logging.getLogger()
+    root.setLevel(min(root.level, logging.INFO))  # a service says what it does
+    for handler in root.handlers:
+        if not isinstance(handler, JournalHandler):  # which knows the time itself
+            handler.setFormatter(FieldFormatter("%(asctime)s %(levelname)s %(message)s"))
     notifier = Notifier.from_environment(os.environ)
     serve(config, workers or cores(), requests, notifier, SystemClock())
 

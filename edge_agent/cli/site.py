@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from edge_agent.app import check_site
+from edge_agent.appliance import load_live
 from edge_agent.cli.words import FILE, split_cameras
 
 
@@ -30,6 +31,8 @@ def check(config: Path, stills: Sequence[str], out: Path, as_json: bool) -> None
     may be left out. Every mistake is listed at once, by line; exit status 78.
     """
     answer = check_site(config, split_cameras(stills, "--still"), out)
+    if answer["is_live"]:
+        load_live(config)
     if as_json:
         click.echo(json.dumps(answer, indent=2))
         return

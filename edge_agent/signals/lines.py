@@ -9,13 +9,14 @@ from collections.abc import Callable
 from typing import Any
 
 from edge_agent.config.signal_io import Gpio, Line
-from edge_agent.errors import SignalError
+from edge_agent.errors import ConfigError, SignalError
 
 
 class Lines:
     """Every line of one chip that is in use.
 
-    Raises SignalError for a library, chip or line that is not there or somebody else's.
+    Raises ConfigError for a library that is not there, SignalError for a chip or line that is not
+    there or is somebody else's.
     """
 
     def __init__(self, gpio: Gpio) -> None:
@@ -30,7 +31,7 @@ class Lines:
             )
             self.factory = self._open()
         except ImportError as error:
-            raise SignalError(
+            raise ConfigError(
                 f"gpio.factory {gpio.factory}: needs {error.name}, which is not installed: "
                 "`pip install 'edge-agent[gpio]'`"
                 + (", and python3-lgpio" if gpio.factory == "lgpio" else "")

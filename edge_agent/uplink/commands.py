@@ -158,9 +158,9 @@ class Commands:
     def _run(self) -> None:
         while (request := self._queue.get()) is not None:
             details = {"command": request.name, "answer_to": request.answer_to}
-            log.warning("command", extra={**details, "id": _readable(request)})
+            log.info("command asked", extra={**details, "id": _readable(request)})
             outcome = self._carry_out(request)
-            log.warning("command done", extra={**details, "ok": outcome["ok"]})
+            log.info("command done", extra={**details, "ok": outcome["ok"]})
             message = _answer(request, outcome)
             if request.identity is not None:
                 with self._lock:

@@ -324,6 +324,8 @@ class Uplink:
     def _tell(self, state: State, reason: str | None) -> None:
         if reason is not None and (state, reason) != self._state:
             log.warning("uplink: %s", reason)
+        elif state == "online":
+            log.info("uplink online", extra={"broker": f"{self._mqtt.host}:{self._mqtt.port}"})
         self._state = (state, reason)
         self._notify()
 

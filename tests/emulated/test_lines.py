@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 HEALTHY_S = 30.0
 """A call is taken back after so much health."""
-WATCHDOG_S = 30.0
+WATCHDOG_S = 10.0
 FAULTS = {
     "process killed (SIGKILL)": 0.1,
     "process frozen (SIGSTOP)": WATCHDOG_S + 5.0,  # only the service manager can notice
