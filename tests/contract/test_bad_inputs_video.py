@@ -72,7 +72,7 @@ UNPLAYABLE = {
 MISBOUND = {
     "none": ("no recording given", "name a video file"),
     "same camera twice": ("north", "two recordings"),
-    "unknown camera": ("--camera west", "the site has north"),
+    "unknown camera": ("west=", "the site has north"),
     "half a pair": ("--camera north=", "write NAME=FILE"),
 }
 
