@@ -42,7 +42,9 @@ def doctor(config: Path, as_json: bool) -> None:
 
 
 def _table(findings: list[Finding]) -> Table:
-    table = Table("", "looked at", "found", "what to do", box=None, pad_edge=False)
+    table = Table("", "looked at", box=None, pad_edge=False)
+    for head in ("found", "what to do"):
+        table.add_column(head, overflow="fold")  # else a long path would lose its end
     for each in findings:
         grade = f"[{COLOURS[each.grade]}]{each.grade}[/]"
         table.add_row(grade, *(_plain(t) for t in (each.subject, each.found, each.remedy)))
