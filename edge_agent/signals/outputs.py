@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from edge_agent.config import Output
+from edge_agent.signals.call import REST_S
 from edge_agent.types import Pulse
 
-REST_MS = 250
-"""A contact stays open for at least this long before it is closed again."""
+KEPT = 1000
+"""So many of the newest pulses are remembered: a box may run for months."""
 
 
 class MockOutputs:
@@ -23,9 +24,10 @@ class MockOutputs:
         """Remember a pulse, unless an earlier one of this output has not come to rest."""
         latest = next((each for each in reversed(self.pulses) if each.output == name), None)
         if latest is not None:
-            busy = timedelta(milliseconds=latest.pulse_ms + REST_MS)
+            busy = timedelta(milliseconds=latest.pulse_ms, seconds=REST_S)
             if latest.at <= at < latest.at + busy:
                 return None
         pulse = Pulse(name, at, self._outputs[name].pulse_ms, backend="mock")
         self.pulses.append(pulse)
+        del self.pulses[:-KEPT]
         return pulse

@@ -24,6 +24,7 @@ from edge_agent.notify import Notifier
 from edge_agent.remote import Remote
 from edge_agent.requests import Requests
 from edge_agent.service import serve
+from edge_agent.uplink import Outbox
 
 
 def program() -> str:
@@ -162,6 +163,14 @@ def crash_part() -> Callable[[str], ModuleType]:
         return module
 
     return load
+
+
+@pytest.fixture
+def outbox() -> Iterator[Outbox]:
+    """With one event that waits."""
+    with Outbox(":memory:") as box:
+        box.add({"id": "e0"}, "t")
+        yield box
 
 
 class Boxes:

@@ -29,13 +29,6 @@ Talk = Callable[[socket.socket], None]
 
 
 @pytest.fixture
-def outbox() -> Iterator[Outbox]:
-    with Outbox(":memory:") as box:
-        box.add({"id": "e0"}, "t")
-        yield box
-
-
-@pytest.fixture
 def serve() -> Iterator[Callable[[Talk], Mqtt]]:
     """A TCP server that treats every client as the given function says."""
     listener = socket.create_server(("127.0.0.1", 0))

@@ -2,7 +2,7 @@
 
 import re
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -90,13 +90,6 @@ class Authority:
             .add_extension(names, critical=False)
             .sign(signer or self.key, hashes.SHA256())
         )
-
-
-@pytest.fixture
-def outbox() -> Iterator[Outbox]:
-    with Outbox(":memory:") as box:
-        box.add({"id": "e0"}, "t")
-        yield box
 
 
 @pytest.fixture
