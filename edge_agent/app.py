@@ -27,7 +27,7 @@ from edge_agent.config.models import Mqtt
 from edge_agent.drawing import draw_zones
 from edge_agent.errors import UsageError
 from edge_agent.evidence import BundleWriter, DeviceKey
-from edge_agent.evidence.encryption import read_recipients
+from edge_agent.evidence.custody.encryption import read_recipients
 from edge_agent.evidence.keys.token import check_token
 from edge_agent.evidence.log import LogKey, MerkleLog
 from edge_agent.evidence.profiles import find_profile

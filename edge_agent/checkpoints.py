@@ -6,9 +6,9 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from edge_agent.evidence.bundle.manifest import Cosigned
 from edge_agent.evidence.log import Checkpoint, MerkleLog, Note, Vkey
-from edge_agent.evidence.manifest import Cosigned
-from edge_agent.evidence.witnessed import known_before
+from edge_agent.evidence.verification.witnessed import known_before
 from edge_agent.uplink import topics
 from edge_agent.uplink.session import Message, Received
 from edge_agent.witness import Request

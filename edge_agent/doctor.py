@@ -25,11 +25,11 @@ from edge_agent.config.models import Camera
 from edge_agent.config.signal_io import Contact, Gpio, Output
 from edge_agent.errors import ConfigError, EdgeError, SignalError, SourceError
 from edge_agent.evidence.keys.identity import Home
-from edge_agent.machine import free_bytes, temperature_c
+from edge_agent.live.machine import free_bytes, temperature_c
+from edge_agent.live.timekeeping import FirstToKnow, Timekeeper
 from edge_agent.ports import ClockSync
 from edge_agent.signals.lines import Lines
 from edge_agent.sources import open_live
-from edge_agent.timekeeping import FirstToKnow, Timekeeper
 from edge_agent.uplink.probe import Answer, ask_broker
 
 Grade = Literal["pass", "warn", "fail"]

@@ -15,10 +15,11 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from edge_agent.errors import EvidenceError, UplinkError
-from edge_agent.evidence import BundleWriter, tombstone
+from edge_agent.evidence import BundleWriter
+from edge_agent.evidence.bundle import tombstone
+from edge_agent.evidence.bundle.manifest import Manifest
+from edge_agent.evidence.bundle.retold import case_of
 from edge_agent.evidence.log import Note
-from edge_agent.evidence.manifest import Manifest
-from edge_agent.evidence.retold import case_of
 from edge_agent.evidence.storage import Storage
 from edge_agent.identity import LogPlace, Origin, leaf_hash
 from edge_agent.plates import PlateKey

@@ -23,8 +23,8 @@ from threading import Event
 import yaml
 
 from edge_agent.app import cores
-from edge_agent.appliance import Appliance
 from edge_agent.clock import SystemClock
+from edge_agent.live.appliance import Appliance
 
 TICK_S = 0.02
 

@@ -28,11 +28,11 @@ from edge_agent.clock import ClockReading, ClockSpan, ManualClock, Sync
 from edge_agent.config import Evidence
 from edge_agent.demo import CLIP
 from edge_agent.evidence import BundleWriter, DeviceKey
-from edge_agent.evidence.container import contents
-from edge_agent.evidence.dsse import Envelope
-from edge_agent.evidence.filing import file_bundle
+from edge_agent.evidence.bundle.container import contents
+from edge_agent.evidence.bundle.filing import file_bundle
+from edge_agent.evidence.custody.redaction import cut
 from edge_agent.evidence.log import LogKey, MerkleLog
-from edge_agent.evidence.redaction import cut
+from edge_agent.evidence.trust.dsse import Envelope
 from edge_agent.identity import CameraOrigin, Origin
 from edge_agent.journal import Journal
 from edge_agent.sources import open_recording

@@ -26,12 +26,12 @@ from typing import Any
 import numpy as np
 import yaml
 
-from edge_agent.appliance import Appliance
 from edge_agent.clock import SystemClock
-from edge_agent.notify import Notifier
-from edge_agent.remote import Remote
-from edge_agent.requests import Requests
-from edge_agent.service import serve
+from edge_agent.live.appliance import Appliance
+from edge_agent.live.notify import Notifier
+from edge_agent.live.remote import Remote
+from edge_agent.live.requests import Requests
+from edge_agent.live.service import serve
 from edge_agent.uplink import Outbox
 from soak import write_site
 

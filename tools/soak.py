@@ -22,14 +22,14 @@ import av
 import numpy as np
 import yaml
 
-from edge_agent.appliance import Appliance
 from edge_agent.clock import SystemClock
 from edge_agent.demo import CLIP, SITE
-from edge_agent.machine import share_heaps
-from edge_agent.notify import Notifier
-from edge_agent.remote import Remote
-from edge_agent.requests import Requests
-from edge_agent.service import serve
+from edge_agent.live.appliance import Appliance
+from edge_agent.live.machine import share_heaps
+from edge_agent.live.notify import Notifier
+from edge_agent.live.remote import Remote
+from edge_agent.live.requests import Requests
+from edge_agent.live.service import serve
 
 WARM_UP = 0.2
 MIB = 2**20

@@ -22,7 +22,7 @@ from edge_agent.cli.run import run
 from edge_agent.cli.site import check
 from edge_agent.cli.witness import witness
 from edge_agent.errors import EdgeError
-from edge_agent.logbook import open_logbook
+from edge_agent.live.logbook import open_logbook
 
 INTERRUPTED = 130
 """128 + SIGINT, as shells expect."""

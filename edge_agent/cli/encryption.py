@@ -10,9 +10,10 @@ import click
 
 from edge_agent.cli.words import FILE
 from edge_agent.errors import EvidenceError
-from edge_agent.evidence import Finding, Report, container, verify
-from edge_agent.evidence.encryption import SUFFIX, Identity, open_originals, read_identities
-from edge_agent.evidence.manifest import Manifest
+from edge_agent.evidence import Finding, Report, verify
+from edge_agent.evidence.bundle import container
+from edge_agent.evidence.bundle.manifest import Manifest
+from edge_agent.evidence.custody.encryption import SUFFIX, Identity, open_originals, read_identities
 from edge_agent.evidence.staging import make_folder, write_whole
 from edge_agent.text import printable
 

@@ -19,9 +19,9 @@ from edge_agent.errors import EvidenceError, UsageError
 from edge_agent.evidence.keys import rotation
 from edge_agent.evidence.keys.certificate import signing_request
 from edge_agent.evidence.keys.identity import Home
-from edge_agent.evidence.revocation import own_revocation
 from edge_agent.evidence.staging import write_whole
-from edge_agent.evidence.trust import read_chain
+from edge_agent.evidence.trust.certificates import read_chain
+from edge_agent.evidence.trust.revocation import own_revocation
 
 REASONS = [flag.value for flag in x509.ReasonFlags if flag is not x509.ReasonFlags.remove_from_crl]
 

@@ -13,12 +13,13 @@ from edge_agent import app
 from edge_agent.cli.trust import read_pem
 from edge_agent.cli.words import FILE
 from edge_agent.errors import EvidenceError, UsageError
-from edge_agent.evidence import EXIT_CODES, container, verify
-from edge_agent.evidence.chain import manifest_bytes
+from edge_agent.evidence import EXIT_CODES, verify
+from edge_agent.evidence.bundle import container
+from edge_agent.evidence.bundle.chain import manifest_bytes
+from edge_agent.evidence.bundle.logged import DEVICE, PROOF
+from edge_agent.evidence.bundle.manifest import Manifest
 from edge_agent.evidence.log import Checkpoint, LogKey, Note, Proof, Vkey, certify
 from edge_agent.evidence.log.audit import LogAudit
-from edge_agent.evidence.logged import DEVICE, PROOF
-from edge_agent.evidence.manifest import Manifest
 from edge_agent.evidence.staging import write_whole
 from edge_agent.identity import log_origin
 from edge_agent.text import printable

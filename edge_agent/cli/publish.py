@@ -14,8 +14,9 @@ from edge_agent import app
 from edge_agent.cli.trust import read_pem
 from edge_agent.cli.words import FILE
 from edge_agent.errors import EvidenceError
-from edge_agent.evidence import EXIT_CODES, DeviceKey, container, verify
-from edge_agent.evidence.credentials import read_credentials, with_credentials
+from edge_agent.evidence import EXIT_CODES, DeviceKey, verify
+from edge_agent.evidence.bundle import container
+from edge_agent.evidence.derivatives.credentials import read_credentials, with_credentials
 from edge_agent.evidence.staging import cannot, make_folder, write_whole
 from edge_agent.text import printable
 

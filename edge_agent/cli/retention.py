@@ -14,11 +14,11 @@ from edge_agent.cli.words import FILE, Moment
 from edge_agent.clock import SystemClock
 from edge_agent.config.lists import rotating_keys
 from edge_agent.errors import EvidenceError, UsageError
-from edge_agent.evidence import holds, retention
-from edge_agent.evidence.chain import manifest_bytes
-from edge_agent.evidence.manifest import Manifest
+from edge_agent.evidence.bundle.chain import manifest_bytes
+from edge_agent.evidence.bundle.manifest import Manifest
+from edge_agent.evidence.custody import holds, retention
+from edge_agent.live.timekeeping import FirstToKnow
 from edge_agent.text import printable
-from edge_agent.timekeeping import FirstToKnow
 
 
 @click.command()

@@ -14,11 +14,11 @@ import click
 from edge_agent.app import cores
 from edge_agent.cli.words import FILE
 from edge_agent.clock import SystemClock
-from edge_agent.logbook import FieldFormatter, JournalHandler
-from edge_agent.machine import share_heaps
-from edge_agent.notify import Notifier
-from edge_agent.requests import Requests
-from edge_agent.service import run as serve
+from edge_agent.live.logbook import FieldFormatter, JournalHandler
+from edge_agent.live.machine import share_heaps
+from edge_agent.live.notify import Notifier
+from edge_agent.live.requests import Requests
+from edge_agent.live.service import run as serve
 
 
 @click.command()

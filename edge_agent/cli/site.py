@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from edge_agent.app import check_site
-from edge_agent.appliance import load_live
 from edge_agent.cli.words import FILE, split_cameras
+from edge_agent.live.appliance import load_live
 
 
 @click.command()

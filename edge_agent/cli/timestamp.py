@@ -12,7 +12,7 @@ from edge_agent import app
 from edge_agent.cli.trust import read_pem
 from edge_agent.cli.words import FILE
 from edge_agent.errors import UsageError
-from edge_agent.evidence.timestamp import add_timestamp
+from edge_agent.evidence.verification.timestamp import add_timestamp
 
 
 @click.command()

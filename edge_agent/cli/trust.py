@@ -14,10 +14,10 @@ from edge_agent.cli.words import FILE
 from edge_agent.errors import EvidenceError, UsageError
 from edge_agent.evidence.log import Vkey
 from edge_agent.evidence.log.note import COSIGNATURE
-from edge_agent.evidence.revocation import Revocations, read_lists
-from edge_agent.evidence.standing import Authorities
-from edge_agent.evidence.succession import with_successors
-from edge_agent.evidence.trust import read_roots
+from edge_agent.evidence.trust.certificates import read_roots
+from edge_agent.evidence.trust.revocation import Revocations, read_lists
+from edge_agent.evidence.trust.succession import with_successors
+from edge_agent.evidence.verification.standing import Authorities
 
 
 @dataclass(frozen=True, slots=True)

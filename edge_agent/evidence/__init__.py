@@ -1,16 +1,16 @@
 """From events to evidence: choosing photos, signing bundles, verifying them offline."""
 
-from edge_agent.evidence.bundle import BundleWriter
-from edge_agent.evidence.case import CaseCollector
+from edge_agent.evidence.case.collector import CaseCollector
 from edge_agent.evidence.keys import DeviceKey
-from edge_agent.evidence.lineage import verify_chain
-from edge_agent.evidence.verify import (
+from edge_agent.evidence.verification.lineage import verify_chain
+from edge_agent.evidence.verification.verify import (
     EXIT_CODES,
     Finding,
     Report,
     extract,
     verify,
 )
+from edge_agent.evidence.writer import BundleWriter
 
 __all__ = [
     "EXIT_CODES",

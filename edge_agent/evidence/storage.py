@@ -17,11 +17,11 @@ from typing import Final, Literal
 
 from edge_agent.config import Evidence
 from edge_agent.errors import EvidenceError
-from edge_agent.evidence.bundle import BundleWriter
-from edge_agent.evidence.chain import manifest_bytes
-from edge_agent.evidence.legibility import Shown, plate_doubts
-from edge_agent.evidence.manifest import Manifest, Shed
+from edge_agent.evidence.bundle.chain import manifest_bytes
+from edge_agent.evidence.bundle.manifest import Manifest, Shed
+from edge_agent.evidence.case.legibility import Shown, plate_doubts
 from edge_agent.evidence.staging import NoSpace, cannot
+from edge_agent.evidence.writer import BundleWriter
 from edge_agent.types import Bundle, Case
 
 log = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ from zipfile import ZIP_DEFLATED, ZipFile
 import numpy as np
 import pytest
 
-from edge_agent.evidence.container import pack, unpack
-from edge_agent.evidence.verify import EXIT_CODES
+from edge_agent.evidence.bundle.container import pack, unpack
+from edge_agent.evidence.verification.verify import EXIT_CODES
 
 Outcome = subprocess.CompletedProcess[str]
 Outcomes = dict[str, Outcome]

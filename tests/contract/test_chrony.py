@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.clock import SystemClock
-from edge_agent.timekeeping import ChronySync
+from edge_agent.live.timekeeping import ChronySync
 
 
 def free_port() -> int:

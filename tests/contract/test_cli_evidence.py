@@ -15,9 +15,9 @@ from edge_agent.cli import cli
 from edge_agent.clock import ManualClock
 from edge_agent.config import Evidence
 from edge_agent.evidence import EXIT_CODES, BundleWriter, DeviceKey
-from edge_agent.evidence.container import pack, unpack
-from edge_agent.evidence.dsse import Envelope
+from edge_agent.evidence.bundle.container import pack, unpack
 from edge_agent.evidence.log import LogKey, MerkleLog
+from edge_agent.evidence.trust.dsse import Envelope
 from edge_agent.identity import CameraOrigin, Origin
 from edge_agent.types import ArrayPicture, Box, Case, Event, Frame, Media, ModelInfo, Photo
 

@@ -20,7 +20,7 @@ from edge_agent.demo import SITE
 from edge_agent.errors import EvidenceError, UsageError
 from edge_agent.evidence import EXIT_CODES, BundleWriter, DeviceKey
 from edge_agent.evidence.log import LogKey, MerkleLog, Statement, Vkey
-from edge_agent.evidence.trust import read_chain
+from edge_agent.evidence.trust.certificates import read_chain
 from edge_agent.identity import CameraOrigin, Origin
 from edge_agent.journal import Journal
 from edge_agent.types import ArrayPicture, Box, Case, Event, Frame, Media, ModelInfo, Photo

@@ -22,7 +22,7 @@ from edge_agent.clock import ManualClock
 from edge_agent.config import Evidence
 from edge_agent.errors import EvidenceError
 from edge_agent.evidence import EXIT_CODES, BundleWriter, DeviceKey
-from edge_agent.evidence.credentials import read_credentials
+from edge_agent.evidence.derivatives.credentials import read_credentials
 from edge_agent.identity import CameraOrigin, Origin
 from edge_agent.privacy import Redacted
 from edge_agent.types import (

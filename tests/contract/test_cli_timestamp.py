@@ -24,9 +24,9 @@ from edge_agent.cli import cli
 from edge_agent.clock import ManualClock
 from edge_agent.config import Evidence
 from edge_agent.evidence import EXIT_CODES, BundleWriter, DeviceKey
-from edge_agent.evidence.container import pack, unpack
+from edge_agent.evidence.bundle.container import pack, unpack
 from edge_agent.evidence.keys.certificate import lent
-from edge_agent.evidence.timestamp import ask, read_stamp
+from edge_agent.evidence.verification.timestamp import ask, read_stamp
 from edge_agent.identity import CameraOrigin, Origin
 from edge_agent.types import ArrayPicture, Box, Case, Event, Frame, Media, ModelInfo, Photo
 

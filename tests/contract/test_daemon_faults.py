@@ -15,10 +15,10 @@ from unittest.mock import Mock
 import pytest
 import yaml
 
-from edge_agent.appliance import Appliance
 from edge_agent.clock import SystemClock
 from edge_agent.config.load import site_sha256
 from edge_agent.errors import ConfigError, EvidenceError, UplinkError, UsageError
+from edge_agent.live.appliance import Appliance
 from edge_agent.pipeline import RuleSlot
 from edge_agent.types import Event, Scene
 

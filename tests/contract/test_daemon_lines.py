@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from edge_agent.appliance import Appliance
 from edge_agent.errors import SignalError
+from edge_agent.live.appliance import Appliance
 from edge_agent.signals import WiredCabinet
 
 pytestmark = pytest.mark.slow

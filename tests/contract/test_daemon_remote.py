@@ -24,7 +24,7 @@ from edge_agent.clock import SystemClock
 from edge_agent.config.load import site_sha256
 from edge_agent.config.uplink import Metrics, Mqtt
 from edge_agent.evidence.log import LogKey
-from edge_agent.metrics import served
+from edge_agent.live.metrics import served
 from edge_agent.witness import Alarm, Watch, WitnessBook, WitnessService
 
 pytestmark = pytest.mark.slow

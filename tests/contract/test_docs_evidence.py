@@ -15,11 +15,11 @@ from pydantic import BaseModel
 
 from edge_agent.clock import ManualClock
 from edge_agent.evidence import EXIT_CODES, DeviceKey
-from edge_agent.evidence.container import pack
+from edge_agent.evidence.bundle.container import pack
+from edge_agent.evidence.bundle.manifest import Manifest
 from edge_agent.evidence.log import Note, Vkey, cosign
 from edge_agent.evidence.log.note import COSIGNATURE
-from edge_agent.evidence.manifest import Manifest
-from edge_agent.evidence.witnessed import known_before
+from edge_agent.evidence.verification.witnessed import known_before
 from tamper.bundles import START, Device
 from tamper.mutations import MUTATIONS, Scene, forked_log, opened
 

@@ -7,8 +7,8 @@ from types import ModuleType
 
 import pytest
 
-from edge_agent.backlog import Backlog
 from edge_agent.errors import EvidenceError
+from edge_agent.live.backlog import Backlog
 
 BLOCK = bytes(4096)
 

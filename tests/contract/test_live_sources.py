@@ -25,10 +25,10 @@ import pytest
 from edge_agent.clock import Sync, SystemClock
 from edge_agent.config import HttpSettings, RtspSettings
 from edge_agent.errors import SourceError, SourceLost
+from edge_agent.live.timekeeping import ScriptedSync, Timekeeper
 from edge_agent.sources import LiveSource, open_live
 from edge_agent.sources.feed import Feed
 from edge_agent.sources.network import NetworkLink
-from edge_agent.timekeeping import ScriptedSync, Timekeeper
 from edge_agent.types import Frame
 
 READ = Timekeeper(SystemClock(), ScriptedSync([Sync("ntp", True, 1.0)])).read

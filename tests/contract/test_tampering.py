@@ -20,7 +20,7 @@ from edge_agent.evidence import EXIT_CODES, DeviceKey, Report, verify
 from edge_agent.evidence.log import Vkey, cosign
 from edge_agent.evidence.log.note import COSIGNATURE
 from edge_agent.evidence.page import verify_page
-from edge_agent.evidence.standing import Authorities
+from edge_agent.evidence.verification.standing import Authorities
 from tamper.bundles import START, Device
 from tamper.mutations import MUTATIONS, Scene, forked_log
 

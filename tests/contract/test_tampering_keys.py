@@ -18,9 +18,9 @@ from edge_agent.evidence.keys.identity import Home
 from edge_agent.evidence.keys.rotation import install, revoke, rotate
 from edge_agent.evidence.log import Vkey, cosign
 from edge_agent.evidence.log.note import COSIGNATURE
-from edge_agent.evidence.revocation import read_lists
-from edge_agent.evidence.standing import Authorities
-from edge_agent.evidence.succession import with_successors
+from edge_agent.evidence.trust.revocation import read_lists
+from edge_agent.evidence.trust.succession import with_successors
+from edge_agent.evidence.verification.standing import Authorities
 from edge_agent.uplink.session import Received
 from tamper.bundles import START, Device
 

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from edge_agent.clock import ManualClock
 from edge_agent.config import Evidence
-from edge_agent.evidence import BundleWriter, DeviceKey, trust, verify, verify_chain
-from edge_agent.evidence.container import ContainerError, Member, pack, unpack
-from edge_agent.evidence.dsse import Envelope
+from edge_agent.evidence import BundleWriter, DeviceKey, verify, verify_chain
+from edge_agent.evidence.bundle.container import ContainerError, Member, pack, unpack
+from edge_agent.evidence.bundle.manifest import Manifest
 from edge_agent.evidence.log import LogKey, MerkleLog
-from edge_agent.evidence.manifest import Manifest
+from edge_agent.evidence.trust import certificates
+from edge_agent.evidence.trust.dsse import Envelope
 from edge_agent.identity import CameraOrigin, Origin
 from edge_agent.types import ArrayPicture, Box, Case, Event, Frame, Media, ModelInfo, Photo
 
@@ -158,7 +159,7 @@ def test_odd_certificates_are_refused_in_one_way_only(
     label = b"-----%s CERTIFICATE-----\n"
     odd = label % b"BEGIN" + base64.encodebytes(der) + label % b"END"
     with suppress(ValueError):
-        chain = trust.read_chain(odd)
+        chain = certificates.read_chain(odd)
         list(chain.flaws("2026-05-13T09:49:24.000Z"))
         chain.leads_to(pem)
 

@@ -14,7 +14,7 @@ import av
 import numpy as np
 import onnxruntime
 
-from edge_agent.timekeeping import boot_id
+from edge_agent.live.timekeeping import boot_id
 
 NEW_USERS = 0x10000000
 """CLONE_NEWUSER of unshare(2)."""

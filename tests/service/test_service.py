@@ -179,7 +179,7 @@ def test_a_bad_site_file_changes_nothing(service: Box) -> None:
     logged = [json.loads(line) for line in service.journal("--output=json").splitlines()]
     refusal = next(each for each in logged if "refused" in each.get("MESSAGE", ""))
     assert "dwell_s" in refusal["WHY"]
-    assert (refusal["PRIORITY"], refusal["LOGGER"]) == ("3", "edge_agent.service")
+    assert (refusal["PRIORITY"], refusal["LOGGER"]) == ("3", "edge_agent.live.service")
 
 
 def test_comes_back_after_a_kill(service: Box) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_agent.backlog import MAX_CASES, Backlog
 from edge_agent.clock import ManualClock
 from edge_agent.config import Evidence, Output
 from edge_agent.errors import EvidenceError
@@ -17,6 +16,7 @@ from edge_agent.evidence import BundleWriter, DeviceKey
 from edge_agent.evidence.storage import Ballast, Storage
 from edge_agent.identity import CameraOrigin, Origin
 from edge_agent.journal import Journal
+from edge_agent.live.backlog import MAX_CASES, Backlog
 from edge_agent.signals import MockOutputs
 from edge_agent.types import ArrayPicture, Box, Case, Event, Frame, Media, ModelInfo, Photo
 from edge_agent.uplink import Outbox

@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.board import Board, Post
+from edge_agent.live.board import Board, Post
 from edge_agent.types import ArrayPicture, Frame
 
 WALL = datetime(2026, 5, 13, tzinfo=UTC)

@@ -14,12 +14,12 @@ from referencing import Registry
 from edge_agent.clock import ClockReading, ClockSpan, ClockStep, ManualClock, Sync
 from edge_agent.config import Evidence, TrackerSettings
 from edge_agent.evidence import BundleWriter, CaseCollector, DeviceKey, verify
-from edge_agent.evidence.consistency import contradictions
-from edge_agent.evidence.manifest import Manifest
+from edge_agent.evidence.bundle.manifest import Manifest
+from edge_agent.evidence.verification.consistency import contradictions
 from edge_agent.identity import CameraOrigin, Origin
 from edge_agent.journal import Journal
+from edge_agent.live.timekeeping import ScriptedSync, Timekeeper
 from edge_agent.pipeline import Pipeline, RuleSlot
-from edge_agent.timekeeping import ScriptedSync, Timekeeper
 from edge_agent.tracking import Tracker
 from edge_agent.types import (
     ArrayPicture,

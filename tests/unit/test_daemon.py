@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from edge_agent.board import Post
-from edge_agent.camera import LiveCamera
 from edge_agent.clock import SystemClock
-from edge_agent.daemon import MAX_ORPHANS, Daemon
 from edge_agent.errors import ModelError, SignalError, SourceLost
 from edge_agent.health import CameraHealth
+from edge_agent.live.board import Post
+from edge_agent.live.camera import LiveCamera
+from edge_agent.live.daemon import MAX_ORPHANS, Daemon
 from edge_agent.pipeline import Pipeline, RuleSlot
 from edge_agent.ports import Analyzer, Cabinet
 from edge_agent.recollection import Moved
@@ -433,8 +433,8 @@ def test_a_pipeline_that_cannot_say_what_it_knows_costs_the_others_nothing(
 def test_a_camera_that_is_down_is_told_once(
     run: Run, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge_agent.camera.BACKOFF_MIN_S", 0.02)
-    monkeypatch.setattr("edge_agent.camera.BACKOFF_MAX_S", 0.04)
+    monkeypatch.setattr("edge_agent.live.camera.BACKOFF_MIN_S", 0.02)
+    monkeypatch.setattr("edge_agent.live.camera.BACKOFF_MAX_S", 0.04)
     film = Film("a", breaks_after=0)
     run(camera(film=film))
     assert soon(lambda: film.connections > 10)
@@ -444,7 +444,7 @@ def test_a_camera_that_is_down_is_told_once(
 def test_a_camera_that_breaks_off_at_once_is_asked_less_and_less_often(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge_agent.camera.BACKOFF_MIN_S", 0.1)
+    monkeypatch.setattr("edge_agent.live.camera.BACKOFF_MIN_S", 0.1)
     film = Film("a", breaks_after=2)
     run(camera(film=film))
     CLOCK.sleep(2.0)

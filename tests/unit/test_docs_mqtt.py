@@ -8,7 +8,7 @@ import yaml
 
 from edge_agent.config.uplink import Metrics, Mqtt
 from edge_agent.health import CameraHealth, Snapshot
-from edge_agent.metrics import _Collector
+from edge_agent.live.metrics import _Collector
 from edge_agent.uplink import topics
 from edge_agent.uplink.onvif import TOPICS
 

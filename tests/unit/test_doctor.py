@@ -15,7 +15,7 @@ from edge_agent import doctor
 from edge_agent.clock import ManualClock, Sync, SystemClock
 from edge_agent.config import Site
 from edge_agent.doctor import Finding, Patient
-from edge_agent.timekeeping import ScriptedSync
+from edge_agent.live.timekeeping import ScriptedSync
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 

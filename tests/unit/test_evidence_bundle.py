@@ -21,7 +21,7 @@ from edge_agent.clock import ManualClock
 from edge_agent.config import Evidence
 from edge_agent.errors import EvidenceError
 from edge_agent.evidence import BundleWriter, DeviceKey, verify, verify_chain
-from edge_agent.evidence.overlay import draw_overlay
+from edge_agent.evidence.derivatives.overlay import draw_overlay
 from edge_agent.geometry import Polygon
 from edge_agent.identity import CameraOrigin, Origin, case_id
 from edge_agent.types import (

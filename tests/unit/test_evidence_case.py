@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edge_agent.config import Evidence
-from edge_agent.evidence.case import CaseCollector
+from edge_agent.evidence.case.collector import CaseCollector
 from edge_agent.types import (
     ArrayPicture,
     Box,

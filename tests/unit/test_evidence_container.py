@@ -7,7 +7,7 @@ import zipfile
 import pytest
 
 from edge_agent.errors import EvidenceError
-from edge_agent.evidence.container import ContainerError, first_member, pack, unpack
+from edge_agent.evidence.bundle.container import ContainerError, first_member, pack, unpack
 
 MEMBERS = [("manifest.json", b"{}"), ("media/wide.jpg", b"\xff\xd8 not really"), ("empty", b"")]
 

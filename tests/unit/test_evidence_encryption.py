@@ -21,7 +21,8 @@ from edge_agent.cli import cli
 from edge_agent.clock import ManualClock
 from edge_agent.config import Evidence
 from edge_agent.config.privacy import Privacy
-from edge_agent.evidence import BundleWriter, DeviceKey, container, verify, verify_chain
+from edge_agent.evidence import BundleWriter, DeviceKey, verify, verify_chain
+from edge_agent.evidence.bundle import container
 from edge_agent.identity import CameraOrigin, Origin
 from edge_agent.privacy import Redacted
 from edge_agent.types import (

@@ -12,7 +12,7 @@ import rfc8785
 from edge_agent.clock import ManualClock
 from edge_agent.config import Evidence
 from edge_agent.evidence import EXIT_CODES, BundleWriter, DeviceKey, verify_chain
-from edge_agent.evidence.container import pack, unpack
+from edge_agent.evidence.bundle.container import pack, unpack
 from edge_agent.evidence.keys.identity import Home
 from edge_agent.evidence.keys.rotation import rotate
 from edge_agent.identity import CameraOrigin, Origin

@@ -12,7 +12,7 @@ from edge_agent.errors import EvidenceError
 from edge_agent.evidence import DeviceKey
 from edge_agent.evidence.log import Checkpoint, LogKey, MerkleLog, Statement, certify
 from edge_agent.evidence.log.merkle import is_consistent, leaf_hash, node_hash, root_of_path
-from edge_agent.evidence.trust import read_chain
+from edge_agent.evidence.trust.certificates import read_chain
 
 ORIGIN = "edge/plaza/box-1"
 KEY = LogKey(Ed25519PrivateKey.from_private_bytes(bytes(32)))

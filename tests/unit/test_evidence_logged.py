@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from edge_agent.clock import ManualClock
 from edge_agent.config import Evidence
 from edge_agent.evidence import EXIT_CODES, BundleWriter, DeviceKey, verify
-from edge_agent.evidence.container import pack, unpack
-from edge_agent.evidence.dsse import Envelope
+from edge_agent.evidence.bundle.container import pack, unpack
 from edge_agent.evidence.log import Checkpoint, LogKey, MerkleLog, Note, Proof, cosign
+from edge_agent.evidence.trust.dsse import Envelope
 from edge_agent.identity import CameraOrigin, Origin, leaf_hash
 from edge_agent.types import ArrayPicture, Box, Case, Event, Frame, Media, ModelInfo, Photo
 

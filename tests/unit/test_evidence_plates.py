@@ -13,8 +13,8 @@ import pytest
 from edge_agent.clock import ManualClock
 from edge_agent.config import Evidence
 from edge_agent.evidence import BundleWriter, CaseCollector, DeviceKey, verify
-from edge_agent.evidence.consistency import contradictions
-from edge_agent.evidence.manifest import Manifest
+from edge_agent.evidence.bundle.manifest import Manifest
+from edge_agent.evidence.verification.consistency import contradictions
 from edge_agent.identity import CameraOrigin, Origin
 from edge_agent.types import (
     ArrayPicture,

@@ -17,7 +17,7 @@ from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 
 from edge_agent.errors import ConfigError
-from edge_agent.evidence.manifest import FORMAT, Manifest
+from edge_agent.evidence.bundle.manifest import FORMAT, Manifest
 from edge_agent.evidence.page import verify_page
 from edge_agent.evidence.profiles import (
     ATTACHED,

@@ -19,9 +19,10 @@ from edge_agent.clock import ManualClock
 from edge_agent.config import Evidence
 from edge_agent.config.privacy import Privacy, jurisdictions
 from edge_agent.errors import EvidenceError
-from edge_agent.evidence import BundleWriter, DeviceKey, holds, retention, verify_chain
+from edge_agent.evidence import BundleWriter, DeviceKey, verify_chain
+from edge_agent.evidence.bundle.tombstone import find, read, untold
+from edge_agent.evidence.custody import holds, retention
 from edge_agent.evidence.log import LogKey, MerkleLog
-from edge_agent.evidence.tombstone import find, read, untold
 from edge_agent.identity import CameraOrigin, Origin, leaf_hash
 from edge_agent.journal import Journal
 from edge_agent.plates import RotatingKeys

@@ -11,8 +11,13 @@ from edge_agent.errors import EvidenceError
 from edge_agent.evidence.keys import DeviceKey
 from edge_agent.evidence.keys.identity import Home
 from edge_agent.evidence.keys.rotation import revoke, rotate
-from edge_agent.evidence.revocation import is_covered, own_revocation, read_lists, revocation_flaws
-from edge_agent.evidence.trust import read_chain
+from edge_agent.evidence.trust.certificates import read_chain
+from edge_agent.evidence.trust.revocation import (
+    is_covered,
+    own_revocation,
+    read_lists,
+    revocation_flaws,
+)
 
 NOW = datetime(2026, 5, 13, 9, 49, 12, tzinfo=UTC)
 CLOCK = ManualClock(NOW)

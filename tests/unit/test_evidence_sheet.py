@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from edge_agent.clock import ManualClock
 from edge_agent.config import Evidence
 from edge_agent.evidence import EXIT_CODES, BundleWriter, DeviceKey, verify
-from edge_agent.evidence.container import pack, unpack
-from edge_agent.evidence.dsse import Envelope
-from edge_agent.evidence.lettering import Ink, fit, width_px, write
+from edge_agent.evidence.bundle.container import pack, unpack
+from edge_agent.evidence.bundle.rates import frame_rates
+from edge_agent.evidence.derivatives.lettering import Ink, fit, width_px, write
+from edge_agent.evidence.derivatives.sheet import HEIGHT, MAX_BYTES, WIDTH
 from edge_agent.evidence.profiles import find_profile
-from edge_agent.evidence.rates import frame_rates
-from edge_agent.evidence.sheet import HEIGHT, MAX_BYTES, WIDTH
+from edge_agent.evidence.trust.dsse import Envelope
 from edge_agent.identity import CameraOrigin, Origin
 from edge_agent.types import (
     ArrayPicture,

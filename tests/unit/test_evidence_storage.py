@@ -12,11 +12,11 @@ import pytest
 from edge_agent.clock import ClockReading, ClockSpan, ManualClock, Sync
 from edge_agent.config import Evidence
 from edge_agent.evidence import BundleWriter, DeviceKey, verify, verify_chain
-from edge_agent.evidence.consistency import contradictions
-from edge_agent.evidence.legibility import with_plates
-from edge_agent.evidence.manifest import Manifest
+from edge_agent.evidence.bundle.manifest import Manifest
+from edge_agent.evidence.case.legibility import with_plates
 from edge_agent.evidence.staging import NoSpace, make_folder
 from edge_agent.evidence.storage import Ballast, Storage
+from edge_agent.evidence.verification.consistency import contradictions
 from edge_agent.identity import CameraOrigin, Origin
 from edge_agent.types import (
     ArrayPicture,

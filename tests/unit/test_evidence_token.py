@@ -21,7 +21,7 @@ from edge_agent.evidence import BundleWriter, extract, verify
 from edge_agent.evidence.keys import DeviceKey
 from edge_agent.evidence.keys.identity import Home
 from edge_agent.evidence.keys.rotation import rotate
-from edge_agent.evidence.succession import with_successors
+from edge_agent.evidence.trust.succession import with_successors
 from edge_agent.identity import CameraOrigin, Origin
 from edge_agent.types import Case, Event, Media, ModelInfo
 

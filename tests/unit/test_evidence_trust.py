@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from edge_agent.errors import EvidenceError
-from edge_agent.evidence.trust import read_chain, read_roots
+from edge_agent.evidence.trust.certificates import read_chain, read_roots
 
 CAPTURE = "2026-05-13T09:49:24.000Z"
 

@@ -30,8 +30,8 @@ from edge_agent.evidence import (
     extract,
     verify,
 )
-from edge_agent.evidence.container import pack
-from edge_agent.evidence.dsse import Envelope, pae
+from edge_agent.evidence.bundle.container import pack
+from edge_agent.evidence.trust.dsse import Envelope, pae
 from edge_agent.identity import CameraOrigin, Origin
 from edge_agent.types import ArrayPicture, Box, Case, Event, Frame, Media, ModelInfo, Photo, Role
 

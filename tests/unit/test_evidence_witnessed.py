@@ -13,7 +13,7 @@ from edge_agent.checkpoints import CheckpointFeed
 from edge_agent.evidence import verify
 from edge_agent.evidence.log import MerkleLog, Note, Vkey, cosign
 from edge_agent.evidence.log.note import COSIGNATURE
-from edge_agent.evidence.standing import Authorities
+from edge_agent.evidence.verification.standing import Authorities
 from edge_agent.uplink.session import Received
 from tamper.bundles import START, Device
 

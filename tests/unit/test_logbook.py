@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent import logbook
+from edge_agent.live import logbook
 
 
 def _record(text: str, **extra: object) -> logging.LogRecord:
-    logger = logging.getLogger("edge_agent.daemon")
+    logger = logging.getLogger("edge_agent.live.daemon")
     return logger.makeRecord(
         logger.name, logging.WARNING, "daemon.py", 7, text, (), None, "_read", extra
     )
@@ -52,7 +52,11 @@ def test_fields_reach_the_journal(journal: socket.socket) -> None:
     assert told["CAMERA"] == "north"
     assert told["WHY"] == "no route\nto host"
     assert told["ST"] == "x"
-    assert (told["PRIORITY"], told["LOGGER"], told["CODE_LINE"]) == ("4", "edge_agent.daemon", "7")
+    assert (told["PRIORITY"], told["LOGGER"], told["CODE_LINE"]) == (
+        "4",
+        "edge_agent.live.daemon",
+        "7",
+    )
 
 
 def test_no_field_passes_itself_off_as_another() -> None:
@@ -80,7 +84,7 @@ def test_without_a_journal_nothing_is_lost(
 @pytest.mark.parametrize("is_ours", [True, False])
 def test_the_journal_is_used_where_stderr_leads_to_it(tmp_path: Path, is_ours: bool) -> None:
     script = (
-        "import logging, os; from edge_agent.logbook import open_logbook\n"
+        "import logging, os; from edge_agent.live.logbook import open_logbook\n"
         "open_logbook(logging.INFO, os.environ)\n"
         "print(type(logging.getLogger().handlers[0]).__name__)"
     )

@@ -20,9 +20,9 @@ from edge_agent.clock import ClockSpan, ClockStep, Sync
 from edge_agent.config import Evidence, TrackerSettings
 from edge_agent.demo.footage import SITE
 from edge_agent.evidence import CaseCollector
-from edge_agent.evidence.dossier import Candidate, Dossier, Filed
-from edge_agent.evidence.sight import Sight
-from edge_agent.memory import FORMAT, PROGRESS_S, MemoryFile, Moment
+from edge_agent.evidence.case.dossier import Candidate, Dossier, Filed
+from edge_agent.evidence.case.sight import Sight
+from edge_agent.live.memory import FORMAT, PROGRESS_S, MemoryFile, Moment
 from edge_agent.pipeline import Pipeline, RuleSlot
 from edge_agent.ports import Analyzer
 from edge_agent.recollection import Moved, event_json, event_of

@@ -16,14 +16,14 @@ from edge_agent.clock import ClockReading, ManualClock, Sync
 from edge_agent.config import Site
 from edge_agent.demo.footage import CLIP, SITE
 from edge_agent.evidence import DeviceKey, verify, verify_chain
-from edge_agent.evidence.consistency import contradictions
-from edge_agent.evidence.container import contents
-from edge_agent.evidence.dossier import UNWATCHED
-from edge_agent.evidence.manifest import Manifest, PhotoFile
+from edge_agent.evidence.bundle.container import contents
+from edge_agent.evidence.bundle.manifest import Manifest, PhotoFile
+from edge_agent.evidence.case.dossier import UNWATCHED
+from edge_agent.evidence.verification.consistency import contradictions
 from edge_agent.folder import BoxFolder
 from edge_agent.identity import CameraOrigin, Origin
 from edge_agent.journal import Journal
-from edge_agent.memory import MemoryFile, Moment
+from edge_agent.live.memory import MemoryFile, Moment
 from edge_agent.pipeline import Outcome
 from edge_agent.sources import open_recording
 from edge_agent.types import Detections, Frame, Media, ModelInfo

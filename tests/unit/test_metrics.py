@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from edge_agent.config.uplink import Metrics
 from edge_agent.errors import ConfigError
 from edge_agent.health import CameraHealth, Snapshot
-from edge_agent.metrics import served
+from edge_agent.live.metrics import served
 
 NORTH = CameraHealth("online", None, 100, 40, 3, 1, 24.9, 0.04, (12.0, 60.5))
 SOUTH = CameraHealth("lost", "no route", 0, 0, 0, 2, 0.0, None, None, ("parking.illegal",))

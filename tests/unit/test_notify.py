@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.notify import Notifier
+from edge_agent.live.notify import Notifier
 
 
 @pytest.fixture(params=["path", "abstract"])

@@ -20,10 +20,10 @@ from av.video.stream import VideoStream
 from edge_agent.clock import ClockReading, Sync, SystemClock
 from edge_agent.config import FileSettings
 from edge_agent.errors import SourceError, SourceLost
+from edge_agent.live.timekeeping import ScriptedSync, Timekeeper
 from edge_agent.sources import LiveSource, open_live
 from edge_agent.sources.live import Limits, Links
 from edge_agent.sources.packets import Segment
-from edge_agent.timekeeping import ScriptedSync, Timekeeper
 from edge_agent.types import Frame, Image
 
 CAMERA_LIKE = {"tune": "zerolatency", "g": "10"}

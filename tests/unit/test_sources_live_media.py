@@ -7,8 +7,8 @@ import pytest
 from edge_agent.clock import Sync, SystemClock
 from edge_agent.config import FileSettings, RtspSettings
 from edge_agent.config.source import SourceSettings
+from edge_agent.live.timekeeping import ScriptedSync, Timekeeper
 from edge_agent.sources import open_live
-from edge_agent.timekeeping import ScriptedSync, Timekeeper
 
 READ = Timekeeper(SystemClock(), ScriptedSync([Sync("ntp", True, 1.0)])).read
 

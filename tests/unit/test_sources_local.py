@@ -13,10 +13,10 @@ import pytest
 from edge_agent.clock import Sync, SystemClock
 from edge_agent.config import PicameraSettings, V4l2Settings
 from edge_agent.errors import SourceError
+from edge_agent.live.timekeeping import ScriptedSync, Timekeeper
 from edge_agent.sources import LiveSource, open_live
 from edge_agent.sources.live import Limits, Links
 from edge_agent.sources.picamera import Library, Picamera, Request
-from edge_agent.timekeeping import ScriptedSync, Timekeeper
 from edge_agent.types import Image
 
 READ = Timekeeper(SystemClock(), ScriptedSync([Sync("ntp", True, 1.0)])).read

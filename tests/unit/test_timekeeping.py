@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from edge_agent.clock import ManualClock, Sync
-from edge_agent.timekeeping import (
+from edge_agent.live.timekeeping import (
     ChronySync,
     FirstToKnow,
     KernelSync,

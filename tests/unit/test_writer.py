@@ -6,7 +6,7 @@ import pytest
 
 from edge_agent.clock import SystemClock
 from edge_agent.errors import EvidenceError
-from edge_agent.writer import Repeater, Writer
+from edge_agent.live.writer import Repeater, Writer
 
 SOON_S = 10.0
 
@@ -46,7 +46,7 @@ def test_what_fails_again_and_again_is_told_once(caplog: pytest.LogCaptureFixtur
 
 
 def test_a_repeater_that_hangs_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge_agent.writer.JOIN_S", 0.1)
+    monkeypatch.setattr("edge_agent.live.writer.JOIN_S", 0.1)
     over = threading.Event()
 
     def hang() -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from edge_agent.clock import ManualClock
 from edge_agent.config import Evidence
 from edge_agent.evidence import BundleWriter, DeviceKey
-from edge_agent.evidence.legibility import with_plates
+from edge_agent.evidence.case.legibility import with_plates
 from edge_agent.evidence.log import LogKey, MerkleLog
 from edge_agent.geometry import Polygon
 from edge_agent.identity import CameraOrigin, Origin

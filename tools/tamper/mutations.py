@@ -21,10 +21,10 @@ import rfc8785
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edge_agent.evidence import DeviceKey
-from edge_agent.evidence.container import contents, pack
-from edge_agent.evidence.dsse import Envelope
+from edge_agent.evidence.bundle.container import contents, pack
 from edge_agent.evidence.log import Checkpoint, LogKey, Note, Proof
 from edge_agent.evidence.log.note import sign
+from edge_agent.evidence.trust.dsse import Envelope
 from edge_agent.identity import leaf_hash
 
 Members = dict[str, bytes]

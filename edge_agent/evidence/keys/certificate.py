@@ -14,7 +14,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from edge_agent.clock import utc_text
 from edge_agent.errors import EvidenceError
 from edge_agent.evidence.staging import cannot
-from edge_agent.evidence.trust import Chain, read_chain
+from edge_agent.evidence.trust.certificates import Chain, read_chain
 from edge_agent.ports import SigningKey
 
 NO_EXPIRY = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from edge_agent.errors import EvidenceError
-from edge_agent.evidence.dsse import low_s
 from edge_agent.evidence.staging import cannot, make_folder, write_whole
+from edge_agent.evidence.trust.dsse import low_s
 
 RETIRED = "retired"
 """Folder of keys and certificates that are not used any more."""

@@ -20,8 +20,8 @@ from edge_agent.errors import EvidenceError
 from edge_agent.evidence.keys.certificate import read_certificate, self_signed
 from edge_agent.evidence.keys.file import FileKeyring
 from edge_agent.evidence.keys.token import TokenKeyring
-from edge_agent.evidence.revocation import own_revocation
 from edge_agent.evidence.staging import cannot, make_folder, write_whole
+from edge_agent.evidence.trust.revocation import own_revocation
 from edge_agent.ports import Keyring, SigningKey
 
 

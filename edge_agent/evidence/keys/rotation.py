@@ -12,14 +12,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 
 from edge_agent.clock import Clock, utc_text
 from edge_agent.errors import EvidenceError
-from edge_agent.evidence.dsse import Envelope
 from edge_agent.evidence.keys.certificate import NO_EXPIRY, issued_chain, lent, self_signed
 from edge_agent.evidence.keys.file import RETIRED
 from edge_agent.evidence.keys.identity import DeviceKey, Home
-from edge_agent.evidence.revocation import own_revocation, read_lists, revocation_flaws
 from edge_agent.evidence.staging import cannot, make_folder, write_whole
-from edge_agent.evidence.succession import STATEMENT_TYPE
-from edge_agent.evidence.trust import read_chain
+from edge_agent.evidence.trust.certificates import read_chain
+from edge_agent.evidence.trust.dsse import Envelope
+from edge_agent.evidence.trust.revocation import own_revocation, read_lists, revocation_flaws
+from edge_agent.evidence.trust.succession import STATEMENT_TYPE
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from edge_agent.config import Pkcs11
 from edge_agent.errors import ConfigError, EvidenceError
-from edge_agent.evidence.dsse import low_s
+from edge_agent.evidence.trust.dsse import low_s
 
 if TYPE_CHECKING:
     from pkcs11 import Session, Token

@@ -19,11 +19,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from edge_agent.errors import EvidenceError
-from edge_agent.evidence.dsse import Envelope
 from edge_agent.evidence.keys import DeviceKey
 from edge_agent.evidence.log.note import ED25519, Signature, Vkey, decode, encode, sign
 from edge_agent.evidence.staging import cannot, make_folder, write_whole
-from edge_agent.evidence.trust import Chain
+from edge_agent.evidence.trust.certificates import Chain
+from edge_agent.evidence.trust.dsse import Envelope
 
 KEY_FILE = "log-key.pem"
 STATEMENT_TYPE = "application/vnd.edge-agent.log-key+json"

@@ -6,9 +6,9 @@ import json
 from importlib.resources import files
 
 from edge_agent import __version__
-from edge_agent.evidence.manifest import FORMAT, Manifest
+from edge_agent.evidence.bundle.manifest import FORMAT, Manifest
 from edge_agent.evidence.profiles import Profile, shipped_profiles
-from edge_agent.evidence.verify import EXIT_CODES
+from edge_agent.evidence.verification.verify import EXIT_CODES
 
 SCRIPTS = (
     *("bytes.js", "json.js", "container.js", "trust.js", "dsse.js"),

@@ -17,8 +17,8 @@ from pydantic import ConfigDict, Field
 
 from edge_agent.config import Settings
 from edge_agent.config.models import Name
-from edge_agent.evidence.legibility import DISAGREE, ILLEGIBLE, Shown, plate_doubts
-from edge_agent.evidence.manifest import ClipFile, Manifest, PhotoFile, Words
+from edge_agent.evidence.bundle.manifest import ClipFile, Manifest, PhotoFile, Words
+from edge_agent.evidence.case.legibility import DISAGREE, ILLEGIBLE, Shown, plate_doubts
 from edge_agent.plates import contradict
 from edge_agent.types import Role
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import rfc8785
 
-from edge_agent.evidence.manifest import Manifest
+from edge_agent.evidence.bundle.manifest import Manifest
 from edge_agent.evidence.profiles.profile import Profile, shipped_profiles
 
 ATTACHED: Final = "profile.json"

@@ -17,7 +17,7 @@ from edge_agent.config.models import Name
 from edge_agent.config.settings_file import load_settings
 from edge_agent.config.wording import NAME_PATTERN, suggestion
 from edge_agent.errors import ConfigError
-from edge_agent.evidence.manifest import Manifest
+from edge_agent.evidence.bundle.manifest import Manifest
 from edge_agent.evidence.profiles.checks import AnyRule, Text, Verdict
 
 FOLDER = Path(__file__).parent

@@ -20,16 +20,16 @@ from typing import Any
 import cv2
 import numpy as np
 
-from edge_agent.backlog import Backlog
 from edge_agent.cli import cli
 from edge_agent.clock import ClockReading, ClockSpan, ManualClock, Sync
 from edge_agent.config import Evidence
 from edge_agent.evidence import BundleWriter, DeviceKey, verify, verify_chain
+from edge_agent.evidence.bundle.manifest import Manifest
 from edge_agent.evidence.log import Checkpoint, LogKey, MerkleLog, Note
-from edge_agent.evidence.manifest import Manifest
 from edge_agent.evidence.storage import Ballast, Storage
 from edge_agent.identity import CameraOrigin, Origin, leaf_hash
 from edge_agent.journal import Journal
+from edge_agent.live.backlog import Backlog
 from edge_agent.types import ArrayPicture, Box, Case, Event, Frame, Media, ModelInfo, Photo, Role
 from edge_agent.uplink import Outbox
 

@@ -20,10 +20,10 @@ import gpiod
 import numpy as np
 from gpiod.line import Direction, Value
 
-from edge_agent.appliance import load_live, make_cabinet
 from edge_agent.clock import SystemClock
+from edge_agent.live.appliance import load_live, make_cabinet
+from edge_agent.live.timekeeping import FirstToKnow, Timekeeper
 from edge_agent.picture import ArrayPicture
-from edge_agent.timekeeping import FirstToKnow, Timekeeper
 from edge_agent.types import Detections, Frame, Scene
 from tests.emulated.guest import lines
 

@@ -1,0 +1,1 @@
+"""Which pictures document a happening, and how well they show it."""

@@ -1,0 +1,1 @@
+"""Copies for people: overlay, printed sheet, Content Credentials."""

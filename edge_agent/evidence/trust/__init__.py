@@ -1,0 +1,1 @@
+"""Who signed: certificates, signatures, revocation, one key after another."""

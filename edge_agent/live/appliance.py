@@ -1,0 +1,377 @@
+"""Composition root of the daemon: a site file, its cameras, and everything that they report to."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from edge_agent import __version__
+from edge_agent.app import about_site, device_key, load, make_bundle_writer, state_dir
+from edge_agent.assembly import Detectors, make_pipeline, make_redactor, model_paths
+from edge_agent.checkpoints import CheckpointFeed
+from edge_agent.clock import Clock, ClockReading
+from edge_agent.config import Camera, Site
+from edge_agent.config.lists import hiding_key
+from edge_agent.config.load import site_sha256
+from edge_agent.errors import ConfigError, EvidenceError, SignalError
+from edge_agent.evidence import BundleWriter
+from edge_agent.evidence.custody.retention import delete_due
+from edge_agent.evidence.log import LogKey, Vkey, certify
+from edge_agent.evidence.log.log import CHECKPOINT_FILE
+from edge_agent.evidence.staging import write_whole
+from edge_agent.evidence.storage import MB, Ballast, Storage
+from edge_agent.folder import BoxFolder
+from edge_agent.health import Snapshot
+from edge_agent.identity import CameraOrigin, Origin, digest
+from edge_agent.journal import Journal
+from edge_agent.live.backlog import Backlog
+from edge_agent.live.camera import LiveCamera
+from edge_agent.live.daemon import Daemon
+from edge_agent.live.machine import free_bytes, memory_bytes, temperature_c
+from edge_agent.live.memory import MemoryFile, Moment
+from edge_agent.live.timekeeping import FirstToKnow, Timekeeper, boot_id
+from edge_agent.live.writer import Repeater
+from edge_agent.pipeline import Pipeline
+from edge_agent.ports import Cabinet, Source
+from edge_agent.signals import Unwired, WiredCabinet
+from edge_agent.sources import open_live
+from edge_agent.types import JSON
+from edge_agent.uplink import Outbox, Uplink, topics
+
+log = logging.getLogger(__name__)
+
+ASK_CLOCK_S = 30.0
+REMEMBER_S = 5.0
+RETAIN_S = 24 * 3600.0
+SETTLE_S = 600.0
+"""What deletes evidence waits until the clock has had time to be set."""
+SETTLED_S = 30.0
+"""A case that has begun is photographed, and its clip cut, within so long."""
+FLUSH_S = 2.0
+DRAIN_S = 4.0
+"""What was decided is written for so long when the service is stopped."""
+
+
+class Appliance:
+    """A running box."""
+
+    def __init__(self, config: Path, clock: Clock, workers: int) -> None:
+        self.config, self.clock = config, clock
+        self.site = load_live(config)
+        self.folder = box_folder(self.site)
+        self.timekeeper = Timekeeper(clock, FirstToKnow())
+        self.started_s = clock.monotonic()
+        self._workers = workers
+        self._detectors = Detectors(model_paths(self.site))
+        self._retained_s = self.started_s + SETTLE_S - RETAIN_S
+        self.uplink: Uplink | None = None
+        self.on_uplink: Callable[[Uplink, ExitStack], None] = lambda uplink, stack: None
+        """Called with every new connection, and what ends with it."""
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Bring everything up in order; take it down in reverse, however it ends."""
+        with ExitStack() as stack:
+            # first of all: until more is known, every call is on
+            self.cabinet: Cabinet = make_cabinet(self.site, self.timekeeper.read)
+            stack.callback(self._close_cabinet)
+            stack.enter_context(self.folder.claimed())
+            self.timekeeper.refresh()
+            cameras = [self.make_camera(name) for name in self.site.cameras]
+            self.key = device_key(self.site, is_paced(self.site))
+            self.open_journal(stack, cameras)
+            self._recall(cameras)
+            self._uplinks = stack.enter_context(ExitStack())
+            self.open_uplink()
+            self._start(stack, cameras)
+            yield
+
+    def snapshot(self) -> Snapshot:
+        """How the box is doing."""
+        now_s = self.clock.monotonic()
+        cameras = list(self.daemon.cameras.items())
+        status = self.uplink.status() if self.uplink else None
+        return Snapshot(
+            cameras={name: camera.vitals.at(now_s) for name, camera in cameras},
+            uptime_s=now_s - self.started_s,
+            waiting=self.outbox.waiting,
+            backlog=self.backlog.waiting + self.daemon.writer.waiting,
+            disk_free_bytes=free_bytes(self.folder.path),
+            memory_bytes=memory_bytes(),
+            temperature_c=temperature_c(),
+            clock_synced=self.timekeeper.read()[1].sync.is_trusted,
+            uplink="none" if status is None else status.reason or status.state,
+        )
+
+    def open_journal(self, stack: ExitStack, cameras: list[LiveCamera]) -> None:
+        """What is decided becomes durable from here on."""
+        self.outbox = stack.enter_context(Outbox(self.folder.outbox))
+        bundles, storage = self.make_bundles(cameras)
+        journal = Journal(bundles.origin, self.outbox, bundles)
+        journal.storage, journal.outputs = storage, self.cabinet
+        journal.plate_key = hiding_key(self.site, state_dir(self.site))
+        self.journal = stack.enter_context(journal)
+        self.backlog = Backlog(self.journal)
+        wanted = self.site.evidence.min_free_mb * MB
+        if (free_bytes(self.folder.path) or 0) < wanted:
+            facts = {"path": str(self.folder.path), "wanted_mb": self.site.evidence.min_free_mb}
+            log.warning("hardly any room for evidence", extra=facts)
+        home = state_dir(self.site) / self.site.device
+        statement = certify(self.key, LogKey.load_or_create(home), self.site.device)
+        write_whole(home / "log-key.dsse", statement)
+
+    def make_bundles(self, cameras: list[LiveCamera]) -> tuple[BundleWriter, Storage]:
+        """What writes evidence by the present site file."""
+        site, origin = self.site, self._origin(cameras)
+        _check_owner(self.folder, origin)
+        bundles = make_bundle_writer(site, self.folder, self.key, origin, make_redactor(site))
+        return bundles, Storage(bundles, Ballast(self.folder.evidence), site.evidence)
+
+    def open_uplink(self) -> None:
+        """Begin to deliver, if there is anybody to deliver to."""
+        mqtt, origin = self.site.mqtt, self.journal.origin
+        self.uplink, self.journal.on_envelope = None, self._forget
+        if mqtt is not None:
+            uplink = Uplink(mqtt, self.outbox, origin, self.key.fingerprint)
+            self.uplink = self._uplinks.enter_context(uplink)
+            self.journal.on_envelope = uplink.wake
+            self.on_uplink(uplink, self._uplinks)
+        self.join_feed()
+
+    def change_cabinet(self, site: Site) -> None:
+        """Let go of the old lines, every call on, and take the new ones.
+
+        Raises SignalError for lines that cannot be had; then the old ones are taken again.
+        """
+        self.cabinet.close()
+        try:
+            cabinet = make_cabinet(site, self.timekeeper.read)
+        except (ConfigError, SignalError):
+            self._take(make_cabinet(self.site, self.timekeeper.read))
+            raise
+        self._take(cabinet)
+
+    def _close_cabinet(self) -> None:
+        self.cabinet.close()
+
+    def _take(self, cabinet: Cabinet) -> None:
+        self.cabinet = self.daemon.cabinet = self.journal.outputs = cabinet
+
+    def speak_anew(self, cameras: list[LiveCamera], before: Site) -> None:
+        """From now on events and evidence name the present site file."""
+        is_rerouted = before.mqtt != self.site.mqtt
+        if is_rerouted:
+            self._uplinks.close()
+            self.open_uplink()
+        # after that: what the log's checkpoints go out by is chosen once, and last, by the writer
+        self.daemon.writer.put(lambda: self._change_bundles(cameras))
+
+    def _change_bundles(self, cameras: list[LiveCamera]) -> None:
+        self.journal.checkpoint()
+        self.journal.change(*self.make_bundles(cameras))
+        self.journal.plate_key = hiding_key(self.site, state_dir(self.site))
+        self.join_feed()
+
+    def join_feed(self) -> None:
+        """The log's checkpoints go out, and what its witnesses answer comes in."""
+        journal, uplink = self.journal, self.uplink
+        origin, merkle_log = journal.origin, journal.bundles.log
+        assert merkle_log is not None
+        self.feed = CheckpointFeed(
+            merkle_log,
+            topics.root(str(origin.site["name"]), origin.device, origin.is_replay),
+            uplink.announce if uplink else lambda message: None,
+            witnesses=witness_keys(self.site),
+            on_signed=self.outbox.forget_leaves,
+            on_cosigned=journal.bundles.renew_proofs,
+        )
+        journal.bundles.witnessed = self.feed.known_before
+        if uplink is not None and self.feed.witnesses:
+            uplink.listen(self.feed.answers, self.feed.hear)
+
+    def _forget(self) -> None:
+        """There is nobody to deliver to."""
+        self.outbox.delivered(self.outbox.last_sequence)
+
+    def _start(self, stack: ExitStack, cameras: list[LiveCamera]) -> None:
+        self.daemon = Daemon(self.backlog, self.cabinet, self.clock, self._workers, self._remake)
+        self.daemon.writer.chores = self._do_chores
+        self.daemon.start()
+        stack.callback(self._stop)
+        for chore in (
+            Repeater("ask-clock", ASK_CLOCK_S, self.timekeeper.refresh),
+            Repeater("remember", REMEMBER_S, self._remember),
+        ):
+            chore.start()
+            stack.callback(chore.close)
+        for camera in cameras:
+            self.daemon.add(camera)
+
+    def _recall(self, cameras: list[LiveCamera]) -> None:
+        """Go on where an earlier process stopped."""
+        self.memory = MemoryFile(self.folder.memory, self.site.device)
+        found = self.memory.read()
+        if found is not None:
+            known = found.corrected(self.folder.evidence, self.journal.origin)
+            for camera in cameras:
+                known.tell(camera.name, camera.pipeline, self._moment())
+
+    def _remember(self, is_last: bool = False) -> None:
+        states, now = self.daemon.remember(), self._moment()
+        self.daemon.writer.put(lambda: self._keep(states, now, is_last))
+
+    def _keep(self, states: dict[str, JSON], now: Moment, is_last: bool) -> None:
+        # What no disk has taken must be decided anew should this process end.
+        if not self.backlog.waiting:
+            self.memory.keep(states, now, is_last)
+
+    def _moment(self) -> Moment:
+        wall, reading = self.timekeeper.read()
+        return Moment(boot_id(), reading.mono_ns / 1e9, wall)
+
+    def _stop(self) -> None:
+        self.cabinet.close()  # nobody drives the lines from here on
+        self.daemon.stop()
+        self.daemon.suspend()
+        self._remember(is_last=True)
+        if not self.daemon.writer.close(DRAIN_S):
+            raise EvidenceError(
+                f"{self.folder.path}: not everything was written, for the disk did not take it in "
+                f"{DRAIN_S:g} s: check the disk"
+            )
+        self.feed.tell()
+        if self.uplink is not None and self.uplink.status().state == "online":
+            self.uplink.flush(FLUSH_S)
+
+    def _do_chores(self, now_s: float) -> None:
+        """In the writer's thread, which alone touches journal, log and evidence."""
+        self.backlog.retry()
+        self.feed.tick(now_s)
+        policy = self.site.privacy.policy
+        if policy is not None and now_s - self._retained_s >= RETAIN_S:
+            self._retained_s = now_s
+            now, reading = self.timekeeper.read()
+            try:
+                delete_due(self.folder.evidence, self.key, policy, now, reading.sync.is_trusted)
+            except EvidenceError as error:
+                log.warning("nothing deleted", extra={"why": str(error)})
+            self.journal.tell_deletions()
+
+    def _origin(self, cameras: list[LiveCamera]) -> Origin:
+        site = self.site
+        return Origin(
+            site=about_site(site),
+            device=site.device,
+            boot_id=_boot_id(site),
+            config_sha256=site_sha256(self.config),
+            software=f"edge-agent {__version__}",
+            cameras={
+                each.name: CameraOrigin(each.source.media, each.pipeline.detector.model)
+                for each in cameras
+            },
+            is_paced=is_paced(site),
+        )
+
+    def make_camera(self, name: str) -> LiveCamera:
+        """A camera that is not being read yet."""
+        return LiveCamera(
+            name, self.make_source(self.site, name), self.make_pipeline(self.site, name)
+        )
+
+    def make_source(self, site: Site, name: str) -> Source:
+        """Where its pictures come from; not connected yet."""
+        settings = site.cameras[name].source
+        assert settings is not None
+        around_s = site.evidence.clip_before_s + site.evidence.clip_after_s
+        return open_live(settings, name, self.timekeeper.read, around_s + SETTLED_S)
+
+    def make_pipeline(
+        self, site: Site, name: str, without: frozenset[str] = frozenset()
+    ) -> Pipeline:
+        """The camera's components in their initial state, less the kinds of rules that hang."""
+        camera = site.cameras[name]
+        rules = [rule for rule in camera.rules if rule.kind not in without]
+        kept = camera.model_copy(update={"rules": rules})
+        pipeline = make_pipeline(name, kept, site, self._detectors.get(camera.detector))
+        pipeline.open.boot_id = _boot_id(site)
+        return pipeline
+
+    def _remake(self, camera: LiveCamera) -> Pipeline:
+        return self.make_pipeline(self.site, camera.name, frozenset(camera.hung))
+
+
+def load_live(config: Path) -> Site:
+    """The site file of a box with cameras; raises ConfigError with everything that is wrong."""
+    site = load(config)
+    missing = [name for name, camera in site.cameras.items() if camera.source is None]
+    if missing:
+        raise ConfigError(
+            f"{config}: cameras.{missing[0]}: has no `source:`: say where its pictures come from, "
+            "e.g. `source: {kind: rtsp, url: rtsp://192.0.2.10/stream1}`"
+        )
+    if len({_is_played(camera) for camera in site.cameras.values()}) > 1:
+        played = [name for name, each in site.cameras.items() if _is_played(each)]
+        raise ConfigError(
+            f"{config}: cameras: {', '.join(played)}: recordings (`kind: file`) beside live "
+            "cameras: what recordings show is never evidence, so give them a site file of their own"
+        )
+    witness_keys(site)
+    for name, camera in site.cameras.items():
+        for key in ("credentials_file", "path", "sub_path"):
+            path = getattr(camera.source, key, None)
+            if path is not None and not path.is_file():
+                raise ConfigError(f"{config}: cameras.{name}.source.{key}: {path}: no such file")
+    return site
+
+
+def _check_owner(folder: BoxFolder, origin: Origin) -> None:
+    """Raise ConfigError where somebody else's log lies: that does not heal by trying again."""
+    try:
+        owner = (folder.log / CHECKPOINT_FILE).read_text().partition("\n")[0]
+    except (OSError, ValueError):
+        return
+    if owner.startswith("edge/") and owner != origin.log:  # a damaged one is told by the log
+        raise ConfigError(
+            f"{folder.path}: holds the log and evidence of {owner}, not of {origin.log}: put "
+            "`site.name` and `device` back, or name another `data_dir`"
+        )
+
+
+def make_cabinet(site: Site, read: Callable[[], tuple[datetime, ClockReading]]) -> Cabinet:
+    """What the site's contacts and lamps are wired to."""
+    if site.gpio is None:
+        return Unwired(site.outputs)
+    return WiredCabinet(site, read)
+
+
+def _boot_id(site: Site) -> str:
+    """Of the machine; recordings played as live have one of their own."""
+    return digest("paced", site.site.name, site.device)[:32] if is_paced(site) else boot_id()
+
+
+def is_paced(site: Site) -> bool:
+    """True when recordings take the place of cameras."""
+    return any(_is_played(camera) for camera in site.cameras.values())
+
+
+def _is_played(camera: Camera) -> bool:
+    return camera.source is not None and camera.source.kind == "file"
+
+
+def box_folder(site: Site) -> BoxFolder:
+    """Where the box keeps what it decides; recordings played as live are kept apart."""
+    path = site.data_dir or state_dir(site) / site.device
+    return BoxFolder(path / "paced" if is_paced(site) else path)
+
+
+def witness_keys(site: Site) -> list[Vkey]:
+    """Who cosigns the log; raises ConfigError for what is no key."""
+    try:
+        return [Vkey.parse(text) for text in site.evidence.witnesses]
+    except ValueError as error:
+        raise ConfigError(
+            f"evidence.witnesses: {error}: copy what `edge-agent witness --show-key` prints"
+        ) from error

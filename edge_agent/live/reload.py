@@ -1,0 +1,90 @@
+"""A changed site file taken over by a running box, without losing what is going on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from edge_agent.assembly import make_redactor
+from edge_agent.config import Site
+from edge_agent.errors import ConfigError
+from edge_agent.live.appliance import Appliance, is_paced
+from edge_agent.live.camera import LiveCamera
+from edge_agent.pipeline import Pipeline
+from edge_agent.uplink.client import make_client
+
+FIXED = ("site", "device", "state_dir", "data_dir", "device_key", "models_dir", "metrics")
+"""What a box is; only a restart changes that."""
+SHARED = ("evidence", "privacy", "plate_lists", "outputs")
+"""What the pipelines of all cameras are made with."""
+WIRES = ("gpio", "outputs", "calls", "phases", "health_output")
+
+
+def prepared(box: Appliance, site: Site) -> Callable[[], None]:
+    """Make everything that is new, which may take long and touches nothing; returns the exchange.
+
+    Raises ConfigError and ModelError for what is wrong; the exchange is the main thread's.
+    """
+    before = box.site
+    _refuse_unchangeable(before, site)
+    moved = [name for name in site.cameras if _is_moved(before, site, name)]
+    sources = {name: box.make_source(site, name) for name in moved}
+    pipelines = {
+        name: box.make_pipeline(site, name)
+        for name in site.cameras
+        if name in moved or _is_changed(before, site, name)
+    }
+    make_redactor(site)
+    if site.mqtt is not None:
+        make_client(site.mqtt, "")
+    fresh = {name: LiveCamera(name, sources[name], pipelines[name]) for name in moved}
+    return lambda: _exchange(box, site, pipelines, fresh)
+
+
+def _exchange(
+    box: Appliance, site: Site, pipelines: Mapping[str, Pipeline], fresh: Mapping[str, LiveCamera]
+) -> None:
+    before = box.site
+    if not _are_same(before, site, WIRES) or _are_rewired(before, site):
+        box.change_cabinet(site)
+    box.site = site
+    for name in [name for name in before.cameras if name not in site.cameras or name in fresh]:
+        box.daemon.remove(name)
+    box.speak_anew([*box.daemon.cameras.values(), *fresh.values()], before)
+    for name, pipeline in pipelines.items():
+        if name in fresh:
+            box.daemon.add(fresh[name])
+        else:
+            box.daemon.exchange(name, pipeline)
+
+
+def _refuse_unchangeable(before: Site, site: Site) -> None:
+    changed = [part for part in FIXED if not _are_same(before, site, (part,))]
+    changed += ["cameras.*.source"] if is_paced(before) != is_paced(site) else []
+    if changed:
+        raise ConfigError(
+            f"{changed[0]}: cannot change while the box runs: restart it, e.g. "
+            "`systemctl restart edge-agent`"
+        )
+
+
+def _are_rewired(before: Site, site: Site) -> bool:
+    """True when a call serves another zone, or a phase other rules, than before."""
+    if site.gpio is None:
+        return False
+    old, new = ({name: (c.zones, c.rules) for name, c in s.cameras.items()} for s in (before, site))
+    return old != new
+
+
+def _is_moved(before: Site, site: Site, name: str) -> bool:
+    """True when its pictures come from elsewhere."""
+    old = before.cameras.get(name)
+    return old is None or old.source != site.cameras[name].source
+
+
+def _is_changed(before: Site, site: Site, name: str) -> bool:
+    is_same = _are_same(before, site, SHARED)
+    return not is_same or before.cameras[name] != site.cameras[name]
+
+
+def _are_same(before: Site, site: Site, parts: tuple[str, ...]) -> bool:
+    return all(getattr(before, part, None) == getattr(site, part, None) for part in parts)
