@@ -174,7 +174,8 @@ def _played(lane: Lane) -> str:
     media, model = lane.source.media, lane.pipeline.detector.model
     signals = lane.signals.sha256 if lane.signals else None
     parts = (lane.source.camera, media.sha256, media.start.isoformat(), model.name, model.sha256)
-    looks = [look for look in (lane.pipeline.plates, lane.pipeline.heads) if look]
+    pipeline = lane.pipeline
+    looks = [look for look in (pipeline.plates, pipeline.heads, pipeline.bays) if look]
     closer = [info.sha256 for look in looks for info in look.models]
     return digest(*parts, signals, *closer)
 
