@@ -65,7 +65,7 @@ def pulse(name: str, seconds: float, config: Path) -> None:
     with _opened(site) as (cabinet, clock):
         click.echo(f"{name}: {_word(is_on)} for {seconds:g} s: its relay is energised")
         cabinet.move(name, is_on)
-        clock.sleep(seconds)
+        _hold(cabinet, clock, seconds)
         cabinet.move(name, not is_on)
     click.echo(f"{name}: {_word(not is_on)}: at rest")
 
@@ -102,6 +102,14 @@ def _opened(site: Site) -> Iterator[tuple[WiredCabinet, SystemClock]]:
         yield cabinet, clock
     finally:
         cabinet.close()
+
+
+def _hold(cabinet: WiredCabinet, clock: SystemClock, seconds: float) -> None:
+    """Leave every contact as it is."""
+    end_s = clock.monotonic() + seconds
+    while (left_s := end_s - clock.monotonic()) > 0:
+        cabinet.lines.beat(clock.monotonic())
+        clock.sleep(min(TICK_S, left_s))
 
 
 def _settle(cabinet: WiredCabinet, clock: SystemClock, seconds: float) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from datetime import datetime
 
 from edge_agent.clock import ClockReading
@@ -126,20 +126,23 @@ class WiredCabinet:
     site: Site
     read: ReadClock
     """Wall clock, and what is known of it."""
+    opened: InitVar[Lines | None] = None
+    """By default what the site file names is opened."""
     lines: Lines = field(init=False)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, opened: Lines | None) -> None:
         self._lock = threading.RLock()
         self._is_closed = False
         self._troubles: dict[str, str | None] = {}
         self._ticked_s: float | None = None
+        self._line_trouble: str | None = None
         self._signals = LiveSignals()
         self._telling = Telling(self.read)
         self._recorded = MockOutputs(
             {name: output for name, output in self.site.outputs.items() if output.line is None}
         )
         assert self.site.gpio is not None
-        self.lines = Lines(self.site.gpio)
+        self.lines = opened or Lines(self.site.gpio)
         try:
             self._calls = [self._open_call(*item) for item in self.site.calls.items()]
             self._alarms = dict(self._open_alarms())
@@ -181,6 +184,9 @@ class WiredCabinet:
         with self._lock:
             if self._is_closed:
                 return ()
+            line_trouble = self.lines.beat(now_s)
+            # while the box was starting everything was at rest anyway
+            self._line_trouble = None if self._ticked_s is None else line_trouble
             self._ticked_s = now_s
             self._read_lamps(now_s)
             self._drive(now_s)
@@ -259,7 +265,7 @@ class WiredCabinet:
         shown = {phase.name: phase.logic.state for phase in self._phases}
         wall = self.read()[0]
         for call in self._calls:
-            trouble = self._troubles.get(call.settings.camera, "boot")
+            trouble = self._line_trouble or self._troubles.get(call.settings.camera, "boot")
             phase = shown.get(call.settings.phase or "")
             is_on = call.logic.advance(now_s, trouble, phase)
             call.wire.set(is_on, not is_on, wall)

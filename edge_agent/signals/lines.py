@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import re
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from edge_agent.config.signal_io import Gpio, Line
 from edge_agent.errors import ConfigError, SignalError
+from edge_agent.gpio.factory import line_errors, open_factory
 
 
 class Lines:
@@ -19,17 +19,16 @@ class Lines:
     there or is somebody else's.
     """
 
-    def __init__(self, gpio: Gpio) -> None:
+    def __init__(self, gpio: Gpio, is_guarded: bool | None = None) -> None:
+        """is_guarded: another process holds the outputs; by default all but the mock's."""
         self.gpio = gpio
         self._devices: list[Any] = []
+        if is_guarded is None:
+            is_guarded = gpio.factory != "mock"
         try:
             self._gpiozero = importlib.import_module("gpiozero")
-            self._errors: tuple[type[Exception], ...] = (
-                self._gpiozero.GPIOZeroError,
-                OSError,
-                ValueError,
-            )
-            self.factory = self._open()
+            self._errors = line_errors(gpio.factory)
+            self.factory, self.relays = self._open(is_guarded)
         except ImportError as error:
             raise ConfigError(
                 f"gpio.factory {gpio.factory}: needs {error.name}, which is not installed: "
@@ -37,13 +36,20 @@ class Lines:
                 + (", and python3-lgpio" if gpio.factory == "lgpio" else "")
             ) from error
 
+    def beat(self, now_s: float) -> str | None:
+        """Say that whoever drives the outputs is well; what has become of them, if not as asked.
+
+        To be called more often than every 0.7 s, or they go to rest.
+        """
+        return self.relays.beat(now_s) if self.relays is not self.factory else None
+
     def output(self, where: str, line: Line, is_active_low: bool) -> Callable[[bool], None]:
         """What energises a relay (True) or lets it go; it is at rest from the very first."""
         device = self._device(
             where,
             line,
             lambda: self._gpiozero.OutputDevice(
-                line, active_high=not is_active_low, initial_value=False, pin_factory=self.factory
+                line, active_high=not is_active_low, initial_value=False, pin_factory=self.relays
             ),
         )
 
@@ -73,6 +79,7 @@ class Lines:
         """Give up every line, as it is."""
         for device in self._devices:
             device.close()
+        self.relays.close()
         self.factory.close()
 
     def _device(self, where: str, line: Line, make: Callable[[], Any]) -> Any:  # noqa: ANN401
@@ -86,20 +93,18 @@ class Lines:
         self._devices.append(device)
         return device
 
-    def _open(self) -> Any:  # noqa: ANN401  (gpiozero has no types)
-        gpio = self.gpio
+    def _open(self, is_guarded: bool) -> tuple[Any, Any]:
+        """Whose pins are lamps, and whose are relays."""
+        kind, chip = self.gpio.factory, self.gpio.chip
         try:
-            if gpio.factory == "libgpiod":
-                libgpiod = importlib.import_module("edge_agent.signals.libgpiod")
-                return libgpiod.LibgpiodFactory(gpio.chip)
-            if gpio.factory == "mock":
-                return importlib.import_module("gpiozero.pins.mock").MockFactory()
-            lgpio = importlib.import_module("gpiozero.pins.lgpio")
-            self._errors += (importlib.import_module("lgpio").error,)
-            return lgpio.LGPIOFactory(chip=int(re.sub(r"\D", "", gpio.chip)))
+            factory = open_factory(kind, chip)
+            if not is_guarded:
+                return factory, factory
+            guarded = importlib.import_module("edge_agent.gpio.guarded")
+            return factory, guarded.GuardedFactory(factory, kind, chip)
         except self._errors as error:
             raise SignalError(
-                f"gpio: {gpio.factory} cannot open {gpio.chip}: {error}: expected a GPIO chip that "
+                f"gpio: {kind} cannot open {chip}: {error}: expected a GPIO chip that "
                 "the service may use; `gpiodetect` lists them"
             ) from error
 

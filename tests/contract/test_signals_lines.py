@@ -22,14 +22,16 @@ from edge_agent.signals import Lines
 Opened = tuple[Lines, Line, Line]
 
 
-@pytest.fixture(params=["mock", "libgpiod"])
+@pytest.fixture(params=["mock", "guarded mock", "libgpiod"])
 def opened(request: pytest.FixtureRequest) -> Iterator[Opened]:
     chip, first, second = "/dev/gpiochip0", "5", "6"
-    if request.param == "libgpiod":
+    factory = request.param.removeprefix("guarded ")
+    if factory == "libgpiod":
         if "EDGE_AGENT_GPIO" not in os.environ:
             pytest.skip("no GPIO chip to play with: EDGE_AGENT_GPIO is not set")
         chip, first, second = os.environ["EDGE_AGENT_GPIO"].split(":")
-    lines = Lines(Gpio.model_validate({"factory": request.param, "chip": chip}))
+    gpio = Gpio.model_validate({"factory": factory, "chip": chip})
+    lines = Lines(gpio, is_guarded=request.param != "mock")
     yield lines, _line(first), _line(second)
     lines.close()
 
@@ -41,7 +43,7 @@ def _line(text: str) -> Line:
 def test_relays_are_at_rest_first_and_follow(opened: Opened) -> None:
     lines, first, second = opened
     set_first, set_second = lines.output("a", first, False), lines.output("b", second, True)
-    pins = lines.factory.pin(first), lines.factory.pin(second)
+    pins = lines.relays.pin(first), lines.relays.pin(second)
     assert [(pin.function, bool(pin.state)) for pin in pins] == [("output", 0), ("output", 1)]
     for is_energised in (True, False, True):
         set_first(is_energised)

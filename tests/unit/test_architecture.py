@@ -12,7 +12,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = [
     {"errors", "picture", "types", "geometry", "clock", "identity", "text", "plates", "privacy"}
     | {"health", "recollection"},
-    {"config", "ports"},
+    {"config", "ports", "gpio"},
     {"sources", "vision", "tracking", "analyzers", "evidence", "uplink", "signals", "drawing"},
     {"pipeline", "journal", "folder", "score", "report", "witness", "checkpoints", "happenings"},
     {"runner"},

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import gpiozero
 
-from edge_agent.signals.libgpiod import LibgpiodFactory
+from edge_agent.gpio.libgpiod import LibgpiodFactory
 
 CHIP = "box"
 FIRST, SECOND = 6, 7

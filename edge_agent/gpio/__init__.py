@@ -1,0 +1,1 @@
+"""Lines of a GPIO chip as gpiozero pins, and the process that holds the outputs."""

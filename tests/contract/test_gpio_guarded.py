@@ -1,0 +1,132 @@
+"""The process that holds the outputs, as it is started: silence, deaths, and what it is deaf to."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from edge_agent.clock import SystemClock
+from edge_agent.config.signal_io import Gpio
+from edge_agent.gpio.guard import SILENCE_S
+from edge_agent.signals import Lines
+
+CLOCK = SystemClock()
+LATE_S = 0.25
+"""A machine with other things to do."""
+
+
+class Rig:
+    """One relay behind a guard."""
+
+    def __init__(self) -> None:
+        self.lines = Lines(Gpio(factory="mock"), is_guarded=True)
+        self.relay = self.lines.output("calls.ns.line", 5, False)
+
+    @property
+    def is_energised(self) -> bool:
+        return bool(self.lines.relays.pin(5).state)
+
+    def beat(self) -> str | None:
+        return self.lines.beat(CLOCK.monotonic())
+
+    def beats(self, seconds: float) -> list[str]:
+        """What is told while it beats as the daemon does."""
+        end_s, told = CLOCK.monotonic() + seconds, []
+        while CLOCK.monotonic() < end_s:
+            told.append(self.beat())
+            CLOCK.sleep(0.02)
+        return [each for each in told if each]
+
+    def signal(self, number: int) -> None:
+        pid = self.lines.relays.guard_pid
+        assert pid is not None
+        os.kill(pid, number)
+
+
+@pytest.fixture
+def rig() -> Iterator[Rig]:
+    rig = Rig()
+    yield rig
+    rig.lines.close()
+
+
+def _until(is_so: Callable[[], bool], limit_s: float) -> float:
+    begin_s = CLOCK.monotonic()
+    while not is_so() and CLOCK.monotonic() - begin_s < limit_s:
+        CLOCK.sleep(0.005)
+    return CLOCK.monotonic() - begin_s
+
+
+def test_who_beats_keeps_its_lines_and_who_is_silent_does_not(rig: Rig) -> None:
+    rig.beats(0.2)
+    rig.relay(True)
+    assert rig.beats(1.5 * SILENCE_S) == []
+    assert rig.is_energised
+    rested_s = _until(lambda: not rig.is_energised, 2.0)  # asking is no beat
+    assert SILENCE_S - 0.15 <= rested_s <= SILENCE_S + LATE_S
+    rig.relay(True)
+    assert not rig.is_energised
+    assert rig.beats(0.3) == [f"the daemon hung for {SILENCE_S} s or more"], "told once"
+    rig.relay(False)
+    rig.relay(True)
+    assert rig.is_energised
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_guard_that_dies_or_hangs_is_replaced(rig: Rig, end: signal.Signals) -> None:
+    rig.relay(True)
+    old = rig.lines.relays.guard_pid
+    rig.signal(end)
+    begin_s = CLOCK.monotonic()
+    while rig.lines.relays.guard_pid == old and CLOCK.monotonic() - begin_s < 5:
+        rig.beats(0.02)
+    assert CLOCK.monotonic() - begin_s <= 0.1 + 0.5 + LATE_S
+    with pytest.raises(ProcessLookupError):
+        os.kill(old or 0, 0)
+    told = rig.beats(2.5)
+    assert any("what holds the outputs does not answer" in each for each in told)
+    assert rig.lines.relays.guard_pid not in (None, old)
+    assert not rig.is_energised
+    rig.relay(True)
+    assert not rig.is_energised, "held until rest is asked for"
+    rig.relay(False)
+    rig.relay(True)
+    assert rig.is_energised and rig.beats(0.3) == []
+
+
+def test_it_ends_after_its_owner_only(rig: Rig) -> None:
+    rig.relay(True)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        rig.signal(number)
+    assert rig.beats(0.2) == [] and rig.is_energised
+
+
+OWNER = """
+import sys
+from edge_agent.config.signal_io import Gpio
+from edge_agent.signals import Lines
+lines = Lines(Gpio(factory="mock"), is_guarded=True)
+lines.output("a", 5, False)(True)
+print(lines.relays.guard_pid, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_it_does_not_outlive_its_owner() -> None:
+    words = [sys.executable, "-c", OWNER]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as owner:
+        assert owner.stdout is not None
+        guard = int(owner.stdout.readline())
+        owner.kill()
+    assert _until(lambda: _is_over(guard), 5.0) < 5.0
+
+
+def _is_over(pid: int) -> bool:
+    stat = Path(f"/proc/{pid}/stat")
+    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
