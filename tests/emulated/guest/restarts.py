@@ -12,7 +12,8 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,8 +28,8 @@ from edge_agent.picture import ArrayPicture
 from edge_agent.types import Detections, Frame, Scene
 from tests.emulated.guest import lines
 
-LIVES_S = 0.4
-"""At most, of an owner."""
+LIVES_S = 3.0
+"""At most, of an owner; it begins with a second or so of loading what holds its lines."""
 STEP_S = 0.75
 """An owner is told that so much time has passed, every `PAUSE_S`: 30 s of health in 0.15 s."""
 PAUSE_S = 0.003
@@ -83,6 +84,21 @@ def _own(owner: Callable[[], None]) -> int:
     return pid
 
 
+def await_end(name: str = "edge_agent.gpio.guard", timeout_s: float = 5.0) -> None:
+    """Until what holds the lines has followed its owner."""
+    end_s = time.monotonic() + timeout_s
+    while any(name.encode() in words for words in _command_lines()):
+        if time.monotonic() > end_s:
+            raise TimeoutError(f"{name} is still there after {timeout_s} s")
+        time.sleep(0.01)
+
+
+def _command_lines() -> Iterator[bytes]:
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            yield path.read_bytes()
+
+
 def _life(
     owner: Callable[[], None], chance: random.Random, end: signal.Signals
 ) -> dict[str, object]:
@@ -91,6 +107,7 @@ def _life(
     time.sleep(chance.uniform(0.0, LIVES_S))
     os.kill(pid, end)
     _, status = os.waitpid(pid, 0)
+    await_end()
     moves = [move for move in lines.moves() if move.line == "call"]
     return {
         "end": end.name,
