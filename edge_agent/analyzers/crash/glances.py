@@ -12,8 +12,9 @@ from edge_agent.types import SMALL_WIDTH, Frame, Image
 MEMORY_S = 1.8
 PAUSE_S = 0.095
 """Between two glances; the detector's pictures may come more often."""
-OVERVIEW = (32, 18)
-"""px; what is left of a glance to tell whether the picture as a whole has changed."""
+CELL = 10
+"""px of a glance that make one of what tells whether the picture as a whole has changed: whole
+pixels are averaged six times as fast as parts of them."""
 JUMP = 8.0
 """Grey levels by which most of the picture changes at a cut, a flash or a jump in time."""
 NOISE = 8.0
@@ -32,7 +33,7 @@ class Glances:
         if self._kept and frame.t_s - self._kept[-1][0] < PAUSE_S:
             return True
         grey = frame.small_grey
-        overview = np.asarray(cv2.resize(grey, OVERVIEW, interpolation=cv2.INTER_AREA), np.uint8)
+        overview = _overview(grey)
         last, self._overview = self._overview, overview
         is_jump = last is not None and _has_jumped(last, overview)
         if is_jump or (self._kept and self._kept[0][1].shape != grey.shape):
@@ -59,6 +60,12 @@ class Glances:
         if now is None or then is None or now.shape != then.shape or now.size < 16:
             return float("inf")
         return float(np.abs(now - then).mean() / ((now.std() + then.std() + NOISE) / 2))
+
+
+def _overview(grey: Image) -> Image:
+    rows, columns = (max(1, side // CELL) for side in grey.shape)
+    part = grey[: rows * CELL, : columns * CELL]
+    return np.asarray(cv2.resize(part, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _has_jumped(before: Image, now: Image) -> bool:

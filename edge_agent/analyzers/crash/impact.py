@@ -158,17 +158,18 @@ def motion(sights: Sequence[Sight], least_s: float, picture: Size) -> Motion | N
 
     Sights at the border are left out if the others are enough.
     """
+    if len(sights) < 2 or not _lasts(sights, least_s):
+        return None  # nor do the whole ones among them
     left, top = BORDER * picture[0], BORDER * picture[1]
     right, bottom = picture[0] - left, picture[1] - top
     boxes = [s.box for s in sights]
     cuts = [(b[0] < left, b[1] < top, b[2] > right, b[3] > bottom) for b in boxes]
-    whole = [s for s, cut in zip(sights, cuts, strict=True) if cut == UNCUT]
-    if len(whole) >= FEWEST and _lasts(whole, least_s):
-        sights, cuts = whole, [UNCUT]
-    if len(sights) < 2 or not _lasts(sights, least_s):
-        return None
-    size_px = median([s.size_px for s in sights])
-    return Motion(sights, _fit(sights), size_px, _any(cuts))
+    cut = _any(cuts)
+    if cut != UNCUT:
+        whole = [s for s, own in zip(sights, cuts, strict=True) if own == UNCUT]
+        if len(whole) >= FEWEST and _lasts(whole, least_s):
+            sights, cut = whole, UNCUT
+    return Motion(sights, _fit(sights), median([s.size_px for s in sights]), cut)
 
 
 def _any(cuts: Sequence[Cut]) -> Cut:
@@ -207,13 +208,16 @@ def impulse(trail: Trail, least: float, picture: Size) -> Impulse | None:
     when = _moment(trail)
     if when is None:
         return None
-    moment, earlier, later = when
-    if not _lasts(earlier, LEAST_S) or _bend(earlier[0], moment, later[-1]) < least / 2:
+    moment, first = trail.sights[when], _first_before(trail, when)
+    if moment.t_s - first.t_s < LEAST_S - 1e-6:
         return None
-    before, after = motion(earlier, LEAST_S, picture), motion(later, LEAST_S, picture)
-    if before is None or after is None:
+    if _bend(first, moment, trail.sights[-1]) < least / 2:
         return None
-    return Impulse(trail, moment.t_s, _change(before, after), before, after)
+    earlier, later = before(trail, moment.t_s), list(trail.sights)[when + 1 :]
+    ahead, behind = motion(earlier, LEAST_S, picture), motion(later, LEAST_S, picture)
+    if ahead is None or behind is None:
+        return None
+    return Impulse(trail, moment.t_s, _change(ahead, behind), ahead, behind)
 
 
 def _bend(first: Sight, moment: Sight, last: Sight) -> float:
@@ -225,14 +229,27 @@ def _bend(first: Sight, moment: Sight, last: Sight) -> float:
     return math.hypot(dx, dy) / moment.size_px
 
 
-def _moment(trail: Trail) -> tuple[Sight, list[Sight], list[Sight]] | None:
-    """The last sight with enough after it, the sights up to it and those after it."""
-    sights, latest_s = list(trail.sights), trail.last_s - WINDOW_S + 1e-6
+def _moment(trail: Trail) -> int | None:
+    """Which is the last sight with enough after it."""
+    sights, latest_s = trail.sights, trail.last_s - WINDOW_S + 1e-6
     for i in range(len(sights) - 1 - FEWEST, -1, -1):
-        moment = sights[i]
-        if moment.is_own and moment.t_s <= latest_s:
-            return moment, before(trail, moment.t_s), sights[i + 1 :]
+        if sights[i].t_s <= latest_s and sights[i].is_own:
+            return i
     return None
+
+
+def _first_before(trail: Trail, when: int) -> Sight:
+    """The first sight of what `before` gives, without the others: most trails need no more."""
+    sights = trail.sights
+    first, count, t_s = sights[when], 1, sights[when].t_s
+    since_s, recent_s = t_s - LONGEST_S, t_s - WINDOW_S - 1e-6
+    for i in range(when - 1, -1, -1):
+        sight = sights[i]
+        if sight.t_s < (since_s if count < FEWEST else recent_s):
+            break
+        if sight.is_own:
+            first, count = sight, count + 1
+    return first
 
 
 def before(trail: Trail, t_s: float) -> list[Sight]:

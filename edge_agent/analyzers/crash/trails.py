@@ -94,7 +94,11 @@ class Trail:
         """Where it will be, going on as it went of late."""
         last = self.sights[-1]
         since_s = last.t_s - RECENT_S - 1e-6
-        first = next(s for s in self.sights if s.t_s >= since_s)
+        first = last
+        for sight in reversed(self.sights):
+            if sight.t_s < since_s:
+                break
+            first = sight
         dt_s = last.t_s - first.t_s
         return moved(last.box, first.box, (t_s - last.t_s) / dt_s) if dt_s > 0 else last.box
 
@@ -114,23 +118,27 @@ def around(a: Edges, b: Edges) -> Edges:
     return min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])
 
 
+def area_of(box: Edges) -> float:
+    """px^2."""
+    return max(1e-6, (box[2] - box[0]) * (box[3] - box[1]))
+
+
 def size_of(box: Edges) -> float:
     """Square root of its area, px."""
-    return math.sqrt(max(1e-6, (box[2] - box[0]) * (box[3] - box[1])))
+    return math.sqrt(area_of(box))
 
 
 def shared(a: Edges, b: Edges) -> float:
     """Area that both have, px^2."""
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    if width <= 0.0:
-        return 0.0
-    return width * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
+    if a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]:
+        return 0.0  # cheaper, and true of most pairs
+    return (min(a[2], b[2]) - max(a[0], b[0])) * (min(a[3], b[3]) - max(a[1], b[1]))
 
 
 def likeness(a: Edges, b: Edges) -> float:
     """Intersection over union, 0..1."""
     both = shared(a, b)
-    return both / (size_of(a) ** 2 + size_of(b) ** 2 - both) if both else 0.0
+    return both / (area_of(a) + area_of(b) - both) if both else 0.0
 
 
 def outlines(detections: Detections, classes: frozenset[str]) -> list[Edges]:
@@ -151,7 +159,7 @@ def outlines(detections: Detections, classes: frozenset[str]) -> list[Edges]:
 
 def _is_part(a: Edges, b: Edges) -> bool:
     both = shared(a, b)
-    return both > 0.0 and both > PART * min(size_of(a), size_of(b)) ** 2
+    return both > 0.0 and both > PART * min(area_of(a), area_of(b))
 
 
 class Trails:
@@ -205,11 +213,13 @@ def _own(t_s: float, live: Sequence[Trail], boxes: Sequence[Edges]) -> dict[int,
         is_new, reach = len(trail.sights) == 1, _reach(trail, t_s)
         far = 4 * reach * ours
         for column, box in enumerate(boxes):
+            size = theirs[column]
             if abs(last[0] - box[0]) > far and abs(ahead[0] - box[0]) > far:
                 continue  # cheaper, and true of most pairs
-            size = theirs[column]
+            if not ALIKE <= ours / size <= 1 / ALIKE:
+                continue
             cost = min(_apart(last, box), _apart(ahead, box)) / min(ours, size)
-            if cost <= reach and ALIKE <= ours / size <= 1 / ALIKE:
+            if cost <= reach:
                 pairs.append((cost + FARTHEST if is_new else cost, row, column))
     found: dict[int, int] = {}
     taken: set[int] = set()
@@ -264,14 +274,18 @@ def _merged(
     trail: Trail, others: Sequence[Sight], boxes: Sequence[Edges], t_s: float
 ) -> int | None:
     """The outline that goes around it and a neighbour, as both were seen a moment ago."""
-    largest = max(size_of(box) for box in boxes) / math.sqrt(MERGED)
+    areas = [area_of(box) for box in boxes]
+    largest = max(areas) / MERGED
     for mine in (trail.box, trail.ahead(t_s)):
-        best, fits, own_px = None, MERGED, size_of(mine)
+        best, fits, own = None, MERGED, area_of(mine)
         for other in others:
             both = around(mine, other.box)
-            if not LARGER * max(other.size_px, own_px) <= size_of(both) <= largest:
+            area = area_of(both)
+            if area > largest or area < LARGER**2 * max(other.size_px**2, own):
                 continue
             for column, box in enumerate(boxes):
+                if not MERGED * area <= areas[column] <= area / MERGED:
+                    continue
                 fit = likeness(both, box)
                 if fit > fits or (best is None and fit == fits):
                     best, fits = column, fit
