@@ -70,8 +70,8 @@ class Call(Contact):
     """Extend only while that phase is green."""
     max_presence_s: Annotated[float, Field(ge=1, le=86400)] | None = None
     """A zone that is occupied for longer is reported; the call stays."""
-    max_age_s: Annotated[float, Field(ge=0.5, le=10)] = 2.0
-    """A camera whose latest picture is older counts as lost."""
+    max_age_s: Annotated[float, Field(ge=0.5, le=10)] | None = None
+    """A camera whose latest picture is older counts as lost; None: by how often they come."""
 
     @model_validator(mode="after")
     def _knows_its_phase(self) -> Call:
@@ -198,7 +198,7 @@ def _call_problems(site: Site, call: Call) -> Iterable[tuple[str, str]]:
         known = ", ".join(site.phases) or "none: wire its lamps under `phases`"
         yield "phase", f"there is no phase `{call.phase}`; known: {known}"
     fps = camera.detector.max_fps
-    if fps is not None and call.max_age_s < 2 / fps:
+    if fps is not None and call.max_age_s is not None and call.max_age_s < 2 / fps:
         yield (
             "max_age_s",
             f"{call.max_age_s:g} s: camera {call.camera} looks {fps:g} times a second "

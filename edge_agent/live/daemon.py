@@ -21,7 +21,6 @@ from edge_agent.live.writer import JOIN_S, Writer
 from edge_agent.pipeline import Outcome, Pipeline
 from edge_agent.ports import Cabinet, Sink, Source
 from edge_agent.runner import clip_of
-from edge_agent.sources.decoding import LONGEST_S
 from edge_agent.types import JSON, Case
 
 log = logging.getLogger(__name__)
@@ -40,8 +39,6 @@ LAST_S = 0.1
 """What is still busy when everything has been stopped hangs."""
 WATCHER = "camera.health"
 """The rule that notices a picture that shows nothing."""
-STALE_S = 2.0
-"""A camera whose latest judged frame is older is not seeing."""
 
 
 Remake = Callable[[LiveCamera], Pipeline]
@@ -189,7 +186,7 @@ class Daemon:
     def tick(self, now_s: float) -> None:
         """Judge the cameras, drive the outputs, replace what hangs; some 50 times a second."""
         for camera in list(self.cameras.values()):
-            self.cabinet.fault(camera.name, _trouble(camera, now_s))
+            self.cabinet.fault(camera.name, _trouble(camera))
         for event in self.cabinet.tick(now_s):
             self.writer.put(partial(self._sink.event, event))
         for worker in list(self._workers):
@@ -298,16 +295,16 @@ class Daemon:
             camera.resumes_s = self.clock.monotonic() + BACKOFF_MAX_S
 
 
-def _trouble(camera: LiveCamera, now_s: float) -> str | None:
-    """Why a camera cannot vouch for an empty zone; None while it can."""
+def _trouble(camera: LiveCamera) -> str | None:
+    """Why a camera cannot vouch for an empty zone; None while it can.
+
+    How old its latest picture may be is for the cabinet to say, which knows how often they come.
+    """
     health = camera.vitals
     if health.state != "online":
         return health.reason or health.state
     if health.failure is not None:
         return health.failure
-    stale_s = STALE_S + (LONGEST_S if camera.pipeline.may_rest else 0.0)
-    if camera.latest is None or now_s - camera.latest.t_s > stale_s:
-        return "no picture"
     if WATCHER in health.rules_off:
         return f"the rule {WATCHER} is off"
     if camera.pipeline.doubts:

@@ -7,7 +7,9 @@ unknown makes a call come sooner and stay longer.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection
+from statistics import median
 from typing import Protocol
 
 from edge_agent.config.signal_io import Call
@@ -16,8 +18,14 @@ HEALTHY_S = 30.0
 """A call that a fault brought is taken back after so much health."""
 REST_S = 0.25
 """No contact changes again before that."""
-STALL_S = 1.0
+STALL_S = 0.7
 """Who was not asked for so long has been blind meanwhile."""
+LATE_S = 0.9
+"""A picture that is so much overdue is missed; with a tick and a line, that is within a second."""
+PAUSES = 15
+"""So many of the latest pauses between pictures tell what is usual."""
+OLDEST_S = 10.0
+"""Nothing older vouches for an empty zone, however slow the camera."""
 FORGET_S = 5.0
 """A vehicle that has not been in the zone for so long comes anew."""
 MOST_OWED = 8
@@ -52,16 +60,15 @@ class CallLogic:
         """Since when somebody has been in the zone."""
         self._demand: _Demand = (Presence if settings.mode == "presence" else Pulses)(settings)
         self._phase: str | None = None
-        self._seen_s: float | None = None
+        self._pace = Pace(settings.max_age_s)
         self._asked_s: float | None = None
         self._healthy_s: float | None = None
         self._changed_s: float | None = None
 
     def see(self, inside: Collection[int], t_s: float) -> None:
         """Take the tracks whose foot was in the zone in the picture of that time."""
-        if self._seen_s is not None and t_s <= self._seen_s:
+        if not self._pace.see(t_s):
             return
-        self._seen_s = t_s
         if not inside:
             self.occupied_s = None
         elif self.occupied_s is None:
@@ -103,9 +110,9 @@ class CallLogic:
             self.fault = None
 
     def _own_trouble(self, now_s: float) -> str | None:
-        if self._seen_s is None:
+        if self._pace.seen_s is None:
             return "boot"
-        if now_s - self._seen_s > self.settings.max_age_s:
+        if now_s - self._pace.seen_s > self._pace.limit_s:
             return "picture too old"
         if self._asked_s is not None and now_s - self._asked_s > STALL_S:
             return "pipeline stalled"
@@ -117,6 +124,35 @@ class CallLogic:
     def _is_pulse(self, wanted: bool) -> bool:
         """A pulse may be shorter than a presence: it ends when it is over."""
         return not wanted and self.settings.mode == "pulse"
+
+
+class Pace:
+    """How often a camera's pictures come, and so when one is missed.
+
+    A picture is due a usual pause after the last one, and missed when it is 0.9 s overdue, or two
+    usual pauses where they are longer: what has fallen silent is noticed within a second, one
+    late picture of a slow camera is not. A gap does not change what is usual; many do.
+    """
+
+    def __init__(self, configured_s: float | None) -> None:
+        self._configured_s = configured_s
+        self._pauses_s: deque[float] = deque(maxlen=PAUSES)
+        self.seen_s: float | None = None
+        """Time of the latest picture."""
+        self.limit_s = configured_s or LATE_S
+        """How old that may become."""
+
+    def see(self, t_s: float) -> bool:
+        """Take note of a picture of that time; False for one that is not newer."""
+        if self.seen_s is not None:
+            if t_s <= self.seen_s:
+                return False
+            self._pauses_s.append(t_s - self.seen_s)
+            if self._configured_s is None:
+                usual_s = median(self._pauses_s)
+                self.limit_s = min(usual_s + max(LATE_S, 2 * usual_s), OLDEST_S)
+        self.seen_s = t_s
+        return True
 
 
 class Presence:

@@ -299,16 +299,6 @@ def test_a_camera_on_whose_pictures_nothing_is_decided_is_not_well(
     assert cabinet.told["a"] is None
 
 
-def test_nothing_decided_for_a_while_is_no_picture(run: Run) -> None:
-    cabinet = Faults()
-    daemon = run(camera(), cabinet=cabinet)
-    assert soon(lambda: daemon.cameras["a"].latest)
-    daemon.tick(CLOCK.monotonic())
-    assert cabinet.told == {"a": None}
-    daemon.tick(CLOCK.monotonic() + 3)
-    assert cabinet.told == {"a": "no picture"}
-
-
 def test_a_camera_may_fail_for_days(run: Run) -> None:
     daemon, broken = run(), camera()
     for _ in range(2000):

@@ -125,7 +125,7 @@ def test_a_fault_is_a_call_within_a_second(rig: Rig, reason: str) -> None:
 
 def test_when_frames_stop_coming_it_calls(rig: Rig) -> None:
     rig.run(31)
-    rig.run(2.9, sees=False)
+    rig.run(1.2, sees=False)
     assert rig.levels() == (0, 1, 0)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from edge_agent.config.signal_io import Call
-from edge_agent.signals.call import CallLogic
+from edge_agent.signals.call import CallLogic, Pace
 
 
 def call(**more: Any) -> Call:
@@ -133,6 +133,23 @@ def test_old_pictures_and_a_stalled_pipeline_are_faults() -> None:
     rig.logic.see((), 101.2)
     rig.logic.advance(101.2, None, None)
     assert (rig.logic.is_on, rig.logic.fault) == (True, "pipeline stalled")
+
+
+@pytest.mark.parametrize(
+    ("pause_s", "limit_s"), [(0.04, 0.94), (0.1, 1.0), (0.2, 1.1), (1.0, 3.0), (2.5, 7.5), (5, 10)]
+)
+def test_how_old_a_picture_may_be_follows_from_how_often_they_come(
+    pause_s: float, limit_s: float
+) -> None:
+    pace = Pace(None)
+    for number in range(20):
+        assert pace.see(number * pause_s)
+    assert pace.limit_s == pytest.approx(limit_s)
+    last_s = 19 * pause_s
+    assert not pace.see(last_s)
+    pace.see(last_s + 60.0)
+    assert pace.limit_s == pytest.approx(limit_s), "a gap is not the usual"
+    assert Pace(2.0).limit_s == 2.0
 
 
 def test_presence_that_lasts_too_long_is_reported_and_still_calls() -> None:
