@@ -12,10 +12,11 @@ from typing import Any
 import cv2
 
 from edge_agent.errors import UsageError
+from edge_agent.identity import Origin
 from edge_agent.live.appliance import Appliance
 from edge_agent.live.requests import Requests
 from edge_agent.uplink import Uplink
-from edge_agent.uplink.presence import present
+from edge_agent.uplink.presence import introduce, present
 from edge_agent.uplink.standing import StandingFeed
 
 LOOK_S = 2.0
@@ -32,6 +33,8 @@ class Remote:
     def __init__(self, box: Appliance, requests: Requests) -> None:
         self._box, self._requests = box, requests
         self._feed: StandingFeed | None = None
+        self._origin: Origin | None = None
+        """As it was told last."""
 
     def join(self, uplink: Uplink, stack: ExitStack) -> None:
         """Speak and listen on a new connection for as long as `stack` lasts."""
@@ -42,13 +45,16 @@ class Remote:
             "selftest": self.test_itself,
         }
         presence = present(box.site, uplink, box.journal.origin, handlers, box.clock)
-        self._feed = stack.enter_context(presence)
+        self._feed, self._origin = stack.enter_context(presence), box.journal.origin
 
     def tell(self) -> None:
         """Tell what has changed, every `LOOK_S`; waits for a disk that is busy."""
+        box, origin = self._box, self._box.journal.origin
+        if box.uplink is not None and origin is not self._origin:  # a reload has been through
+            self._origin = origin
+            introduce(box.site, box.uplink, origin)
         if self._feed is not None:
-            now_s = self._box.clock.monotonic()
-            self._feed.tick(now_s, self._box.snapshot(), self._box.cabinet.states())
+            self._feed.tick(box.clock.monotonic(), box.snapshot(), box.cabinet.states())
 
     def take_picture(self, wish: Mapping[str, Any]) -> Mapping[str, Any]:
         """The newest picture of a camera, small."""
@@ -80,7 +86,8 @@ class Remote:
     def test_itself(self, wish: Mapping[str, Any]) -> Mapping[str, Any]:
         """Whether every part of the box does what it is there for."""
         box = self._box
-        snapshot, stuck = box.snapshot(), box.daemon.stuck(box.clock.monotonic())
+        snapshot, now_s = box.snapshot(), box.clock.monotonic()
+        stuck = box.daemon.stuck(now_s) or (box.uplink and box.uplink.stuck(now_s))
         box.key.sign(b"selftest")
         return {
             "well": snapshot.is_well and stuck is None,

@@ -28,6 +28,8 @@ from edge_agent.uplink.session import Ack, Message, Received, Session
 log = logging.getLogger(__name__)
 
 BACKOFF_MIN_S, BACKOFF_MAX_S = 1.0, 60.0
+HANG_S = 300.0
+"""Longer than any attempt: a resolver asks for a minute or two, a back-off takes one."""
 _TICK_S = 0.5
 _FAREWELL_S = 2.0
 _GOODBYE = -1
@@ -73,11 +75,13 @@ class Uplink:
         self._outbox = outbox
         self._clock = clock
         self._tree = topics.root(str(origin.site["name"]), origin.device, origin.is_replay)
-        self._birth = canonical(birth(origin, fingerprint))
+        self._fingerprint = fingerprint
+        self._beat_s = clock.monotonic()
         self._delivery = Delivery(outbox, clock, float(mqtt.keepalive_s))
         if mqtt.onvif is not None:
             self._delivery.on_sent = self._mirror
-        self._standing: dict[str, Message] = {}
+        self._info = topics.info(self._tree)
+        self._standing: dict[str, Message] = {self._info: self._birth(origin)}
         self._unsaid: set[str] = set()
         self._ears: dict[str, Callable[[Received], None]] = {}
         self._deaf: set[str] = set()
@@ -108,6 +112,20 @@ class Uplink:
             self._bell.send(b"\0")
         except (BlockingIOError, BrokenPipeError, OSError):
             return  # it is awake already, or closed
+
+    def stuck(self, now_s: float) -> str | None:
+        """Why the thread makes no progress (`now_s` is monotonic); None while it does.
+
+        A broker that is away is no reason: it is tried again, which is progress.
+        """
+        if not self._thread.is_alive() and not self._closing.is_set():
+            return "the uplink has ended"
+        silent_s = now_s - self._beat_s
+        return f"the uplink hangs for {silent_s:.0f} s" if silent_s > HANG_S else None
+
+    def introduce(self, origin: Origin) -> None:
+        """From now on the retained `info` says this: what a reload has changed."""
+        self.announce(self._birth(origin))
 
     def announce(self, message: Message) -> None:
         """Publish what replaces whatever stood on its topic; said again on every connection.
@@ -172,11 +190,12 @@ class Uplink:
         backoff_s = BACKOFF_MIN_S
         try:
             while not self._closing.is_set():
-                started_s = self._clock.monotonic()
+                started_s = self._beat_s = self._clock.monotonic()
                 self._attempt()
                 lasted_s = self._clock.monotonic() - started_s
                 if self._delivery.has_progress or lasted_s > BACKOFF_MAX_S:
                     backoff_s = BACKOFF_MIN_S
+                self._beat_s = self._clock.monotonic()
                 self._closing.wait(backoff_s)
                 backoff_s = min(2 * backoff_s, BACKOFF_MAX_S)
         finally:
@@ -211,14 +230,17 @@ class Uplink:
         if self._closing.is_set():
             return
         with self._changed:
+            info = self._standing[self._info]
             self._unsaid.update(self._standing)
+            self._unsaid.discard(self._info)
             self._unsent.update(self._answers)
             self._deaf.update(self._ears)
         self._in_flight, self._refused = 0, None
-        self._send(session, Message(topics.info(self._tree), self._birth, is_retained=True))
+        self._send(session, info)
         self._send(session, self._say("online"))
         self._tell("online", None)
         while not self._closing.is_set():
+            self._beat_s = self._clock.monotonic()
             self._speak(session)
             self._delivery.fill(session)
             self._settle(session.poll(_TICK_S))
@@ -315,6 +337,9 @@ class Uplink:
     def _has_unsaid(self) -> bool:
         with self._changed:
             return bool(self._unsaid or self._unsent)
+
+    def _birth(self, origin: Origin) -> Message:
+        return Message(self._info, canonical(birth(origin, self._fingerprint)), is_retained=True)
 
     def _say(self, state: str) -> Message:
         body: dict[str, Any] = {"state": state}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 
 from edge_agent.clock import Clock
 from edge_agent.config.models import Site
@@ -28,9 +29,21 @@ def present(
     if mqtt is None or origin.is_replay:
         yield StandingFeed(tree, lambda message: None)
         return
-    if mqtt.home_assistant is not None:
-        uplink.announce(discovery(site, mqtt.home_assistant.prefix, origin.software))
+    _show(site, uplink, origin)
     with Commands(tree, mqtt.commands, handlers, uplink.publish, clock) as commands:
         if mqtt.commands:
             uplink.listen(commands.requests, commands.hear)
         yield StandingFeed(tree, uplink.announce)
+
+
+def introduce(site: Site, uplink: Uplink, origin: Origin) -> None:
+    """Say anew who the box is, after its site file has changed."""
+    cameras = {name: origin.cameras[name] for name in site.cameras if name in origin.cameras}
+    uplink.introduce(replace(origin, cameras=cameras))
+    if not origin.is_replay:
+        _show(site, uplink, origin)
+
+
+def _show(site: Site, uplink: Uplink, origin: Origin) -> None:
+    if site.mqtt is not None and site.mqtt.home_assistant is not None:
+        uplink.announce(discovery(site, site.mqtt.home_assistant.prefix, origin.software))

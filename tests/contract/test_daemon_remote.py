@@ -142,6 +142,25 @@ def test_a_box_tells_how_it_is_and_does_what_it_may_be_asked(
             operator.close()
 
 
+def test_a_reload_tells_the_new_cameras_on_the_same_connection(
+    boxes: Any, config: Path, rtsp_cameras: list[Any]
+) -> None:
+    with boxes.running(config) as box:
+        operator, uplink = Operator(box.site.mqtt.port), box.uplink
+        try:
+            operator.wait(f"{TREE}/info", lambda body: list(body["cameras"]) == ["a"])
+            site = yaml.safe_load(config.read_text())
+            site["cameras"]["b"] = site["cameras"].pop("a")
+            config.write_text(yaml.safe_dump(site))
+            assert boxes.reload(box) is None
+            told = operator.wait(f"{TREE}/info", lambda body: list(body["cameras"]) == ["b"])
+            assert told["config_sha256"] == site_sha256(config)
+            (shown,) = (operator.newest[name] for name in operator.newest if "/device/" in name)
+            assert "b" in str(shown["components"]) and uplink is box.uplink
+        finally:
+            operator.close()
+
+
 def test_figures_for_prometheus_come_from_the_running_box(boxes: Any, config: Path) -> None:
     with boxes.running(config) as box:
         assert boxes.goes_on(box, "a")

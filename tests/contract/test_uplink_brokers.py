@@ -4,6 +4,7 @@ import json
 import os
 import random
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -99,6 +100,31 @@ def test_birth_and_status_are_retained(broker: Mqtt) -> None:
                 assert late.wait(1, PATIENCE_S)
                 assert late.messages[0][1]["fingerprint"] == "ab"
     assert last_status(broker) == "stopped"
+
+
+def test_an_outage_is_progress_and_a_dead_thread_is_not() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    with Outbox(":memory:") as outbox:
+        with Uplink(Mqtt(host="127.0.0.1", port=port), outbox, ORIGIN) as uplink:
+            await_reason(uplink, "nothing listens")
+            now_s = SystemClock().monotonic()
+            assert uplink.stuck(now_s + 120) is None
+            assert "hangs" in str(uplink.stuck(now_s + 400))
+        assert uplink.stuck(now_s) is None, "it was asked to end"
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_has_ended_is_told(mosquitto: Callable[..., Mosquitto]) -> None:
+    outbox = Outbox(":memory:")
+    outbox.close()  # a mistake of ours, which no retrying heals
+    with Uplink(mosquitto().mqtt(), outbox, ORIGIN) as uplink:
+        clock = SystemClock()
+        for _ in range(int(PATIENCE_S / 0.05)):
+            if uplink.stuck(clock.monotonic()) is not None:
+                break
+            clock.sleep(0.05)
+        assert uplink.stuck(clock.monotonic()) == "the uplink has ended"
 
 
 def test_waking_delivers_what_is_added_later(broker: Mqtt) -> None:
