@@ -87,7 +87,7 @@ class Remote:
         """Whether every part of the box does what it is there for."""
         box = self._box
         snapshot, now_s = box.snapshot(), box.clock.monotonic()
-        stuck = box.daemon.stuck(now_s) or (box.uplink and box.uplink.stuck(now_s))
+        stuck = box.daemon.stuck(now_s) or (box.uplink.stuck(now_s) if box.uplink else None)
         box.key.sign(b"selftest")
         return {
             "well": snapshot.is_well and stuck is None,

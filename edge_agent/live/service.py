@@ -105,7 +105,7 @@ class Reloading:
 
 
 def _feed(box: Appliance, notifier: Notifier, now_s: float) -> None:
-    stuck = box.daemon.stuck(now_s) or (box.uplink and box.uplink.stuck(now_s))
+    stuck = box.daemon.stuck(now_s) or (box.uplink.stuck(now_s) if box.uplink else None)
     if stuck is None:
         notifier.watchdog()
     else:
