@@ -5,7 +5,7 @@ class EdgeError(Exception):
     """A problem that a person can act on; the CLI prints it without a stack trace.
 
     `exit_code` is the process exit status that a command ends with (contract: 1 = done, but the
-    answer is no; 2 = wrong usage; 78 = bad configuration).
+    answer is no; 2 = wrong usage; 69 = a server cannot be reached; 78 = bad configuration).
     """
 
     exit_code = 1
@@ -25,6 +25,12 @@ class ConfigError(EdgeError):
 
 class ModelError(ConfigError):
     """A model card or weight file is missing or not what it claims to be."""
+
+
+class ModelUnreachable(ModelError):  # noqa: N818  (an event more than an error)
+    """Weights could not be fetched this time; the same command may succeed later."""
+
+    exit_code = 69  # EX_UNAVAILABLE of sysexits.h
 
 
 class SourceError(EdgeError):

@@ -39,7 +39,8 @@ def cli(verbose: int) -> None:
     Your footage:     edge-agent replay street.mp4 --config site.yaml --out results
     Is it genuine?    edge-agent evidence verify results/evidence/*.evb
 
-    Exit status: 0 success, 1 done but the answer is no, 2 wrong usage, 78 bad configuration.
+    Exit status: 0 success, 1 done but the answer is no, 2 wrong usage, 69 no network,
+    78 bad configuration.
     """
     level = (logging.ERROR, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     open_logbook(level, os.environ)

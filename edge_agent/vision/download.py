@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from edge_agent.errors import ModelError
+from edge_agent.errors import ModelError, ModelUnreachable
 from edge_agent.vision.cards import Card, file_sha256, find_card, find_weights
 
 Progress = Callable[[int, int], None]
@@ -20,6 +20,8 @@ _TROUBLES = (
     *(urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError),
     ValueError,  # an address that urllib cannot take apart
 )
+_LATER = (408, 425, 429, 500, 502, 503, 504)
+"""Answers of a server that may say something else in a while."""
 TIMEOUT_S = 30.0
 CHUNK = 1 << 16
 
@@ -28,7 +30,7 @@ def pull(name: str, paths: Sequence[Path], cache: Path, progress: Progress | Non
     """The weight file of a model, downloaded into `cache` unless a good one is already there.
 
     A download that breaks off leaves `FILE.part`, which the next call continues. ModelError names
-    the address and what happened.
+    the address and what happened; it is a ModelUnreachable where trying again may help.
     """
     card = find_card(name, paths)
     try:
@@ -71,7 +73,7 @@ def _fetch(card: Card, part: Path, progress: Progress) -> None:
         raise _failure(card, part, err) from err
     size = part.stat().st_size
     if size < card.bytes:
-        raise ModelError(
+        raise ModelUnreachable(
             f"model {card.name!r}: {card.source} broke off after {size} of {card.bytes} bytes; run "
             f"`edge-agent models pull {card.name}` again to continue"
         )
@@ -135,7 +137,9 @@ def _failure(card: Card, part: Path, error: Exception) -> ModelError:
     else:
         what = f"broke off ({error or type(error).__name__})"
     kept = part.stat().st_size if part.exists() else 0
-    return ModelError(
+    is_answer = isinstance(error, urllib.error.HTTPError) and error.code not in _LATER
+    is_final = is_answer or isinstance(error, ValueError | http.client.InvalidURL)
+    return (ModelError if is_final else ModelUnreachable)(
         f"model {card.name!r}: {card.source} {what}; {kept} of {card.bytes} bytes are kept. Check "
         f"the network and run `edge-agent models pull {card.name}` again, or fetch {card.file} "
         "elsewhere and put it into a models folder"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from edge_agent.errors import ModelError
+from edge_agent.errors import ModelError, ModelUnreachable
 from edge_agent.vision.store import pull
 
 WEIGHTS = bytes(range(256)) * 2000
@@ -159,21 +159,23 @@ def test_a_bad_beginning_is_found_out_after_resuming(cache: Path, script: Script
     assert pull("mine", [cache.parent], cache).read_bytes() == WEIGHTS
 
 
-@pytest.mark.parametrize("status", [404, 403, 500])
+@pytest.mark.parametrize(("status", "exit_code"), [(404, 78), (403, 78), (429, 69), (500, 69)])
 def test_a_refusal_names_the_address_and_the_status(
-    cache: Path, script: Script, status: int
+    cache: Path, script: Script, status: int, exit_code: int
 ) -> None:
     script.status = status
-    with pytest.raises(ModelError, match=rf"http://127\.0\.0\.1.*answered {status}"):
+    with pytest.raises(ModelError, match=rf"http://127\.0\.0\.1.*answered {status}") as refused:
         pull("mine", [cache.parent], cache)
+    assert refused.value.exit_code == exit_code
 
 
 def test_no_server_is_said_so(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         write_card(tmp_path, free.getsockname()[1])
-        with pytest.raises(ModelError, match="cannot be reached"):
+        with pytest.raises(ModelUnreachable, match=r"cannot be reached.*Check the net") as failed:
             pull("mine", [tmp_path], tmp_path / "cache")
+        assert failed.value.exit_code == 69
 
 
 def test_a_cache_that_cannot_be_written_is_said_so(cache: Path) -> None:
