@@ -199,7 +199,8 @@ def _bundle(verdict: Verdict, path: Path, root: bytes | None) -> None:
         proof = Proof.from_bytes(found[PROOF])
         text = found["manifest.json"]
         verdict.find(str(path), verdict.audit.record_flaw(place["index"], text))
-        verdict.find(f"{path}: {PROOF}", verdict.audit.earlier_flaw(proof.checkpoint))
+        if verdict.audit.remembers(proof.checkpoint.size - 1):
+            verdict.find(f"{path}: {PROOF}", verdict.audit.earlier_flaw(proof.checkpoint))
         if verdict.key is None or (report.is_pinned and not verdict.is_proven):
             verdict.key = Vkey.parse(json.loads(found[DEVICE])["log"]["key"])
             verdict.is_proven = report.is_pinned

@@ -1,16 +1,20 @@
 """The log on the disk: it repeats, resumes, proves, forgets, and survives being cut anywhere."""
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edge_agent.clock import ManualClock
 from edge_agent.errors import EvidenceError
 from edge_agent.evidence import DeviceKey
 from edge_agent.evidence.log import Checkpoint, LogKey, MerkleLog, Statement, certify
+from edge_agent.evidence.log.audit import LogAudit
 from edge_agent.evidence.log.merkle import is_consistent, leaf_hash, node_hash, root_of_path
 from edge_agent.evidence.trust.certificates import read_chain
 
@@ -117,8 +121,10 @@ def test_pruned_it_goes_on_and_proves_the_rest(tmp_path: Path, large: Path, mini
     expected = [log.prove(index) for index in indexes]
     steps = log.consistency(minimum)
     before = len(files(tmp_path))
-    log.prune(minimum)
-    assert len(files(tmp_path)) == before - minimum // 256 - minimum // 65_536
+    gone = minimum // 256 + minimum // 65_536
+    assert log.prune(minimum) == gone
+    assert len(files(tmp_path)) == before - gone + 1
+    assert (tmp_path / "minimum").read_text() == f"{minimum}\n"
     log = opened(tmp_path)
     assert [log.prove(index) for index in indexes] == expected
     assert log.consistency(minimum) == steps
@@ -133,6 +139,64 @@ def test_pruned_it_goes_on_and_proves_the_rest(tmp_path: Path, large: Path, mini
     assert log.root() == whole.root()
     with pytest.raises(ValueError, match="70001 are signed"):
         log.prune(70_002)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.data())
+def test_however_it_is_pruned_what_is_needed_can_be_proven(
+    tmp_path_factory: pytest.TempPathFactory, large: Path, data: st.DataObject
+) -> None:
+    """Single entries are spared, the log is pruned twice, cut in between, and grows."""
+    folder = tmp_path_factory.mktemp("pruned")
+    shutil.copytree(large, folder, dirs_exist_ok=True)
+    log, entries = opened(folder), st.integers(0, 69_999)
+    keep = data.draw(st.sets(entries, max_size=6))
+    handed_out = [(index, log.prove(index)) for index in sorted(keep)]
+    first, second = sorted((data.draw(entries), data.draw(entries)))
+    before = files(folder)
+    log.prune(first, keep)
+    log.prune(second, keep)
+    gone = sorted(before.keys() - files(folder).keys())
+    for name in data.draw(st.lists(st.sampled_from(gone), unique=True)) if gone else []:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(before[name])  # its removal was not on the disk yet
+    log = opened(folder)
+    assert list(LogAudit.open(folder).tree_flaws()) == []
+    log.append(b"more")
+    now = Checkpoint.parse(log.checkpoint().text)
+    for index in {*keep, second, 69_999}:
+        assert log.prove(index).flaw(record(index)) is None
+        old = Checkpoint(ORIGIN, index + 1, log.root(index + 1))
+        steps = log.consistency(old.size)
+        assert is_consistent((old.size, old.root), (now.size, now.root), steps)
+    for index, proof in handed_out:
+        assert proof.flaw(record(index)) is None
+    before_it = (70_000, Checkpoint.parse(handed_out[0][1].note.text).root) if handed_out else None
+    assert before_it is None or is_consistent(
+        before_it, (now.size, now.root), log.consistency(70_000)
+    )
+
+
+def test_what_is_lost_is_told_from_what_was_pruned(tmp_path: Path, large: Path) -> None:
+    shutil.copytree(large, tmp_path, dirs_exist_ok=True)
+    opened(tmp_path).prune(30_000, {513})
+    audit = LogAudit.open(tmp_path)
+    assert list(audit.tree_flaws()) == [] and audit.pruned == 29_952
+    assert audit.record_flaw(513, record(513)) is None
+    assert audit.record_flaw(514, b"forged") is not None
+    assert audit.record_flaw(5, b"forgotten") is None
+    (tmp_path / "tile/0/200").unlink()
+    assert [code for code, _ in LogAudit.open(tmp_path).tree_flaws()] == ["inclusion"]
+
+
+def test_by_the_dates_of_its_files_a_log_knows_how_old_it_is(tmp_path: Path) -> None:
+    log = grown(tmp_path, 1_100)
+    for index, day in enumerate((1, 2, 9, 3)):
+        os.utime(tmp_path / f"tile/0/{index:03d}", (0, 86_400 * day))
+    found = [log.stored_before(86_400 * day) for day in (1, 2, 3, 10)]
+    assert found == [0, 256, 512, 1_024]
+    log.prune(512, {3})
+    assert log.stored_before(86_400 * 5) == 256, "what was spared is old, the rest is not"
 
 
 def damage(folder: Path, name: str) -> None:

@@ -27,7 +27,7 @@ class LogAudit:
     note: Note
     told: Checkpoint
     pruned: int = 0
-    """Records at the beginning of which only what later proofs need is left."""
+    """Records at the beginning of which only what later proofs need, or was spared, is left."""
     shown: set[int] = field(default_factory=set)
     """Entries whose record was given."""
 
@@ -70,22 +70,7 @@ class LogAudit:
     def tree_flaws(self) -> Iterator[Flaw]:
         """Every hash in every tile that leads to another root than the checkpoint's."""
         for level, (full, _) in enumerate(self._newest):
-            is_begun = False
-            for index in range(full):
-                path = self._tiles.path(level, index)
-                if not is_begun and not path.exists():
-                    self.pruned = max(self.pruned, (index + 1) << WIDTH_BITS * (level + 1))
-                    continue
-                is_begun = True
-                try:
-                    fits = subtree(self._tile(level, index), 0, WIDTH) == self._node(
-                        (level + 1) * WIDTH_BITS, index
-                    )
-                except EvidenceError as error:
-                    yield "inclusion", str(error)
-                    continue
-                if not fits:
-                    yield "inclusion", f"{path}: does not lead to the hash above it"
+            yield from self._level_flaws(level, full)
         try:
             found = root(self._node, 0, self.told.size)
         except EvidenceError as error:
@@ -94,11 +79,41 @@ class LogAudit:
         if found != self.told.root:
             yield "inclusion", "the tiles do not lead to the root that the checkpoint names"
 
+    def _level_flaws(self, level: int, full: int) -> Iterator[Flaw]:
+        """Of a level's full tiles: those that are there, or were not pruned."""
+        bits = WIDTH_BITS * (level + 1)
+        forgotten, is_begun = self._tiles.minimum >> bits, False
+        for index in range(full):
+            path = self._tiles.path(level, index)
+            may_lack = index < forgotten
+            if not path.exists() and (may_lack or not is_begun):
+                self.pruned = max(self.pruned, (index + 1) << bits)
+                continue
+            is_begun = is_begun or not may_lack
+            if may_lack and not self._is_there(level + 1, index >> WIDTH_BITS):
+                continue  # a cut left it over
+            try:
+                fits = subtree(self._tile(level, index), 0, WIDTH) == self._node(bits, index)
+            except EvidenceError as error:
+                yield "inclusion", str(error)
+                continue
+            if not fits:
+                yield "inclusion", f"{path}: does not lead to the hash above it"
+
+    def remembers(self, index: int) -> bool:
+        """False for an entry of which nothing can be told any more, since it was pruned."""
+        return index >= self.pruned or self._is_there(0, index >> WIDTH_BITS)
+
+    def _is_there(self, level: int, index: int) -> bool:
+        """The newest tile of a level always is."""
+        is_newest = level >= len(self._newest) or index >= self._newest[level][0]
+        return is_newest or self._tiles.path(level, index).exists()
+
     def record_flaw(self, index: int, record: bytes) -> Flaw | None:
         """Why this record is not the entry of that index; None: it is."""
         if not 0 <= index < self.told.size:
             return "leaf", f"would be entry {index} of {self.told.size}: cut off, or never there"
-        if index < self.pruned:
+        if not self.remembers(index):
             return None
         try:
             found = self._node(0, index)

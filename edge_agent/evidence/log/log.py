@@ -9,7 +9,7 @@ Nothing signed is handed out before it is on the disk, so no two checkpoints eve
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import lru_cache
 from pathlib import Path
 
@@ -19,7 +19,15 @@ from edge_agent.evidence.log.checkpoint import Checkpoint
 from edge_agent.evidence.log.key import LogKey
 from edge_agent.evidence.log.note import Note, Vkey
 from edge_agent.evidence.log.proof import Proof
-from edge_agent.evidence.log.tiles import TILE_BYTES, WIDTH, WIDTH_BITS, Tiles, subtree, widths
+from edge_agent.evidence.log.tiles import (
+    MINIMUM_FILE,
+    TILE_BYTES,
+    WIDTH,
+    WIDTH_BITS,
+    Tiles,
+    subtree,
+    widths,
+)
 from edge_agent.evidence.staging import cannot, make_folder, write_whole
 
 CHECKPOINT_FILE = "checkpoint"
@@ -137,22 +145,32 @@ class MerkleLog:
         """Proof that the tree of the old size is how the newer one begins."""
         return merkle.consistency(self._node, old, self.size if new is None else new)
 
-    def prune(self, minimum: int) -> None:
-        """Forget what only proofs about records before `minimum` need.
+    @property
+    def minimum(self) -> int:
+        """Of the records before this one proofs may have become impossible."""
+        return self._tiles.minimum
+
+    def stored_before(self, when_s: float) -> int:
+        """How many of the first records were on the disk before that time (POSIX seconds)."""
+        return self._tiles.stored_before(when_s)
+
+    def prune(self, minimum: int, keep: Collection[int] = ()) -> int:
+        """Forget what only proofs about records before `minimum` need, those in `keep` excepted.
 
         Proofs that were handed out stay valid, the log goes on, and every record from `minimum`
-        on can still be proven (c2sp.org/tlog-tiles, Pruning). Raises ValueError beyond the newest
-        checkpoint.
+        on can still be proven (c2sp.org/tlog-tiles, Pruning). Returns how many tiles were removed;
+        raises ValueError beyond the newest checkpoint.
         """
         if not 0 <= minimum <= self._signed_size:
             raise ValueError(f"cannot forget {minimum} records: {self._signed_size} are signed")
-        self._tiles.prune(minimum)
         self._stored.cache_clear()
+        return self._tiles.prune(minimum, keep)
 
     def restart(self) -> None:
         """Forget everything; without its checkpoint, what lies in the folder counts no more."""
         try:
             (self.folder / CHECKPOINT_FILE).unlink(missing_ok=True)
+            (self.folder / MINIMUM_FILE).unlink(missing_ok=True)
             shutil.rmtree(self.folder / "tile", ignore_errors=True)
         except OSError as error:
             raise cannot(self.folder, "be cleared", error) from error

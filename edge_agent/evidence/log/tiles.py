@@ -4,11 +4,17 @@
 such files, and so on. The newest file of each level is partial, `tile/0/004.p/17`. A full tile
 never changes. A partial one is replaced by longer ones, and only the newest is kept: the others
 are how it begins. What lies there counts as far as a checkpoint reaches, never further.
+
+`minimum` says which records' tiles may have been removed. A proof about one record, and one that
+a tree of a certain size is how the log begins, takes from each level only the tile above that
+record, or above the last one of that size: so single records can be spared.
 """
 
 from __future__ import annotations
 
 import contextlib
+import re
+from collections.abc import Collection
 from pathlib import Path
 
 from edge_agent.errors import EvidenceError
@@ -18,6 +24,8 @@ from edge_agent.evidence.staging import cannot, make_folder, write_whole
 WIDTH_BITS = 8
 WIDTH = 1 << WIDTH_BITS
 TILE_BYTES = WIDTH * HASH_BYTES
+MINIMUM_FILE = "minimum"
+_STEP = re.compile(r"x?[0-9]{3}")
 
 
 def tile_name(level: int, index: int, width: int = WIDTH) -> str:
@@ -94,18 +102,70 @@ class Tiles:
             with contextlib.suppress(OSError):
                 partials.rmdir()
 
-    def prune(self, minimum: int) -> None:
-        """Remove every tile that only proofs about records before `minimum` need."""
-        level, full = 0, minimum >> WIDTH_BITS
-        while full:
-            for index in range(full):
-                self._remove(self.path(level, index))
-            level, full = level + 1, full >> WIDTH_BITS
-
-    def _remove(self, path: Path) -> None:
+    def full(self, level: int) -> list[tuple[int, Path]]:
+        """The full tiles of a level that are there, in order."""
+        folder = self._folder / f"tile/{level}"
         try:
-            path.unlink(missing_ok=True)
+            found = [(_index(path, folder), path) for path in folder.rglob("[0-9]*")]
         except OSError as error:
-            raise cannot(path, "be removed", error) from error
-        with contextlib.suppress(OSError):  # not empty yet
-            path.parent.rmdir()
+            raise cannot(folder, "be read", error) from error
+        return sorted((index, path) for index, path in found if index is not None)
+
+    @property
+    def minimum(self) -> int:
+        """The records before this one may have been forgotten: their tiles need not be there."""
+        try:
+            return int((self._folder / MINIMUM_FILE).read_text("ascii"))
+        except (OSError, ValueError):
+            return 0
+
+    def stored_before(self, when_s: float) -> int:
+        """How many of the first records lie in full tiles that are older (POSIX seconds).
+
+        By the dates of the files: one that was restored from a copy counts from then on.
+        """
+        end = 0
+        for index, path in self.full(0):
+            try:
+                if path.stat().st_mtime >= when_s:
+                    break
+            except OSError as error:
+                raise cannot(path, "be read", error) from error
+            end = (index + 1) * WIDTH
+        return end
+
+    def prune(self, minimum: int, keep: Collection[int] = ()) -> int:
+        """Remove every full tile that only proofs about records before `minimum` need.
+
+        Spared are those that lead from the records in `keep` to the root. That it will be done is
+        on the disk first, so that a cut leaves nothing that looks lost, and what it left over goes
+        the next time. Returns how many were removed.
+        """
+        if minimum > self.minimum:
+            write_whole(self._folder / MINIMUM_FILE, f"{minimum}\n".encode())
+        count, level = 0, 0
+        while end := minimum >> WIDTH_BITS * (level + 1):
+            spared = {index >> WIDTH_BITS * (level + 1) for index in keep}
+            for index, path in self.full(level):
+                if index < end and index not in spared:
+                    _remove(path)
+                    count += 1
+            level += 1
+        return count
+
+
+def _index(path: Path, folder: Path) -> int | None:
+    """Index of a full tile in its level's folder; None for a partial one."""
+    steps = path.relative_to(folder).parts
+    if not all(_STEP.fullmatch(step) for step in steps) or steps[-1].startswith("x"):
+        return None
+    return int("".join(step.removeprefix("x") for step in steps))
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise cannot(path, "be removed", error) from error
+    with contextlib.suppress(OSError):  # not empty yet
+        path.parent.rmdir()
