@@ -25,6 +25,7 @@ from edge_agent.live.remote import Remote
 from edge_agent.live.requests import Requests
 from edge_agent.live.service import serve
 from edge_agent.uplink import Outbox
+from tamper.browser import Browser, opened_page
 
 
 def program() -> str:
@@ -163,6 +164,13 @@ def crash_part() -> Callable[[str], ModuleType]:
         return module
 
     return load
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A real browser that has opened `verify.html`; starting it is most of what a test costs."""
+    with opened_page(tmp_path_factory.mktemp("page")) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -1,5 +1,9 @@
-"""Keys that must not be believed, on fifty bundles each: expired, revoked, and time borrowed."""
+"""Keys that must not be believed, on fifty bundles each: expired, revoked, and time borrowed.
 
+Command line and page are asked alike.
+"""
+
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -13,19 +17,20 @@ from cryptography.x509.oid import NameOID
 
 from edge_agent.checkpoints import CheckpointFeed
 from edge_agent.clock import ManualClock
-from edge_agent.evidence import EXIT_CODES, DeviceKey, verify
+from edge_agent.evidence import EXIT_CODES, DeviceKey, Report
 from edge_agent.evidence.keys.identity import Home
 from edge_agent.evidence.keys.rotation import install, revoke, rotate
 from edge_agent.evidence.log import Vkey, cosign
 from edge_agent.evidence.log.note import COSIGNATURE
-from edge_agent.evidence.trust.revocation import read_lists
-from edge_agent.evidence.trust.succession import with_successors
-from edge_agent.evidence.verification.standing import Authorities
 from edge_agent.uplink.session import Received
+from tamper.browser import Browser, Trust
 from tamper.bundles import START, Device
 
 BUNDLES = 50
 CLOCK = ManualClock(START)
+
+Judge = Callable[[list[Path], Trust], list[Report]]
+"""What both say of bundles, which must be the same."""
 
 
 def name(text: str) -> x509.Name:
@@ -37,6 +42,14 @@ def home(tmp_path: Path) -> Home:
     """Of a box that has a key."""
     DeviceKey.load_or_create(tmp_path / "box" / "state", "box-1", CLOCK)
     return Home.of(tmp_path / "box" / "state", "box-1", None)
+
+
+@pytest.fixture
+def judge(browser: Browser, tmp_path: Path) -> Judge:
+    def both(paths: list[Path], trust: Trust) -> list[Report]:
+        return browser.agreed([path.read_bytes() for path in paths], trust, tmp_path / "case.evb")
+
+    return both
 
 
 def bundles(home: Home) -> list[Path]:
@@ -62,41 +75,39 @@ def certify(home: Home, until: datetime) -> bytes:
     return root
 
 
-def test_a_chain_that_had_expired_is_found(home: Home) -> None:
+def test_a_chain_that_had_expired_is_found(home: Home, judge: Judge) -> None:
     root = certify(home, START + timedelta(seconds=1))  # cases begin some seconds later
-    for path in bundles(home):
-        report = verify(path, root)
+    for report in judge(bundles(home), Trust(root)):
         assert [finding.code for finding in report.findings] == ["certificate"]
         assert "was not valid at the time of capture" in report.findings[0].text
 
 
-def test_a_chain_that_had_not_is_fine(home: Home) -> None:
+def test_a_chain_that_had_not_is_fine(home: Home, judge: Judge) -> None:
     root = certify(home, START + timedelta(days=1))
-    assert all(verify(path, root).verdict == "valid" for path in bundles(home))
+    assert all(report.verdict == "valid" for report in judge(bundles(home), Trust(root)))
 
 
-def test_a_revoked_key_is_found(home: Home) -> None:
+def test_a_revoked_key_is_found(home: Home, judge: Judge) -> None:
     written, root = bundles(home), home.load().chain_pem
-    lists = read_lists(revoke(home, CLOCK, "keyCompromise", None).read_bytes())
-    for path in written:
-        report = verify(path, root, authorities=Authorities(lists))
+    revoked = revoke(home, CLOCK, "keyCompromise", None).read_bytes()
+    for report in judge(written, Trust(root, lists=(revoked,))):
         assert [finding.code for finding in report.findings] == ["revoked"]
-        assert verify(path, root).verdict == "valid"
+    assert all(report.verdict == "valid" for report in judge(written, Trust(root)))
 
 
-def test_what_the_next_key_signs_is_fine(home: Home) -> None:
+def test_what_the_next_key_signs_is_fine(home: Home, judge: Judge) -> None:
     root = home.load().chain_pem
     statement = rotate(home, CLOCK, keep=False).statement
     assert statement is not None
-    trusted = with_successors(root, [statement.read_bytes()], ())
-    for path in bundles(home):
-        assert verify(path, root).exit_code == EXIT_CODES["certificate"]
-        assert verify(path, trusted).verdict == "valid"
+    written, followed = bundles(home), Trust(root, successors=(statement.read_bytes(),))
+    codes = {report.exit_code for report in judge(written, Trust(root))}
+    assert codes == {EXIT_CODES["certificate"]}
+    assert all(report.verdict == "valid" for report in judge(written, followed))
 
 
 @pytest.mark.parametrize(("since_s", "code"), [(1200, 0), (300, EXIT_CODES["revoked"])])
 def test_what_a_witness_saw_before_a_revocation_keeps_its_worth(
-    home: Home, since_s: int, code: int
+    home: Home, since_s: int, code: int, judge: Judge
 ) -> None:
     device = Device.make(home.folder.parent.parent, 5, "live")
     witness = Ed25519PrivateKey.generate()
@@ -110,8 +121,9 @@ def test_what_a_witness_saw_before_a_revocation_keeps_its_worth(
     feed.hear(Received("t", note.with_signature(seen).to_bytes()))
     feed.tick(0)
     since = START + timedelta(seconds=since_s)
-    lists = read_lists(revoke(home, ManualClock(since), "keyCompromise", None).read_bytes())
-    told = verify(path, device.key.chain_pem, authorities=Authorities(lists, witnesses=(vkey,)))
+    revoked = revoke(home, ManualClock(since), "keyCompromise", None).read_bytes()
+    root = device.key.chain_pem
+    (told,) = judge([path], Trust(root, lists=(revoked,), witnesses=(vkey,)))
     assert told.exit_code == code
-    alone = verify(path, device.key.chain_pem, authorities=Authorities(lists))
+    (alone,) = judge([path], Trust(root, lists=(revoked,)))
     assert alone.exit_code == EXIT_CODES["revoked"]

@@ -1,7 +1,6 @@
 """Profiles: which manifests meet them, which miss what, and that nobody gets away with a claim."""
 
 import json
-import shutil
 from base64 import b64encode
 from collections.abc import Callable
 from copy import deepcopy
@@ -12,13 +11,9 @@ import pytest
 import rfc8785
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from selenium import webdriver
-from selenium.webdriver.chrome.options import Options
-from selenium.webdriver.chrome.service import Service
 
 from edge_agent.errors import ConfigError
 from edge_agent.evidence.bundle.manifest import FORMAT, Manifest
-from edge_agent.evidence.page import verify_page
 from edge_agent.evidence.profiles import (
     ATTACHED,
     Profile,
@@ -28,6 +23,7 @@ from edge_agent.evidence.profiles import (
     measured,
     shipped_profiles,
 )
+from tamper.browser import opened_page
 
 NAMES = ["bj-2014", "cn-four-photo", "cn-ga832", "uk-2022-71"]
 SHA = "ab" * 32
@@ -430,8 +426,6 @@ return told.map((manifest) => [...brokenClaims(manifest, fromBase64(attached))])
 
 @pytest.mark.slow
 def test_the_page_measures_as_the_command_line_does(tmp_path: Path) -> None:
-    binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    assert binary and driver, "run tools/install_test_needs.sh: chromium or its driver is missing"
     (tmp_path / "mine.yaml").write_text(MINE)
     mine = attachment(find_profile(str(tmp_path / "mine.yaml")))[ATTACHED]
     cases: list[dict[str, Any]] = []
@@ -440,14 +434,8 @@ def test_the_page_measures_as_the_command_line_does(tmp_path: Path) -> None:
             cases.append(facts())
             change(cases[-1])
             cases[-1]["profile"] = name
-    (tmp_path / "verify.html").write_text(verify_page(), "utf-8")
-    options = Options()
-    options.binary_location = binary
-    for option in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
-        options.add_argument(option)
-    with webdriver.Chrome(options=options, service=Service(driver)) as chrome:
-        chrome.get((tmp_path / "verify.html").as_uri())
+    with opened_page(tmp_path) as browser:
         for attached in (mine, mine.replace(b'"at_least":2', b'"at_least":0'), b""):
-            seen: Any = chrome.execute_script(JUDGE, cases, b64encode(attached).decode())
+            seen: Any = browser.chrome.execute_script(JUDGE, cases, b64encode(attached).decode())
             told = [list(broken_claims(Manifest.model_validate(c), attached)) for c in cases]
             assert seen == told

@@ -10,11 +10,12 @@ from edge_agent.evidence.bundle.manifest import FORMAT, Manifest
 from edge_agent.evidence.profiles import Profile, shipped_profiles
 from edge_agent.evidence.verification.verify import EXIT_CODES
 
-SCRIPTS = (
-    *("bytes.js", "json.js", "container.js", "trust.js", "dsse.js"),
-    *("log.js", "consistency.js", "profiles.js", "verify.js", "page.js"),
+VERIFICATION = (
+    *("bytes.js", "json.js", "container.js", "der.js", "signatures.js", "trust.js", "dsse.js"),
+    *("log.js", "witnessed.js", "timestamp.js", "revocation.js", "succession.js"),
+    *("consistency.js", "profiles.js", "verify.js"),
 )
-"""In the order in which they need each other."""
+PAGE = ("checker.js", "report.js", "page.js")
 
 
 def verify_page() -> str:
@@ -28,11 +29,22 @@ def verify_page() -> str:
         },
         "PROFILE_SCHEMA": Profile.model_json_schema(mode="serialization"),
     }
-    head = [f"const {name} = {_inline(value)};" for name, value in constants.items()]
-    script = "\n".join((*head, *(_part(name) for name in SCRIPTS)))
-    page = _part("page.html").replace("/*STYLE*/", _part("page.css"))
-    page = page.replace("/*VERSION*/", f"edge-agent {__version__}, bundles of {FORMAT}")
-    return page.replace("/*SCRIPT*/", script)
+    head = "".join(f"const {name} = {_inline(value)};\n" for name, value in constants.items())
+    parts = {
+        "STYLE": _part("page.css"),
+        "VERSION": f"edge-agent {__version__}, bundles of {FORMAT}",
+        "VERIFICATION": head + _joined(VERIFICATION),
+        "WORKER": _part("worker.js"),
+        "PAGE": _joined(PAGE),
+    }
+    page = _part("page.html")
+    for name, text in parts.items():
+        page = page.replace(f"/*{name}*/", text)
+    return page
+
+
+def _joined(names: tuple[str, ...]) -> str:
+    return "\n".join(map(_part, names))
 
 
 def _part(name: str) -> str:

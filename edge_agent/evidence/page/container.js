@@ -1,6 +1,7 @@
 // The container: a ZIP with one possible form for given members (APPNOTE.TXT 6.3.10).
 "use strict";
 
+const MAX_BYTES = 2 ** 30;
 const MAX_MEMBERS = 256;
 const ENCRYPTED_OR_STREAMED = 0x1 | 0x8;
 
@@ -34,9 +35,8 @@ function unpack(bytes) {
   return members;
 }
 
-/** The one container that holds these {name, data} in this order. */
-function pack(members) {
-  const body = [];
+/** The one container that holds these {name, data} in this order, piece by piece. */
+function* packed(members) {
   const directory = [];
   let [at, size] = [0, 0];
   for (const { name, data } of members) {
@@ -47,14 +47,29 @@ function pack(members) {
     const tail = [[2, 0], [2, 0], [2, 0], [4, 0o100644 * 0x10000], [4, at]];
     const entry = [numbers([[2, 0x300 | 20], ...common, ...tail]), label];
     const central = joined([utf8.encode("PK\x01\x02"), ...entry]);
-    body.push(local, data);
+    yield local;
+    yield data;
     directory.push(central);
     at += local.length + data.length;
     size += central.length;
   }
-  const count = members.length;
-  const end = numbers([[2, 0], [2, 0], [2, count], [2, count], [4, size], [4, at], [2, 0]]);
-  return joined([...body, ...directory, utf8.encode("PK\x05\x06"), end]);
+  yield* directory;
+  const count = directory.length;
+  const end = [[2, 0], [2, 0], [2, count], [2, count], [4, size], [4, at], [2, 0]];
+  yield joined([utf8.encode("PK\x05\x06"), numbers(end)]);
+}
+
+/** Where the pieces, one after the other, differ from the bytes first; null: nowhere. */
+function firstDifference(pieces, bytes) {
+  let at = 0;
+  for (const piece of pieces) {
+    const isItself = piece.buffer === bytes.buffer && piece.byteOffset === bytes.byteOffset + at;
+    for (let i = isItself ? piece.length : 0; i < piece.length; i++) {
+      if (piece[i] !== bytes[at + i]) return at + i;
+    }
+    at += piece.length;
+  }
+  return at === bytes.length ? null : Math.min(at, bytes.length);
 }
 
 function numbers(fields) {
@@ -107,6 +122,6 @@ const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, n) => {
 
 function crc32(bytes) {
   let crc = 0xffffffff;
-  for (const byte of bytes) crc = CRC_TABLE[(crc ^ byte) & 0xff] ^ (crc >>> 8);
+  for (let i = 0; i < bytes.length; i++) crc = CRC_TABLE[(crc ^ bytes[i]) & 0xff] ^ (crc >>> 8);
   return (crc ^ 0xffffffff) >>> 0;
 }

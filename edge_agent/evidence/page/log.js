@@ -2,6 +2,7 @@
 "use strict";
 
 const [PROOF, DEVICE] = ["proof.tlog-proof", "device.json"];
+const [ED25519, COSIGNATURE] = [0x01, 0x04]; // a plain signature, a witness's with its time
 const [MAX_NOTE, MAX_SIGNATURES] = [1 << 18, 64];
 const NUMBER = "(0|[1-9][0-9]{0,18})";
 
@@ -41,17 +42,33 @@ async function checkpointFlaws(note, origin, device) {
   if (key.name !== origin) {
     return [["checkpoint", DEVICE, "names the key of another log than the checkpoint's"]];
   }
-  const isOurs = (one) => one.name === key.name && sameBytes(one.keyId, key.id);
-  const signature = note.signatures.find(isOurs);
-  if (signature === undefined) {
-    return [["checkpoint", PROOF, "the checkpoint is not signed by the device's log"]];
+  try {
+    if ((await signedBy(note, key)) !== null) return [];
+  } catch (error) {
+    return [["checkpoint", PROOF, printable(error.message)]];
   }
-  const flaw = (text) => [["checkpoint", PROOF, printable(`the signature of ${key.name} ${text}`)]];
-  if (signature.data.length !== 64) return flaw("has another length than its key's");
-  const material = await crypto.subtle.importKey("raw", key.public, "Ed25519", false, ["verify"]);
-  const signed = utf8.encode(note.text);
-  const fits = await crypto.subtle.verify("Ed25519", material, signature.data, signed);
-  return fits ? [] : flaw("does not fit the text");
+  return [["checkpoint", PROOF, "the checkpoint is not signed by the device's log"]];
+}
+
+/** The signature that a key made under a note, or null; throws for one that is wrong. */
+async function signedBy({ text, signatures }, key) {
+  const isIts = (one) => one.name === key.name && sameBytes(one.keyId, key.id);
+  const signature = signatures.find(isIts);
+  if (signature === undefined) return null;
+  const isCosigned = key.algorithm === COSIGNATURE;
+  if (signature.data.length !== (isCosigned ? 72 : 64)) {
+    throw new Error(`the signature of ${key.name} has another length than its key's`);
+  }
+  const signed = isCosigned ? `cosignature/v1\ntime ${secondsOf(signature.data)}\n${text}` : text;
+  if (!(await isSignedRaw(key.public, signature.data.subarray(-64), utf8.encode(signed)))) {
+    throw new Error(`the signature of ${key.name} does not fit the text`);
+  }
+  return signature;
+}
+
+/** The POSIX time at the beginning of a cosignature, as a BigInt. */
+function secondsOf(data) {
+  return BigInt(`0x${hex(data.subarray(0, 8))}`);
 }
 
 async function inclusionFlaw(proof, told, record) {
@@ -148,17 +165,20 @@ function parseCheckpoint(text) {
   return { origin, size: BigInt(size), root: hashed };
 }
 
-/** A verifier key `name+id+key` for Ed25519: {name, id, public}; throws for anything else. */
+/** A verifier key `name+id+key`: {name, id, algorithm, public}; throws for anything else. */
 async function parseVkey(text) {
   const parts = /^([^\s+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/=]+)$/u.exec(text);
   if (parts === null) throw new Error("is not a verifier key (name+id+key)");
   const material = nonEmpty(parts[3]);
+  if (![ED25519, COSIGNATURE].includes(material[0]) || material.length !== 33) {
+    throw new Error("is not an Ed25519 key");
+  }
   const told = joined([utf8.encode(`${parts[1]}\n`), material]);
   const id = (await sha256(told)).subarray(0, 4);
-  if (hex(id) !== parts[2] || material[0] !== 1 || material.length !== 33) {
-    throw new Error("is not an Ed25519 verifier key");
+  if (hex(id) !== parts[2]) {
+    throw new Error("is a verifier key whose id does not fit: mistyped?");
   }
-  return { name: parts[1], id, public: material.subarray(1) };
+  return { name: parts[1], id, algorithm: material[0], public: material.subarray(1) };
 }
 
 /** Bytes of base64 in its one form; throws for none at all. */

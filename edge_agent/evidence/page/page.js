@@ -1,147 +1,107 @@
-// What a person sees: choosing files, a verdict in words, the checks, the case and its pictures.
+// Choosing: the bundles, and whom to believe about them.
 "use strict";
 
-const CHECKS = [
-  ["the container is whole and in its one form", ["unreadable", "container"]],
-  ["the certificate fits the device and the time", ["certificate"]],
-  ["the signature covers the manifest", ["signature"]],
-  ["every file is there, unaltered, and none was added", ["altered", "missing", "extra"]],
-  ["it is an entry of the device's signed log", ["leaf", "inclusion", "checkpoint"]],
-  ["what the manifest says can be true together", ["inconsistent"]],
-  ["it meets the profile that it claims, if any", ["profile"]],
-];
-const SAID = {
-  valid: ["VALID", "Nothing was altered since it was signed, and the signer is one that you trust."],
-  intact: [
-    "INTACT, SIGNER NOT PROVEN",
-    "Nothing was altered since it was signed. Who signed is a claim: anybody can sign with a key of " +
-      "their own. Choose a certificate that you trust (2.) to have it proven.",
-  ],
-  invalid: ["INVALID", "This is not what was signed. It proves nothing."],
-};
+/** What a person chose: files, one list for each place that takes some, words, and a profile. */
+const chosen = { bundles: [], root: [], lists: [], stampers: [], keys: "", profile: "" };
+let round = 0;
 
-let chosen = [];
-let roots = null;
-let urls = [];
-
-function make(tag, content = [], attributes = {}) {
-  const node = Object.assign(document.createElement(tag), attributes);
-  node.append(...[content].flat());
-  return node;
-}
-
+/** Check everything anew; a newer choice makes an older round end. */
 async function show() {
-  urls.forEach((url) => URL.revokeObjectURL(url));
-  urls = [];
-  const reports = [];
-  for (const file of chosen) {
-    const bytes = new Uint8Array(await file.arrayBuffer());
-    reports.push(article(file.name, await verifyBundle(bytes, roots)));
+  const mine = ++round;
+  const place = document.getElementById("reports");
+  complain("");
+  stopWorker();
+  const trusted = await believed();
+  if (mine !== round) return;
+  forgetPictures();
+  place.replaceChildren();
+  place.ariaBusy = "true";
+  for (const file of trusted === null ? [] : chosen.bundles) {
+    const waiting = make("p", `Checking ${file.name} …`, { className: "waiting" });
+    place.append(waiting);
+    const result = await check(file, trusted);
+    if (mine !== round) return;
+    waiting.replaceWith(article(file, result, trusted));
   }
-  document.getElementById("reports").replaceChildren(...reports);
+  place.ariaBusy = "false";
 }
 
-function article(name, result) {
-  const [word, sentence] = SAID[result.verdict];
-  const verdict = make("div", [make("strong", word), make("p", sentence)], {
-    className: `verdict ${result.verdict}`,
-  });
-  if (result.manifest) verdict.append(make("p", worth(result), { className: "worth" }));
-  const parts = [make("h3", "Checks"), checks(result)];
-  if (result.manifest) parts.push(...aboutCase(result));
-  const title = make("h2", name);
-  verdict.prepend(title);
-  return make("article", [verdict, make("div", parts)], { className: "report" });
-}
-
-function worth({ manifest, verdict }) {
-  if (verdict === "invalid") return "Whatever it says below is not to be relied on.";
-  if (!manifest.evidential) return `Not evidence: ${manifest.reasons.join(", ")}.`;
-  return verdict === "valid" ? "It is evidential." : "It claims to be evidential.";
-}
-
-function checks({ findings, manifest }) {
-  const rows = [];
-  for (const [text, codes] of CHECKS) {
-    const found = findings.filter((finding) => codes.includes(finding.code));
-    const isUnsaid = !found.length && findings.length > 0 && manifest === null;
-    const [mark, kind] = found.length ? ["✗", "missed"] : isUnsaid ? ["–", "unsaid"] : ["✓", "met"];
-    const words = [make("div", isUnsaid ? `${text}: could not be checked` : text)];
-    words.push(...found.map((f) => make("div", `${f.file} ${f.text}`.trim(), { className: "missed" })));
-    rows.push(make("tr", [make("td", mark, { className: kind }), make("td", words)]));
+/** Whom the verifier believes, as NOBODY, and their names; null where a choice is no good. */
+async function believed() {
+  try {
+    const witnesses = await keysOf(chosen.keys);
+    const lists = (await readAll(chosen.lists, parseLists)).flat();
+    const stampers = (await readAll(chosen.stampers, parsePem)).flat();
+    const roots = await rootsOf(chosen.root, lists);
+    const profile = PROFILES[chosen.profile] ?? null;
+    const names = {
+      roots: (await Promise.all((roots ?? []).map(certificateText))).join("; "),
+      witnesses: witnesses.map(({ name }) => name).join("; "),
+      stampers: (await Promise.all(stampers.map(certificateText))).join("; "),
+      lists: lists.map(({ issuer }) => issuer.text).join("; "),
+    };
+    tell("root", names.roots && `trusting ${names.roots}`);
+    tell("stampers", names.stampers && `trusting ${names.stampers}`);
+    tell("lists", names.lists && `lists by ${names.lists}`);
+    return { roots, lists, stampers: stampers.length > 0 ? stampers : null, witnesses, profile, names };
+  } catch (error) {
+    complain(`${error.message}. Nothing is checked until that is mended.`);
+    return null;
   }
-  return make("table", rows, { className: "checks" });
 }
 
-function aboutCase({ manifest, manifestSha256, files }) {
-  const { case: kase, source, device, site, plate } = manifest;
-  const rows = {
-    "what happened": `${kase.kind}${kase.zone ? ` in zone ${kase.zone}` : ""}`,
-    where: [site.name, source.camera, coordinates(site)].filter(Boolean).join(", "),
-    "reported at": `${kase.begin.utc} (frame ${kase.begin.frame})`,
-    "lasted": `${kase.dwell_s} s`,
-    plate: plate ? plate.text ?? `unread: ${plate.reason}` : null,
-    complete: kase.is_complete ? "yes" : `no: ${kase.reasons.join(", ")}`,
-    pictures: `${source.media_name} (${source.kind === "live" ? "live camera" : "recording"})`,
-    device: `${device.id}, certificate ${device.fingerprint}`,
-    profile: manifest.profile,
-    case: `${kase.id}, revision ${kase.revision}`,
-    "SHA-256 of the manifest": manifestSha256,
-  };
-  return [
-    make("h3", "What the bundle says"),
-    factTable(rows),
-    make("h3", "Pictures, as recorded"),
-    make("div", manifest.media.map((item) => figure(item, files)), { className: "photos" }),
-    make("h3", "Copies for reading, and other files"),
-    fileTable([...manifest.derived, ...manifest.attached], files),
-  ];
-}
-
-function coordinates(site) {
-  return site.lat === undefined ? null : `${site.lat}, ${site.lon}`;
-}
-
-function factTable(rows) {
-  const known = Object.entries(rows).filter(([, value]) => value !== null && value !== undefined);
-  return make("table", known.map(([name, value]) => make("tr", [make("th", name), make("td", value)])));
-}
-
-function link(item, files) {
-  const data = files[item.path];
-  if (!data) return null;
-  const type = item.path.endsWith(".mp4") ? "video/mp4" : item.path.endsWith(".jpg") ? "image/jpeg" : "text/plain";
-  const url = URL.createObjectURL(new Blob([data], { type }));
-  urls.push(url);
-  return url;
-}
-
-function figure(item, files) {
-  const url = link(item, files);
-  const time = item.utc ? `${item.utc}, frame ${item.frame}` : `${item.begin_s} s to ${item.end_s} s`;
-  const caption = make("figcaption", [
-    make("strong", item.role),
-    ` ${time}`,
-    make("div", `SHA-256 ${item.sha256}`, { className: "hash" }),
-  ]);
-  if (url === null) return make("figure", ["not there", caption]);
-  if (item.plain) {
-    return make("figure", [make("p", "encrypted: only its owner can open it"), caption]);
+/** The certificates, and those that statements of theirs name as their successors. */
+async function rootsOf(files, lists) {
+  const isStatement = (file) => file.name.endsWith(".dsse");
+  const roots = (await readAll(files.filter((file) => !isStatement(file)), parsePem)).flat();
+  const statements = files.filter(isStatement);
+  if (statements.length > 0 && roots.length === 0) {
+    throw new Error(`${statements[0].name}: names the next key of a certificate: choose that as well`);
   }
-  const picture = item.role === "clip"
-    ? make("video", [], { src: url, controls: true, preload: "metadata" })
-    : make("img", [], { src: url, alt: `${item.role}: ${time}` });
-  return make("figure", [picture, caption]);
+  let trusted = roots;
+  for (const file of statements) {
+    const follow = (bytes) => withSuccessors(trusted, [bytes], lists);
+    [trusted] = await readAll([file], follow);
+  }
+  return trusted.length > 0 ? trusted : null;
 }
 
-function fileTable(items, files) {
-  const rows = items.map((item) => {
-    const url = link(item, files);
-    const name = url ? make("a", item.path, { href: url, download: item.path.split("/").pop() }) : item.path;
-    const from = item.derived_from ? `made from ${[item.derived_from].flat().join(", ")}` : "";
-    return make("tr", [make("td", name), make("td", from), make("td", item.sha256, { className: "hash" })]);
-  });
-  return make("table", rows);
+async function readAll(files, parse) {
+  const found = [];
+  for (const file of files) {
+    try {
+      found.push(await parse(new Uint8Array(await file.arrayBuffer())));
+    } catch (error) {
+      throw new Error(`${file.name}: ${error.message}`);
+    }
+  }
+  return found;
+}
+
+/** Witnesses' keys from a text, one a line. */
+async function keysOf(text) {
+  const keys = [];
+  for (const line of text.split("\n").map((each) => each.trim()).filter(Boolean)) {
+    const key = await parseVkey(line).catch((error) => {
+      throw new Error(`The witness's key ${line}: ${error.message}`);
+    });
+    if (key.algorithm !== COSIGNATURE) {
+      throw new Error(`${key.name}: is the key of a log, not of a witness`);
+    }
+    keys.push(key);
+  }
+  return keys;
+}
+
+async function certificateText({ subject, der }) {
+  return `${subject.text} (SHA-256 ${hex(await sha256(der))})`;
+}
+
+/** Say beside a place what was chosen there; the hint comes back when nothing is. */
+function tell(place, text) {
+  const label = document.getElementById(`${place}-name`);
+  label.dataset.hint ??= label.textContent;
+  label.textContent = text || label.dataset.hint;
 }
 
 function complain(text) {
@@ -150,29 +110,10 @@ function complain(text) {
   place.hidden = text === "";
 }
 
-async function choose(files) {
-  chosen = files;
-  complain("");
-  await show();
-}
-
-async function trust(file) {
-  complain("");
-  const label = document.getElementById("root-name");
-  try {
-    roots = parsePem(new Uint8Array(await file.arrayBuffer()));
-    label.textContent = `trusting ${file.name}: ${roots.map((root) => root.names.join()).join("; ")}`;
-  } catch {
-    roots = null;
-    label.textContent = "no certificate chosen";
-    complain(`${file.name}: is not a certificate in PEM form; choose a .pem file`);
-  }
-  await show();
-}
-
-function listen(name, use) {
-  const [input, area] = [document.getElementById(name), document.getElementById(`${name}-drop`)];
-  input.addEventListener("change", () => input.files.length && use(Array.from(input.files)));
+/** Let a place take files by choosing and by dropping. */
+function takeFiles(place, use) {
+  const [input, area] = [document.getElementById(place), document.getElementById(`${place}-drop`)];
+  input.addEventListener("change", () => use(Array.from(input.files)));
   for (const kind of ["dragover", "dragleave", "drop"]) {
     area.addEventListener(kind, (event) => {
       event.preventDefault();
@@ -182,8 +123,50 @@ function listen(name, use) {
   }
 }
 
-if (!globalThis.crypto?.subtle) {
-  complain("This browser offers no cryptography to this page: open it as a file, or over https.");
+/** A file that misses its place must not take that of the page. */
+function keepPage() {
+  for (const kind of ["dragover", "drop"]) {
+    document.addEventListener(kind, (event) => event.preventDefault());
+  }
 }
-listen("bundles", choose);
-listen("root", ([file]) => trust(file));
+
+function listen() {
+  for (const place of ["bundles", "root", "lists", "stampers"]) {
+    takeFiles(place, (files) => {
+      chosen[place] = files;
+      show();
+    });
+  }
+  const keys = document.getElementById("keys");
+  keys.addEventListener("change", () => {
+    chosen.keys = keys.value;
+    show();
+  });
+  takeFiles("keys-file", async (files) => {
+    keys.value = (await Promise.all(files.map((file) => file.text()))).join("\n");
+    keys.dispatchEvent(new Event("change"));
+  });
+  const profile = document.getElementById("profile");
+  profile.append(...Object.values(PROFILES).map(({ name: value, title }) => new Option(`${value}: ${title}`, value)));
+  profile.addEventListener("change", () => {
+    chosen.profile = profile.value;
+    show();
+  });
+  keepPage();
+}
+
+/** Half of the checks would be worse than none: what a browser lacks is said before all else. */
+async function begin() {
+  if (!globalThis.crypto?.subtle) {
+    complain("This browser offers no cryptography to this page: open it as a file, or over https.");
+  } else if (!(await hasEd25519())) {
+    complain(
+      "This browser is too old to check a device's log and its witnesses: it lacks Ed25519 " +
+        "signatures. Open this page in Chrome or Edge 137, Firefox 130, Safari 17, or a later one.",
+    );
+  } else {
+    listen();
+  }
+}
+
+begin();

@@ -9,7 +9,8 @@ const TOLD = {
   violation: (manifest) => manifest.case.kind,
 };
 
-/** Each answers [what is found, null or why it is missed]; several reasons come as a list. */
+/** Each answers [what is found, null or why it is missed (or a list of reasons), true where only a
+ *  person can tell]. */
 const RULES = {
   photos({ roles, reason }, manifest) {
     const missing = roles.filter((role) => !photosOf(manifest).some((photo) => photo.role === role));
@@ -62,7 +63,7 @@ const RULES = {
     return [`legible in ${count} photos`, doubt];
   },
   plates_agree({ reason }, manifest) {
-    if (!manifest.plate) return ["no plates are read at this camera: look at them", null];
+    if (!manifest.plate) return ["no plates are read at this camera: look at them", null, true];
     const texts = [...platesOf(manifest), manifest.plate].filter((plate) => plate.text !== null);
     const isTold = manifest.plate.reason === DISAGREE || manifest.reasons.includes(DISAGREE);
     const isSeen = texts.some((a, i) => texts.slice(i + 1).some((b) => isOtherPlate(a, b)));
@@ -86,8 +87,18 @@ const RULES = {
     const missing = facts.filter((name) => !TOLD[name](manifest));
     return missing.length > 0 ? [`not told: ${missing.join(", ")}`, reason] : ["all told", null];
   },
-  none: ({ instead }) => [instead, null],
+  none: ({ instead }) => [instead, null, true],
 };
+
+/** What became of each rule: {rule, outcome, found, reasons}. */
+function judge(profile, manifest) {
+  return profile.rules.map((rule) => {
+    const [found, why, isOpen = false] = RULES[rule.check](rule, manifest);
+    const reasons = why === null ? [] : [why].flat();
+    const outcome = isOpen ? "not checkable" : reasons.length ? "missed" : "met";
+    return { rule, outcome, found, reasons };
+  });
+}
 
 /** Rules of its own profile that a manifest misses without giving that as a reason. */
 function* brokenClaims(manifest, attached) {
@@ -97,9 +108,7 @@ function* brokenClaims(manifest, attached) {
     yield `names the profile \`${manifest.profile}\`, which is neither shipped nor attached`;
     return;
   }
-  for (const rule of profile.rules) {
-    const [found, why] = RULES[rule.check](rule, manifest);
-    const reasons = why === null ? [] : [why].flat();
+  for (const { rule, found, reasons } of judge(profile, manifest)) {
     if (!reasons.every((reason) => manifest.reasons.includes(reason))) {
       yield `claims ${profile.name}, but misses its rule \`${rule.id}\`: ${found}`;
     }

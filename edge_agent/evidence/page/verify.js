@@ -2,40 +2,69 @@
 "use strict";
 
 const [MANIFEST, SEAL, CERTIFICATES] = ["manifest.json", "manifest.dsse", "chain.pem"];
-const STAMP = "time.tsr"; // known, but only the command line checks it
+
+/** Whom a verifier believes, and what profile it asks for, when nothing was chosen. */
+const NOBODY = { roots: null, lists: [], stampers: null, witnesses: [], profile: null };
 
 /**
- * Check the bytes of a bundle; `roots` are parsed certificates to trust, or null.
+ * Check the bytes of a bundle; `trusted` as NOBODY, roots and stampers being parsed certificates.
  * Returns {verdict, code, findings: [{code, file, text}], manifest, manifestSha256, isPinned,
- * files: name -> bytes}; never throws for what the bundle contains.
+ * stamp, bracket, standing, verdicts, places: name -> [first byte, end]}; never throws for what the
+ * bundle contains.
  */
-async function verifyBundle(bytes, roots = null) {
+async function verifyBundle(bytes, trusted = NOBODY) {
   let members;
   try {
     members = unpack(bytes);
   } catch (error) {
     if (!(error instanceof ContainerError)) throw error;
-    const code = error.isBundle ? "container" : "unreadable";
-    return report([{ code, file: error.member, text: error.message }], {});
+    return refused(error.isBundle ? "container" : "unreadable", error.member, error.message);
   }
-  const inspection = new Inspection(bytes, members, roots);
+  const inspection = new Inspection(bytes, members, { ...NOBODY, ...trusted });
   await inspection.run();
-  const { findings, manifest, text, isPinned } = inspection;
-  const files = Object.fromEntries(members.map((member) => [member.name, member.data]));
-  const manifestSha256 = manifest ? hex(await sha256(text)) : null;
-  return report(findings, { manifest, manifestSha256, isPinned, files });
+  const { findings, manifest, text, isPinned, stamp, bracket, standing } = inspection;
+  const { profile } = inspection.trusted;
+  const contents = members.filter(({ data }) => data !== null);
+  return report(findings, {
+    manifest,
+    manifestSha256: manifest ? hex(await sha256(text)) : null,
+    isPinned,
+    stamp,
+    bracket,
+    standing,
+    verdicts: manifest && profile ? judge(profile, manifest) : [],
+    places: Object.fromEntries(contents.map(({ name, data, end }) => [name, [end - data.length, end]])),
+  });
 }
 
+/** The report on what is no bundle, or cannot be opened. */
+function refused(code, file, text) {
+  return report([{ code, file, text }], {});
+}
+
+const NOTHING_KNOWN = {
+  manifest: null,
+  manifestSha256: null,
+  isPinned: false,
+  stamp: null,
+  bracket: null,
+  standing: null,
+  verdicts: [],
+  places: {},
+};
+
 function report(findings, about) {
-  const { manifest = null, manifestSha256 = null, isPinned = false, files = {} } = about;
-  const verdict = findings.length ? "invalid" : isPinned ? "valid" : "intact";
-  const code = findings.length ? EXIT_CODES[findings[0].code] : 0;
-  return { verdict, code, findings, manifest, manifestSha256, isPinned, files };
+  const known = { ...NOTHING_KNOWN, ...about };
+  const verdict = findings.length ? "invalid" : known.isPinned ? "valid" : "intact";
+  const isMissed = known.verdicts.some(({ outcome }) => outcome === "missed");
+  const first = findings[0]?.code ?? (isMissed ? "profile" : null);
+  return { verdict, code: first === null ? 0 : EXIT_CODES[first], findings, ...known };
 }
 
 class Inspection {
-  constructor(bytes, members, roots) {
-    Object.assign(this, { bytes, members, roots, findings: [], manifest: null, isPinned: false });
+  constructor(bytes, members, trusted) {
+    Object.assign(this, { bytes, members, trusted, findings: [], manifest: null, isPinned: false });
+    Object.assign(this, { chain: null, stamp: null, bracket: null, standing: null });
     this.byName = new Map(members.map((member) => [member.name, member]));
   }
 
@@ -60,13 +89,40 @@ class Inspection {
     for (const flaw of await logFlaws(this.manifest, this.text, proof, this.read(DEVICE))) {
       this.say(...flaw);
     }
+    await this.checkTime();
     for (const text of await contradictions(this.manifest)) {
       this.say("inconsistent", MANIFEST, text);
     }
     for (const text of brokenClaims(this.manifest, this.read(ATTACHED))) {
       this.say("profile", MANIFEST, text);
     }
+    await this.checkStanding();
     this.checkForm();
+  }
+
+  /** When it was made and when it was signed, by the word of those who are believed. */
+  async checkTime() {
+    const { witnesses, stampers } = this.trusted;
+    if (witnesses.length > 0) {
+      this.bracket = await bracketOf(this.manifest, this.read(PROOF), witnesses);
+      this.bracket.flaws.forEach((flaw) => this.say(...flaw));
+    }
+    if (stampers !== null && this.byName.has(TOKEN)) {
+      const [token, seal] = [this.read(TOKEN), this.read(SEAL)];
+      const judged = await judgeStamp(token, seal, this.manifest, stampers);
+      this.stamp = judged.stamp;
+      judged.flaws.forEach((text) => this.say("timestamp", TOKEN, text));
+    }
+  }
+
+  /** Whether the signer's certificate was taken back before anybody had seen the bundle. */
+  async checkStanding() {
+    const { lists, roots } = this.trusted;
+    if (this.chain === null || lists.length === 0) return;
+    const seen = [this.stamp?.latest, this.bracket?.notAfter].filter((at) => at != null);
+    const first = seen.length > 0 ? Math.min(...seen) : null;
+    this.standing = await standingOf(this.chain, roots ?? [], lists, first);
+    this.standing.flaws.forEach((text) => this.say("revoked", CERTIFICATES, text));
   }
 
   /** Certificate, signature, and that the manifest is the one that was signed. */
@@ -121,14 +177,15 @@ class Inspection {
   }
 
   async checkCertificate(chain) {
+    this.chain = chain;
     const { device, source } = this.manifest;
     const say = (text) => this.say("certificate", CERTIFICATES, text);
     if (chain.fingerprint !== device.fingerprint) say("is not the one the manifest names");
     if (chain.name !== device.id) say(`is for ${chain.name || "nobody"}, not for ${device.id}`);
     const when = source.kind === "live" ? this.manifest.case.begin.utc : null;
     (await chainFlaws(chain, when)).forEach(say);
-    if (this.roots === null) return;
-    this.isPinned = await leadsTo(chain, this.roots);
+    if (this.trusted.roots === null) return;
+    this.isPinned = await leadsTo(chain, this.trusted.roots);
     if (!this.isPinned) say("does not lead to the given root: made by somebody else");
   }
 
@@ -154,7 +211,7 @@ class Inspection {
     for (const path of missing) {
       if (path !== CERTIFICATES) this.say("missing", path, "is missing");
     }
-    const unlisted = [MANIFEST, SEAL, STAMP, ...(this.manifest.log === null ? [] : [PROOF])];
+    const unlisted = [MANIFEST, SEAL, TOKEN, ...(this.manifest.log === null ? [] : [PROOF])];
     for (const { name } of this.members) {
       if (!listed.has(name) && !unlisted.includes(name)) {
         this.say("extra", name, "does not belong to the bundle: it was added");
@@ -167,10 +224,9 @@ class Inspection {
     const order = [MANIFEST, SEAL, ...filesOf(this.manifest).map((item) => item.path)];
     const names = new Set(order.filter((name) => this.byName.has(name)));
     this.members.forEach((member) => names.add(member.name));
-    const again = pack(Array.from(names, (name) => ({ name, data: this.read(name) })));
-    if (sameBytes(again, this.bytes)) return;
-    let at = 0;
-    while (at < again.length && at < this.bytes.length && again[at] === this.bytes[at]) at++;
+    const again = packed(Array.from(names, (name) => ({ name, data: this.read(name) })));
+    const at = firstDifference(again, this.bytes);
+    if (at === null) return;
     const member = this.members.find(({ start, end }) => start <= at && at < end);
     const where = member ? `the header of ${member.name}` : "the directory at its end";
     const text = `is not in canonical form from byte ${at} on, in ${where}: changed or repacked`;

@@ -1,0 +1,11 @@
+// One bundle after the other, beside the page: whatever is in one, the page goes on and can give up.
+"use strict";
+
+onmessage = async ({ data: { file, trusted } }) => {
+  try {
+    const bytes = new Uint8Array(await file.arrayBuffer());
+    postMessage({ ...(await verifyBundle(bytes, trusted)), sha256: hex(await sha256(bytes)) });
+  } catch (error) {
+    postMessage({ ...NOTHING_KNOWN, verdict: "unchecked", findings: [], why: String(error.message) });
+  }
+};
