@@ -17,7 +17,7 @@ from edge_agent.config import Evidence
 from edge_agent.config.privacy import Policy
 from edge_agent.errors import EvidenceError
 from edge_agent.evidence.bundle import manifest
-from edge_agent.evidence.bundle.chain import Chain, Link, manifest_bytes
+from edge_agent.evidence.bundle.chain import Chain, manifest_bytes
 from edge_agent.evidence.bundle.contents import Contents, Earlier
 from edge_agent.evidence.bundle.facts import (
     agreed_plate,
@@ -29,6 +29,7 @@ from edge_agent.evidence.bundle.facts import (
 )
 from edge_agent.evidence.bundle.filing import discard_staged, file_bundle, recover, renew_proof
 from edge_agent.evidence.bundle.rates import frame_rates
+from edge_agent.evidence.bundle.register import Link
 from edge_agent.evidence.custody.encryption import Recipient, encrypt_originals
 from edge_agent.evidence.custody.redaction import cut, redacted_copies
 from edge_agent.evidence.custody.retention import delete_after
@@ -86,7 +87,7 @@ class BundleWriter:
         self.witnessed: Callable[[], manifest.Cosigned | None] = lambda: None
         """The newest state of the log that a witness is known to have seen."""
         self._unwitnessed: set[Path] = set()
-        self._chain = Chain(folder, origin.log)
+        self._chain = Chain(folder, origin.log, is_kept=origin.resumes)
         if not origin.resumes:
             self.restart()
 
@@ -101,7 +102,7 @@ class BundleWriter:
         """File the bundles that a power cut kept from it; the log has all that came before them."""
         if self.log is not None:
             for found in recover(self.folder, self.log):
-                link = Link(found.manifest.chain.index, _sha256(found.text))
+                link = _link(found.manifest, found.text)
                 self._chain.append(found.manifest.case.id, link)
         newest = self._chain.newest(UNWITNESSED)
         self._unwitnessed.update(self._path(identity) for identity, _ in newest)
@@ -153,7 +154,7 @@ class BundleWriter:
         _check_room(path, members, room)
         file_bundle(path, members, self.log)
         self._unwitnessed.add(path)
-        link = Link(facts.chain.index, _sha256(text))
+        link = _link(facts, text)
         self._chain.append(identity, link)
         return Bundle(identity, str(path), link.manifest_sha256, facts.as_json())
 
@@ -283,6 +284,15 @@ class BundleWriter:
         known = {} if after is None else {"after": after}
         return manifest.LogFacts(origin=self.log.origin, index=self.log.size, **known)
 
+    @property
+    def entries(self) -> set[int]:
+        """Which entries of the log the bundles in the folder are."""
+        return self._chain.entries()
+
+    def store_register(self) -> None:
+        """Spare the next start the reading of every bundle."""
+        self._chain.store_register()
+
     def renew_proofs(self, note: Note) -> None:
         """Prove under a cosigned checkpoint what came before it and is not so proven yet."""
         for path in sorted(self._unwitnessed):
@@ -342,6 +352,10 @@ def _check_room(path: Path, members: Mapping[str, bytes], room: int | None) -> N
 
 def _shed(contents: Contents) -> dict[str, Any]:
     return {} if contents.shed is None else {"shed": contents.shed}
+
+
+def _link(facts: manifest.Manifest, text: bytes) -> Link:
+    return Link(facts.chain.index, _sha256(text), None if facts.log is None else facts.log.index)
 
 
 def _as_dict(link: Link) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import rfc8785
@@ -14,21 +14,15 @@ from edge_agent.errors import EvidenceError
 from edge_agent.evidence.bundle import tombstone
 from edge_agent.evidence.bundle.container import first_member
 from edge_agent.evidence.bundle.manifest import Manifest, Sha256
+from edge_agent.evidence.bundle.register import Known, Link, Register, stamps
 from edge_agent.evidence.staging import cannot, write_whole
 
 log = logging.getLogger(__name__)
 
 STATE_FILE = "chain.json"
+SUFFIX, GRAVES = ".evb", tombstone.SUFFIX
 MAX_MANIFEST = 1 << 22
 _HEAD = 512
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """One bundle's place in the chain."""
-
-    index: int
-    manifest_sha256: str
 
 
 class _State(BaseModel):
@@ -42,18 +36,43 @@ class Chain:
     """Knows the newest link of the bundles in one folder.
 
     `chain.json` is written after each bundle. Killed between the two, or left without it, the
-    chain continues from the bundles themselves: the highest index wins.
+    chain continues from the bundles themselves: the highest index wins. What has not been touched
+    since an earlier start is not read again (see `register`), the newest bundle excepted.
     """
 
-    def __init__(self, folder: Path, origin: str) -> None:
+    def __init__(self, folder: Path, origin: str, is_kept: bool = True) -> None:
+        """A folder that is not kept (a replay's) gets no register."""
         self.origin = origin
+        self._folder = folder
         self._state = folder / STATE_FILE
         self._links: dict[str, Link] = {}
         self.head: Link | None = self._stored()
-        for path in sorted(folder.glob("*.evb")):
-            self._adopt(path)
-        for path in sorted((folder / tombstone.FOLDER).glob(f"*{tombstone.SUFFIX}")):
-            self._bury(path)
+        known = Register.read(folder, origin).files if is_kept else {}
+        found = self._survey(known)
+        if known and not self._is_newest_true():
+            log.warning("register is wrong: every bundle is read", extra={"path": str(folder)})
+            self._links, self.head = {}, self._stored()
+            found = self._survey({})
+        if is_kept and found != known:
+            Register(origin=origin, files=found).write(folder)
+
+    def store_register(self) -> None:
+        """Spare the next start the reading of what was written since this one."""
+        files = dict(self._graves)
+        for name, stamp in stamps(self._folder, SUFFIX):
+            case = name.removesuffix(SUFFIX)
+            if case in self._links:
+                files[name] = Known(stamp, case, self._links[case])
+        Register(origin=self.origin, files=files).write(self._folder)
+
+    def entries(self) -> set[int]:
+        """Which entries of the log the bundles in the folder are."""
+        there = {name.removesuffix(SUFFIX) for name, _ in stamps(self._folder, SUFFIX)}
+        return {
+            link.entry
+            for case, link in self._links.items()
+            if case in there and link.entry is not None
+        }
 
     def link_of(self, case_id: str) -> Link | None:
         """Where the latest revision of a case stands, if this chain holds one."""
@@ -101,28 +120,65 @@ class Chain:
             return None
         return Link(state.index, state.manifest_sha256) if state.origin == self.origin else None
 
-    def _adopt(self, path: Path) -> None:
+    def _survey(self, known: Mapping[str, Known]) -> dict[str, Known]:
+        """Take note of every bundle and every tombstone; returns what they are."""
+        bundles = self._read(self._folder, SUFFIX, known, self._adopt)
+        self._graves = self._read(self._folder / tombstone.FOLDER, GRAVES, known, self._bury)
+        found = {**bundles, **self._graves}
+        for each in found.values():
+            if each.link is not None:
+                self._advance(each.link)
+                if each.case is not None:
+                    self._links[each.case] = each.link
+        return found
+
+    @staticmethod
+    def _read(
+        folder: Path,
+        ending: str,
+        known: Mapping[str, Known],
+        read: Callable[[Path, str], Known | None],
+    ) -> dict[str, Known]:
+        """What the files are; those are read that are not known, or were touched since."""
+        found = {}
+        for name, stamp in stamps(folder, ending):
+            told = known.get(name)
+            if told is None or told.stamp != stamp:
+                told = read(folder / name, stamp)
+            if told is not None:  # a damaged one is told of at every start
+                found[name] = told
+        return found
+
+    def _is_newest_true(self) -> bool:
+        """True when the newest bundle's own manifest says what the register says of it."""
+        for case, link in self.newest(1):
+            found = self._adopt(self._folder / f"{case}{SUFFIX}", "")
+            return found is not None and found.link == link
+        return True
+
+    def _adopt(self, path: Path, stamp: str) -> Known | None:
         try:
             text = manifest_bytes(path)
             manifest = Manifest.from_bytes(text)
         except (OSError, ValueError, EvidenceError) as error:
             log.warning("bundle unreadable", extra={"path": str(path), "why": str(error)})
-            return
+            return None
         if manifest.chain.origin != self.origin:
-            return
-        link = Link(manifest.chain.index, hashlib.sha256(text).hexdigest())
-        self._links[manifest.case.id] = link
-        self._advance(link)
+            return Known(stamp)
+        entry = None if manifest.log is None else manifest.log.index
+        link = Link(manifest.chain.index, hashlib.sha256(text).hexdigest(), entry)
+        return Known(stamp, manifest.case.id, link)
 
-    def _bury(self, path: Path) -> None:
+    def _bury(self, path: Path, stamp: str) -> Known | None:
         """The place of a deleted bundle is not given to another one."""
         try:
             grave, _ = tombstone.read(path)
         except EvidenceError as error:
             log.warning("tombstone unreadable", extra={"why": str(error)})
-            return
-        if grave.chain.origin == self.origin:
-            self._advance(Link(grave.chain.index, grave.manifest_sha256))
+            return None
+        if grave.chain.origin != self.origin:
+            return Known(stamp)
+        return Known(stamp, None, Link(grave.chain.index, grave.manifest_sha256))
 
     def _advance(self, link: Link) -> None:
         if self.head is None or link.index > self.head.index:

@@ -142,7 +142,7 @@ def inspect(folder: Path, state: Path, records: Path | None = None) -> dict[str,
         is_told = report.facts["manifest_sha256"] in [e["data"]["manifest_sha256"] for e in told]
         cases[path.stem] = {"revision": facts.case.revision, "is_told": is_told}
     flaws += [str(finding) for finding in verify_chain(paths).findings]
-    known = {path.name for path in paths} | {"chain.json", ".ballast"}
+    known = {path.name for path in paths} | {"chain.json", ".ballast", ".register.json"}
     strays = sorted(path.name for path in evidence.iterdir() if path.name not in known)
     return {
         "ids": [envelope["id"] for envelope in envelopes],
