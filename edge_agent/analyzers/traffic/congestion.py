@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -12,7 +12,7 @@ from edge_agent import config
 from edge_agent.analyzers.traffic.lane import Lane, Paces, Queue, distinct, queue_of, undirected
 from edge_agent.analyzers.view import Happening, View, expand_classes, rule_name
 from edge_agent.config import Camera, SiteInfo
-from edge_agent.types import Event, Scene
+from edge_agent.types import Event, Scene, Track
 
 MOST = 2 / 3
 """Share of the vehicles in the zone that must be slow for it to begin."""
@@ -26,20 +26,8 @@ LAPSE_S = 2.0
 class _State:
     """The lane at one moment."""
 
-    vehicles: int
-    slow: int
-    queue: Queue
-    occupancy: float
-    mean_kmh: float | None
-
-    def facts(self) -> dict[str, Any]:
-        return {
-            "vehicles": self.vehicles,
-            "slow": self.slow,
-            **self.queue.facts(),
-            "occupancy": round(self.occupancy, 3),
-            "mean_speed_kmh": None if self.mean_kmh is None else round(self.mean_kmh, 1),
-        }
+    vehicles: Sequence[Track]
+    slow: Sequence[Track]
 
 
 class Congestion:
@@ -90,8 +78,10 @@ class Congestion:
         if self._happening is None:
             yield from self._wait(state, scene)
             return
-        self._longest = max(self._longest, state.queue, key=lambda queue: queue.share)
-        if state.slow < self._settings.vehicles / 2 or state.slow < FEW * state.vehicles:
+        queue = self._queue(state, scene)
+        self._longest = max(self._longest, queue, key=lambda each: each.share)
+        slow, vehicles = len(state.slow), len(state.vehicles)
+        if slow < self._settings.vehicles / 2 or slow < FEW * vehicles:
             self._clear_since_s = t_s if self._clear_since_s is None else self._clear_since_s
             if t_s - self._clear_since_s >= self._settings.clear_s:
                 yield self._end(scene, self._clear_since_s, "dissolved")
@@ -100,7 +90,7 @@ class Congestion:
             self._clear_since_s = None
         if t_s - self._reported_s >= self._settings.update_s:
             self._reported_s = t_s
-            yield self._happening.event(scene, "update", None, state.facts())
+            yield self._happening.event(scene, "update", None, self._facts(state, queue, scene))
 
     def finish(self, scene: Scene) -> Iterable[Event]:
         if self._happening is not None:
@@ -108,7 +98,8 @@ class Congestion:
 
     def _wait(self, state: _State, scene: Scene) -> Iterator[Event]:
         t_s = scene.frame.t_s
-        if state.slow < self._settings.vehicles or state.slow < MOST * state.vehicles:
+        slow, vehicles = len(state.slow), len(state.vehicles)
+        if slow < self._settings.vehicles or slow < MOST * vehicles:
             return
         if self._since_s is None or t_s - self._held_s > LAPSE_S:
             self._since_s = t_s
@@ -116,8 +107,9 @@ class Congestion:
         if t_s - self._since_s >= self._settings.hold_s:
             subject = f"{self._name}/{self._since_s:.3f}"
             self._happening = Happening(self.kind, subject, self._since_s, self._settings.zone)
-            self._reported_s, self._longest, self._clear_since_s = t_s, state.queue, None
-            yield self._happening.event(scene, "begin", None, state.facts())
+            queue = self._queue(state, scene)
+            self._reported_s, self._longest, self._clear_since_s = t_s, queue, None
+            yield self._happening.event(scene, "begin", None, self._facts(state, queue, scene))
 
     def _end(self, scene: Scene, end_s: float, reason: str) -> Event:
         assert self._happening is not None
@@ -129,13 +121,23 @@ class Congestion:
     def _look(self, scene: Scene) -> _State:
         tracks = [track for track in scene.tracks if track.cls in self._classes]
         self._paces.update(scene, tracks)
-        inside = distinct((each for each in tracks if self._lane.holds(each.box, scene)), scene)
-        slow = [track for track in inside if self._paces.is_slow(track, self._settings.slow_kmh)]
-        speeds = [kmh for track in inside if (kmh := self._paces.kmh(track)) is not None]
-        return _State(
-            vehicles=len(inside),
-            slow=len(slow),
-            queue=queue_of(slow, self._lane, scene, self._ground),
-            occupancy=self._lane.covered(inside, scene),
-            mean_kmh=sum(speeds) / len(speeds) if speeds else None,
-        )
+        inside = [track for track in tracks if self._lane.holds(track.box, scene)]
+        if self._happening is None and len(inside) < self._settings.vehicles:
+            return _State((), ())  # cheaper, and true of most lanes
+        vehicles = distinct(inside, scene)
+        slow_kmh = self._settings.slow_kmh
+        return _State(vehicles, [each for each in vehicles if self._paces.is_slow(each, slow_kmh)])
+
+    def _queue(self, state: _State, scene: Scene) -> Queue:
+        return queue_of(state.slow, self._lane, scene, self._ground)
+
+    def _facts(self, state: _State, queue: Queue, scene: Scene) -> dict[str, Any]:
+        speeds = [kmh for track in state.vehicles if (kmh := self._paces.kmh(track)) is not None]
+        mean_kmh = sum(speeds) / len(speeds) if speeds else None
+        return {
+            "vehicles": len(state.vehicles),
+            "slow": len(state.slow),
+            **queue.facts(),
+            "occupancy": round(self._lane.covered(state.vehicles, scene), 3),
+            "mean_speed_kmh": None if mean_kmh is None else round(mean_kmh, 1),
+        }

@@ -62,13 +62,13 @@ class Crossings:
 
     def update(self, scene: Scene) -> Iterator[Crossing]:
         """The crossings that show in this scene."""
-        line = ends(self._line, scene)
+        line, now_s = ends(self._line, scene), scene.frame.t_s
         for track in scene.ended:
             self._ways.pop(track.id, None)
         for track in scene.tracks:
-            if track.cls not in self._classes or track.last_s != scene.frame.t_s:
+            if track.last_s != now_s or track.cls not in self._classes:
                 continue
-            sights = [(track.last_s, track.box)]
+            sights = [(now_s, track.box)]
             if track.id not in self._ways and track.born is not None:
                 sights.insert(0, (track.first_s, track.born))
             for t_s, box in sights:

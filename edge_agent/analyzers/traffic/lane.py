@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
-from math import hypot
+from math import dist, hypot, inf
 from typing import NamedTuple
 
 from edge_agent.config import Camera
@@ -105,9 +105,9 @@ class Lane:
 
     def reach(self, box: Box, scene: Scene) -> tuple[float, float]:
         """Rear and front as shares of the lane: 0 where traffic comes in, 1 where it goes out."""
-        course = self._course(scene)
-        rear, front = _span(footprint(box), course.heading)
-        return (rear - course.begin) / course.length, (front - course.begin) / course.length
+        _, (x, y), begin, length = self._course(scene)
+        points = [px * x + py * y for px, py in footprint(box)]
+        return (min(points) - begin) / length, (max(points) - begin) / length
 
     def covered(self, tracks: Iterable[Track], scene: Scene) -> float:
         """The share of the lane's length on which vehicles stand."""
@@ -155,23 +155,52 @@ def _span(points: Iterable[Point], heading: Point) -> tuple[float, float]:
 class Queue:
     """Vehicles that wait one behind another."""
 
-    vehicles: int = 0
     share: float = 0.0
     """Of the lane's length in the picture, from the first one's front to the last one's rear."""
-    length_m: float | None = None
+    feet: Sequence[Point] = ()
+    """Where they touch the ground, the first one first; px."""
+    picture: tuple[int, int] = (0, 0)
+    ground: Ground | None = None
+
+    @property
+    def vehicles(self) -> int:
+        return len(self.feet)
+
+    @property
+    def length_m(self) -> float | None:
+        """None where the camera is not calibrated."""
+        if self.ground is None or not self.feet:
+            return None
+        feet = [self.ground.metres(foot, *self.picture) for foot in self.feet]
+        return sum(hypot(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(feet)) + VEHICLE_M
 
     def facts(self) -> dict[str, int | float | None]:
         """As events tell it."""
-        length_m = None if self.length_m is None else round(self.length_m, 1)
-        share = round(self.share, 3)
-        return {"queue_vehicles": self.vehicles, "queue_share": share, "queue_m": length_m}
+        length_m = self.length_m
+        return {
+            "queue_vehicles": self.vehicles,
+            "queue_share": round(self.share, 3),
+            "queue_m": None if length_m is None else round(length_m, 1),
+        }
+
+
+class _Waiting(NamedTuple):
+    """A vehicle's place in its lane; rear and front as shares of it."""
+
+    front: float
+    rear: float
+    foot: Point
+    size: float
 
 
 def queue_of(waiting: Iterable[Track], lane: Lane, scene: Scene, ground: Ground | None) -> Queue:
     """The longest chain of waiting vehicles; of equal ones that nearest to the lane's end."""
-    placed = [(lane.reach(track.box, scene), track) for track in waiting]
-    placed.sort(key=lambda each: (-each[0][1], each[1].id))
-    chains: list[list[tuple[tuple[float, float], Track]]] = []
+    placed = []
+    for track in sorted(waiting, key=lambda each: each.id):
+        rear, front = lane.reach(track.box, scene)
+        placed.append(_Waiting(front, rear, track.box.foot, size_of(track.box)))
+    placed.sort(key=lambda each: -each.front)
+    chains: list[list[_Waiting]] = []
     for each in placed:
         if chains and _is_next(chains[-1][-1], each):
             chains[-1].append(each)
@@ -180,35 +209,34 @@ def queue_of(waiting: Iterable[Track], lane: Lane, scene: Scene, ground: Ground 
     chain = max(chains, key=len, default=[])
     if not chain:
         return Queue()
-    share = max(front for (_, front), _ in chain) - min(rear for (rear, _), _ in chain)
-    length_m = None
-    if ground is not None:
-        feet = [ground.metres(track.box.foot, scene.frame.width, scene.frame.height)
-                for _, track in chain]  # fmt: skip
-        length_m = sum(hypot(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(feet)) + VEHICLE_M
-    return Queue(len(chain), min(1.0, max(0.0, share)), length_m)
+    share = max([each.front for each in chain]) - min([each.rear for each in chain])
+    picture = scene.frame.width, scene.frame.height
+    return Queue(min(1.0, max(0.0, share)), [each.foot for each in chain], picture, ground)
 
 
-def _is_next(
-    ahead: tuple[tuple[float, float], Track], behind: tuple[tuple[float, float], Track]
-) -> bool:
+def _is_next(ahead: _Waiting, behind: _Waiting) -> bool:
     """True when there is no room between the two for more than one vehicle.
 
     Sizes are the means of both: perspective makes the farther one smaller.
     """
-    a, b = ahead[1].box, behind[1].box
-    size = (size_of(a) + size_of(b)) / 2
-    return hypot(a.foot[0] - b.foot[0], a.foot[1] - b.foot[1]) <= (1 + QUEUE_GAP) * size
+    size = (ahead.size + behind.size) / 2
+    return dist(ahead.foot, behind.foot) <= (1 + QUEUE_GAP) * size
+
+
+class _Moment(NamedTuple):
+    """Which vehicles were seen at one time."""
+
+    t_s: float
+    picture: tuple[int, int]
+    seen: dict[int, Track]
 
 
 @dataclass(slots=True)
-class _Spot:
-    """Where a vehicle was seen to touch the ground."""
+class _Path:
+    """Where one vehicle touched the ground of late, and when; in metres or else px."""
 
-    t_s: float
-    foot: Point
-    metres: Point | None = None
-    """Worked out when somebody asks for a speed: of most vehicles nobody ever does."""
+    spots: deque[tuple[float, Point]] = field(default_factory=deque)
+    until_s: float = -inf
 
 
 class Paces:
@@ -216,26 +244,22 @@ class Paces:
 
     def __init__(self, ground: Ground | None) -> None:
         self._ground = ground
-        self._picture = (0, 0)
-        self._spots: dict[int, deque[_Spot]] = {}
-        self._kmh: dict[int, float | None] = {}
-        """What was asked about since the latest update."""
+        self._moments: deque[_Moment] = deque()
+        self._paths: dict[int, _Path] = {}
+        """Of those whose speed was asked for: of most vehicles nobody ever does."""
+        self._speeds: dict[int, float | None] = {}
+        """Per second; what was asked about since the latest update."""
 
     def update(self, scene: Scene, tracks: Iterable[Track]) -> None:
         """Remember where those were seen that lie within the picture as a whole."""
-        t_s = scene.frame.t_s
-        self._picture = scene.frame.width, scene.frame.height
-        self._kmh.clear()
+        t_s, moments = scene.frame.t_s, self._moments
+        seen = {track.id: track for track in tracks if track.last_s == t_s}
+        moments.append(_Moment(t_s, (scene.frame.width, scene.frame.height), seen))
+        while t_s - moments[0].t_s > MOMENT_S + HIDDEN_S:
+            moments.popleft()
+        self._speeds.clear()
         for track in scene.ended:
-            self._spots.pop(track.id, None)
-        for track in tracks:
-            box = track.seen or track.box
-            if track.last_s != t_s or is_cut(box, self._picture):
-                continue
-            spots = self._spots.setdefault(track.id, deque())
-            spots.append(_Spot(t_s, box.foot))
-            while t_s - spots[0].t_s > MOMENT_S:
-                spots.popleft()
+            self._paths.pop(track.id, None)
 
     def kmh(self, track: Track) -> float | None:
         """Speed over ground, or None when it is not known."""
@@ -243,45 +267,57 @@ class Paces:
             return None
         if track.still_since_s is not None:
             return 0.0
-        if track.id not in self._kmh:
-            path = [(spot.t_s, self._metres(spot, self._ground)) for spot in self._recent(track)]
-            mps = _speed(path)
-            self._kmh[track.id] = None if mps is None else mps * 3.6
-        return self._kmh[track.id]
-
-    def sizes_per_s(self, track: Track) -> float | None:
-        """Speed in the picture in own sizes per second, or None when it is not known.
-
-        A size is the longer side of its box; for a car seen from the side it is its length.
-        """
-        if track.still_since_s is not None:
-            return 0.0
-        px = _speed([(spot.t_s, spot.foot) for spot in self._recent(track)])
-        return None if px is None else px / max(size_of(track.box), 1.0)
+        mps = self._speed(track)
+        return None if mps is None else mps * 3.6
 
     def is_slow(self, track: Track, slow_kmh: float) -> bool:
-        """True when it is known to stand or crawl."""
-        kmh = self.kmh(track)
-        if kmh is not None:
-            return kmh < slow_kmh
-        sizes_per_s = self.sizes_per_s(track)
-        return sizes_per_s is not None and sizes_per_s < CRAWL_SIZES_PER_S
+        """True when it is known to stand or crawl.
 
-    def _metres(self, spot: _Spot, ground: Ground) -> Point:
-        if spot.metres is None:
-            spot.metres = ground.metres(spot.foot, *self._picture)
-        return spot.metres
+        Without calibration speeds are in own sizes, the longer sides of boxes: for a car seen from
+        the side its length.
+        """
+        if track.still_since_s is not None:
+            return True
+        speed = self._speed(track)
+        if speed is None:
+            return False
+        if self._ground is not None:
+            return speed * 3.6 < slow_kmh
+        return speed / max(size_of(track.box), 1.0) < CRAWL_SIZES_PER_S
 
-    def _recent(self, track: Track) -> Sequence[_Spot]:
-        spots = self._spots.get(track.id, ())
-        return [spot for spot in spots if track.last_s - spot.t_s <= MOMENT_S]
+    def _speed(self, track: Track) -> float | None:
+        if track.id not in self._speeds:
+            self._speeds[track.id] = _speed(self._spots(track))
+        return self._speeds[track.id]
+
+    def _spots(self, track: Track) -> Sequence[tuple[float, Point]]:
+        """Where it was seen during the `MOMENT_S` before it was seen last."""
+        key, fresh = track.id, []
+        path = self._paths.setdefault(key, _Path())
+        for moment in reversed(self._moments):
+            if moment.t_s <= path.until_s or track.last_s - moment.t_s > MOMENT_S:
+                break
+            if key in moment.seen and (place := self._place(moment, moment.seen[key])):
+                fresh.append((moment.t_s, place))
+        path.spots.extend(reversed(fresh))
+        path.until_s = self._moments[-1].t_s
+        while path.spots and track.last_s - path.spots[0][0] > MOMENT_S:
+            path.spots.popleft()
+        return path.spots
+
+    def _place(self, moment: _Moment, track: Track) -> Point | None:
+        """None where the picture cuts the vehicle off."""
+        box = track.seen or track.box
+        if is_cut(box, moment.picture):
+            return None
+        return box.foot if self._ground is None else self._ground.metres(box.foot, *moment.picture)
 
 
 def _speed(path: Sequence[tuple[float, Point]]) -> float | None:
     """Length per second of the straight line that fits the path best (least squares)."""
     if not path or path[-1][0] - path[0][0] < LEAST_S:
         return None
-    mean_t = sum(t_s for t_s, _ in path) / len(path)
+    mean_t = sum([t_s for t_s, _ in path]) / len(path)
     spread = x = y = 0.0
     for t_s, point in path:
         off_s = t_s - mean_t

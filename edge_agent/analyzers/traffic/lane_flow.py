@@ -180,8 +180,11 @@ class LaneFlow:
         self._crossed_s = crossing.at_s
 
     def _queue(self, lane: Lane, inside: Iterable[Track], scene: Scene) -> Queue:
-        slow = [track for track in distinct(inside, scene) if self._paces.is_slow(track, SLOW_KMH)]
-        return queue_of(slow, lane, scene, self._ground)
+        slow = {track.id for track in inside if self._paces.is_slow(track, SLOW_KMH)}
+        if not slow:
+            return Queue()  # cheaper, and true of most lanes
+        waiting = [track for track in distinct(inside, scene) if track.id in slow]
+        return queue_of(waiting, lane, scene, self._ground)
 
     def _event(self, minute: _Minute, scene: Scene) -> Event:
         subject = f"{self._name}/{utc_text(minute.start)}"
@@ -192,6 +195,9 @@ class LaneFlow:
 
 
 def _covers(box: Box, line: tuple[Point, Point]) -> bool:
+    (ax, ay), (bx, by) = line
+    if max(ax, bx) < box.x1 or min(ax, bx) > box.x2 or max(ay, by) < box.y1 or min(ay, by) > box.y2:
+        return False  # cheaper, and true of most boxes
     left, right, centre = footprint(box)
     edges = ((left, right), (left, centre), (right, centre))
     return any(segments_cross(p, q, *line) for p, q in edges)

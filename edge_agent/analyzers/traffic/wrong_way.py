@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from math import acos, degrees, hypot
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field
 
@@ -30,8 +30,7 @@ OUTSIDE_S = 1.0
 """Outside the zone for longer than this, it has left."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
+class _Step(NamedTuple):
     """Where a vehicle had got to; px summed up over its visible way."""
 
     t_s: float
