@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from edge_agent.analyzers import DOCUMENTED, NEED_HEADS, make_analyzer
@@ -56,7 +57,8 @@ class Detectors:
 def make_pipeline(name: str, camera: Camera, site: Site, detector: Detector) -> Pipeline:
     """The components of one camera, in their initial state."""
     _check_classes(name, camera, detector)
-    view = View.of(name, camera, site.site, open_book(site))
+    has_calls = any(call.camera == name for call in site.calls.values())
+    view = replace(View.of(name, camera, site.site, open_book(site)), has_calls=has_calls)
     settings = camera.detector
     with _named(f"camera {name}: plates"):
         plates = open_plate_reader(camera.plates, model_paths(site)) if camera.plates else None
@@ -145,6 +147,8 @@ def _rule_key(rule: Rule, camera: Camera, view: View) -> str:
             # Who has moved a camera on purpose draws its zones anew.
             if f'"{name}"' in text or rule.kind == "camera.health"
         }
+    if rule.kind == "camera.health" and view.has_calls:
+        about["has_calls"] = True
     if hasattr(rule.settings, "lists"):
         about["lists"] = str(view.book)
     about |= {"settings": text, "timezone": str(view.timezone)}

@@ -104,6 +104,12 @@ class Pipeline:
         return tuple(self._doubts.values())
 
     @property
+    def suspicion(self) -> str | None:
+        """What may make it unreliable, before a rule is sure enough for an event."""
+        found = (getattr(slot.analyzer, "suspicion", None) for slot in self.rules)
+        return next(filter(None, found), None)
+
+    @property
     def rules_off(self) -> tuple[str, ...]:
         """Kinds of rules that were switched off because they failed."""
         return tuple(slot.kind for slot in self.rules if slot.analyzer is None)

@@ -36,6 +36,8 @@ class View:
     """Which zones are parking bays, if any."""
     book: PlateBook = NO_LISTS
     """The site's plate lists."""
+    has_calls: bool = False
+    """A signal controller's calls rest on it: what may be wrong has to be known within a second."""
 
     @classmethod
     def of(cls, name: str, camera: Camera, site: SiteInfo, book: PlateBook = NO_LISTS) -> View:

@@ -309,4 +309,4 @@ def _trouble(camera: LiveCamera) -> str | None:
         return f"the rule {WATCHER} is off"
     if camera.pipeline.doubts:
         return camera.pipeline.doubts[0]
-    return None
+    return camera.pipeline.suspicion

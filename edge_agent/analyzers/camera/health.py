@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from edge_agent import config
+from edge_agent.analyzers.camera.glance import Glance
 from edge_agent.analyzers.camera.latch import Latch
 from edge_agent.analyzers.camera.stillness import Stillness
 from edge_agent.analyzers.camera.view_check import ViewCheck
@@ -47,12 +48,21 @@ class CameraHealth:
         self._latches = {kind: Latch(settings.after_s) for kind in kinds}
         self._still = Stillness(settings.frozen_after_s)
         self._check = ViewCheck(settings.tolerance)
+        self._glance = Glance(self._check.hidden) if view.has_calls else None
         self._sampled_s: float | None = None
         self._told: dict[str, str] = {}
         """Kind -> the subject of what goes on."""
 
+    @property
+    def suspicion(self) -> str | None:
+        """What may be wrong with the picture, before it has lasted; only where calls rest on it."""
+        what = self._glance.suspicion if self._glance else None
+        return f"camera perhaps {what}" if what else None
+
     def update(self, scene: Scene) -> Iterable[Event]:
         t_s = scene.frame.t_s
+        if self._glance is not None:
+            self._glance.see(scene.frame.small_grey, t_s, self._still.is_on)
         since_s = SAMPLE_S if self._sampled_s is None else t_s - self._sampled_s
         if since_s < SAMPLE_S:
             return

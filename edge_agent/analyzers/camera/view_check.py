@@ -121,6 +121,15 @@ class ViewCheck:
             self._usual += USUAL * (look.present - self._usual)
         return findings
 
+    def hidden(self, grey: NDArray[np.uint8]) -> str | None:
+        """What by itself hides the view in one picture; learns nothing from it."""
+        if self._learned_s < LEARN_S:
+            return None
+        look = self._structure.look(Sight.of(grey))
+        if look.blocks >= MIN_BLOCKS and look.faint >= IS_COVERED:
+            return "covered"
+        return next((kind for kind, finding in _light(grey).items() if finding.holds), None)
+
     def _learn(self, sight: Sight, step_s: float, pose: Pose) -> None:
         self._structure.learn(sight, step_s, MEMORY_S, pose)
         self._learned_s += step_s

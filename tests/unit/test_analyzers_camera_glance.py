@@ -1,0 +1,82 @@
+"""What a camera with calls suspects, and how soon."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edge_agent.analyzers.camera.health import CameraHealth
+from edge_agent.analyzers.view import View
+from edge_agent.types import ArrayPicture, Detections, Frame, Scene
+
+Picture = NDArray[np.uint8]
+VIEW = View("c1", {}, {}, ZoneInfo("UTC"), has_calls=True)
+ON_S, END_S, PAUSE_S = 20.0, 22.0, 0.2
+STREET = np.kron(
+    np.random.default_rng(3).integers(40, 220, (12, 20, 1)).repeat(3, axis=2), np.ones((15, 16, 1))
+).astype(np.uint8)
+
+
+def noisy(image: Picture, t_s: float) -> Picture:
+    noise = np.random.default_rng(round(t_s * 1000)).normal(0, 2, image.shape)
+    return np.asarray(np.clip(image + noise, 0, 255), np.uint8)
+
+
+def suspicions(
+    show: Callable[[float], Picture], view: View = VIEW, end_s: float = END_S
+) -> list[tuple[float, str]]:
+    """When it begins to suspect what, at five pictures a second."""
+    rule, found, was = CameraHealth(CameraHealth.Settings(), view), [], None
+    for number in range(round(end_s / PAUSE_S)):
+        t_s = number * PAUSE_S
+        wall = datetime(2026, 5, 13, tzinfo=UTC)
+        frame = Frame("c1", number, t_s, wall, ArrayPicture(show(t_s)))
+        list(rule.update(Scene(frame, Detections.none(), ())))
+        if rule.suspicion and rule.suspicion != was:
+            found.append((round(t_s, 3), rule.suspicion))
+        was = rule.suspicion
+    return found
+
+
+@pytest.mark.parametrize(
+    ("level", "what"), [(12, "covered"), (120, "covered"), (255, "covered"), (None, "frozen")]
+)
+def test_a_lens_that_shows_nothing_is_suspected_within_a_second(
+    level: int | None, what: str
+) -> None:
+    def show(t_s: float) -> Picture:
+        if t_s < ON_S:
+            return noisy(STREET, t_s)
+        return noisy(STREET, ON_S) if level is None else noisy(np.full_like(STREET, level), t_s)
+
+    (first_s, found), *more = suspicions(show)
+    assert (found, more) == (f"camera perhaps {what}", [])
+    assert 0.0 < first_s - ON_S <= 0.7
+
+
+def test_one_odd_picture_is_not_suspected() -> None:
+    def show(t_s: float) -> Picture:
+        is_flash = abs(t_s - ON_S) < 0.01
+        return noisy(np.full_like(STREET, 255) if is_flash else STREET, t_s)
+
+    assert suspicions(show) == []
+
+
+def test_a_picture_that_stands_by_nature_is_suspected_only_after_three_times_as_long() -> None:
+    def show(t_s: float) -> Picture:
+        """Every second a new one; from `ON_S` on none."""
+        return noisy(STREET, min(t_s, ON_S) // 1)
+
+    taught, frozen = suspicions(show, end_s=ON_S + 5)
+    assert taught[0] < 1.0, "before anything is known of the camera"
+    assert 2.2 <= frozen[0] - ON_S <= 3.0
+
+
+def test_without_calls_nothing_is_suspected() -> None:
+    assert suspicions(lambda _: STREET, replace(VIEW, has_calls=False)) == []
