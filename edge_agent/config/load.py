@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ValidationError, create_model
 from pydantic.json_schema import models_json_schema
 
-from edge_agent.config import document, lists, signal_io
+from edge_agent.config import document, lists, signal_io, uplink
 from edge_agent.config.base import Settings
 from edge_agent.config.document import Document, Problem, dotted
 from edge_agent.config.models import Rule, Site
@@ -164,8 +164,8 @@ class _Check:
         for place, settings in self._placed:
             for key, text in settings.problems(site.cameras[str(place[1])], site.site):
                 self._add((*place, key), text)
-        for wire, text in signal_io.problems(site):
-            self._add(wire, text)
+        for where, text in (*signal_io.problems(site), *uplink.problems(site)):
+            self._add(where, text)
         return site
 
     def _add(self, path: document.Path, text: str) -> None:

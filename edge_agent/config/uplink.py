@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
 from edge_agent.config.base import Settings
 
+if TYPE_CHECKING:
+    from edge_agent.config.models import Site
+
 CommandName = Literal["snapshot", "reload", "selftest"]
+MediaRole = Literal["enter", "wide", "close", "leave", "manifest"]
 
 
 def _as_text(value: object) -> object:
@@ -41,6 +46,19 @@ class Onvif(Settings):
     """The topic prefix; `<site>/<device>` when absent."""
 
 
+class MediaSettings(Settings):
+    """Send the photos of cases after their records, read from the bundles on the disk."""
+
+    roles: Annotated[tuple[MediaRole, ...], Field(min_length=1)] = (
+        *("enter", "wide", "close", "leave"),
+    )
+    """Which, in this order; `manifest` is what was signed, with the vehicle's plate in it."""
+    originals: bool = False
+    """Send what `media/` of a bundle holds, bystanders and all, in place of the redacted copies."""
+    replays: bool = False
+    """Send the photos of replays as well."""
+
+
 class Mqtt(Settings):
     """The broker."""
 
@@ -56,6 +74,7 @@ class Mqtt(Settings):
     session_expiry_s: Annotated[int, Field(ge=0, le=7 * 24 * 3600)] = 3600
     """For how long the broker keeps commands while the box is away (MQTT 5); without `commands`
     there is nothing to keep."""
+    media: MediaSettings | None = None
     home_assistant: HomeAssistant | None = None
     onvif: Onvif | None = None
 
@@ -64,3 +83,14 @@ class Metrics(Settings):
     """Figures for Prometheus, on this machine only."""
 
     port: Annotated[int, Field(ge=1, le=65535)] = 9464
+
+
+def problems(site: Site) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What a site wants to send and does not make: (where, what is wrong and what to do)."""
+    media = site.mqtt.media if site.mqtt else None
+    if media is not None and not (media.originals or site.privacy.redact):
+        yield (
+            ("mqtt", "media"),
+            "there are no redacted copies to send while `privacy.redact` is off: switch that on, "
+            "or send the pictures as they are with `originals: true`",
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from edge_agent.clock import Clock
@@ -24,7 +24,8 @@ EXPIRY_S = 7 * 24 * 3600
 """How long a broker keeps an event for a subscriber that is away (MQTT 5)."""
 
 RETRY_MIN_S, RETRY_MAX_S = 1.0, 60.0
-_STRIKES = 3
+STRIKES = 3
+"""A message that was on its way at so many losses in turn is what costs the connection."""
 
 
 class Carrier(Protocol):
@@ -62,6 +63,10 @@ class Delivery:
         self._heard_at = 0.0
         self._strikes = 0
         self._said: set[str] = set()
+        self.is_drained = False
+        """True when the last `fill` left no row that could be sent."""
+        self.followers: Sequence[str] = ()
+        """Roles of the photos that are to follow a case's record once it is delivered."""
         self.on_sent: Callable[[Row], None] = lambda row: None
         """Called with every row that is on its way, each time that it is."""
         self.has_progress = False
@@ -85,6 +90,7 @@ class Delivery:
             self._retry_at, self._cursor = None, 0
         limit = 1 if self._strikes else min(WINDOW, max(1, session.receive_maximum - RESERVED))
         room = min(limit - len(self._flying), session.room)
+        self.is_drained = False
         if room <= 0:
             return
         if not self._flying:
@@ -94,6 +100,7 @@ class Delivery:
                 self._cursor = row.sequence
                 if row.sequence not in self._flying and row.sequence not in self._held:
                     room -= self._send(row, session)
+        self.is_drained = room > 0
 
     def settle(self, acks: Iterable[Ack]) -> bool:
         """Delete what was taken, hold back what was not; True when something was taken."""
@@ -106,7 +113,7 @@ class Delivery:
             self._heard_at = self._clock.monotonic()
         if not taken:
             return False
-        self._outbox.delivered(*taken)
+        self._outbox.delivered(*taken, followers=self.followers)
         self.has_progress, self._strikes = True, 0
         if self._retried.intersection(taken):
             self._retried.difference_update(taken)
@@ -121,7 +128,7 @@ class Delivery:
         if self.has_progress or not self._flying:
             return
         self._strikes += 1
-        if self._strikes >= _STRIKES:
+        if self._strikes >= STRIKES:
             why = self.complaint or "the connection is lost whenever a certain message is sent"
             for sequence in sorted(self._flying):
                 self._hold(sequence, why)

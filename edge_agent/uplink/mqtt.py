@@ -14,11 +14,12 @@ from typing import Any, Literal, Self
 from paho.mqtt.client import topic_matches_sub
 
 from edge_agent.clock import Clock, SystemClock
-from edge_agent.config.uplink import Mqtt
+from edge_agent.config.uplink import MediaSettings, Mqtt
 from edge_agent.errors import EdgeError, UplinkError
 from edge_agent.identity import Origin
 from edge_agent.uplink import topics
 from edge_agent.uplink.client import CONNECT_TIMEOUT_S, explain_silence, make_client
+from edge_agent.uplink.courier import FIRST_KEY, Courier
 from edge_agent.uplink.delivery import RESERVED, Delivery
 from edge_agent.uplink.envelope import birth, canonical
 from edge_agent.uplink.onvif import mirrored
@@ -47,7 +48,7 @@ class Status:
     state: State
     reason: str | None
     waiting: int
-    """Undelivered envelopes."""
+    """Undelivered envelopes, and photos that are to follow them."""
 
 
 class Uplink:
@@ -78,6 +79,9 @@ class Uplink:
         self._fingerprint = fingerprint
         self._beat_s = clock.monotonic()
         self._delivery = Delivery(outbox, clock, float(mqtt.keepalive_s))
+        media = _media(mqtt, origin)
+        self._courier = Courier(outbox, media, clock, float(mqtt.keepalive_s))
+        self._delivery.followers = media.roles if media else ()
         if mqtt.onvif is not None:
             self._delivery.on_sent = self._mirror
         self._info = topics.info(self._tree)
@@ -165,19 +169,21 @@ class Uplink:
     def status(self) -> Status:
         """The connection's state now."""
         state, reason = self._state
-        complaints = [
-            text for text in (reason, self._delivery.complaint, self._refused) if text is not None
-        ]
-        return Status(state, "; ".join(complaints) or None, self._outbox.waiting)
+        whys = (reason, self._delivery.complaint, self._courier.complaint, self._refused)
+        return Status(state, "; ".join(why for why in whys if why) or None, self._left)
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until everything is delivered; False when that takes longer than `timeout_s`."""
         self.wake()
         with self._changed:
             self._changed.wait_for(
-                lambda: self._outbox.waiting == 0 or not self._thread.is_alive(), timeout_s
+                lambda: self._left == 0 or not self._thread.is_alive(), timeout_s
             )
-        return self._outbox.waiting == 0
+        return self._left == 0
+
+    @property
+    def _left(self) -> int:
+        return self._outbox.waiting + self._courier.waiting
 
     def close(self) -> None:
         """Publish `stopped` and disconnect; what was not delivered stays in the outbox."""
@@ -193,7 +199,8 @@ class Uplink:
                 started_s = self._beat_s = self._clock.monotonic()
                 self._attempt()
                 lasted_s = self._clock.monotonic() - started_s
-                if self._delivery.has_progress or lasted_s > BACKOFF_MAX_S:
+                has_progress = self._delivery.has_progress or self._courier.has_progress
+                if has_progress or lasted_s > BACKOFF_MAX_S:
                     backoff_s = BACKOFF_MIN_S
                 self._beat_s = self._clock.monotonic()
                 self._closing.wait(backoff_s)
@@ -205,6 +212,7 @@ class Uplink:
     def _attempt(self) -> None:
         """One connection, from its beginning to its end, for whatever reason."""
         self._delivery.begin()
+        self._courier.begin()
         session: Session | None = None
         try:
             name = self._tree.replace("/", "-")
@@ -213,6 +221,7 @@ class Uplink:
             self._serve(session)
         except (EdgeError, OSError) as error:
             self._delivery.lose()
+            self._courier.lose()
             self._tell("offline", str(error))
         finally:
             if session is not None:
@@ -243,6 +252,8 @@ class Uplink:
             self._beat_s = self._clock.monotonic()
             self._speak(session)
             self._delivery.fill(session)
+            if self._delivery.is_drained:
+                self._courier.fill(session)
             self._settle(session.poll(_TICK_S))
             self._refused = session.refused
         self._leave(session)
@@ -250,7 +261,10 @@ class Uplink:
     def _settle(self, acks: list[Ack]) -> bool:
         """Take note of what the broker has answered; True when that was our goodbye."""
         rows = []
+        is_through = self._courier.settle(ack for ack in acks if ack.key >= FIRST_KEY)
         for ack in acks:
+            if ack.key >= FIRST_KEY:
+                continue
             self._in_flight -= ack.key <= 0
             if ack.key >= _GOODBYE:
                 rows.append(ack)
@@ -259,7 +273,7 @@ class Uplink:
                 answer = self._answers.pop(ack.key, None)
             if ack.failure is not None and answer is not None:
                 log.warning("answer refused", extra={"topic": answer.topic, "why": ack.failure})
-        if self._delivery.settle(rows):
+        if self._delivery.settle(rows) or is_through:
             self._notify()
         return any(ack.key == _GOODBYE for ack in acks)
 
@@ -357,3 +371,8 @@ class Uplink:
     def _notify(self) -> None:
         with self._changed:
             self._changed.notify_all()
+
+
+def _media(mqtt: Mqtt, origin: Origin) -> MediaSettings | None:
+    media = mqtt.media
+    return None if media is None or (origin.is_replay and not media.replays) else media

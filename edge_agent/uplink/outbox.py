@@ -7,9 +7,10 @@ same event again (a replay that resumes, a restart in the middle) neither repeat
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any, Literal, Self
 from edge_agent.errors import UplinkError
 from edge_agent.identity import LogPlace, leaf_hash
 from edge_agent.uplink.envelope import canonical
+from edge_agent.uplink.topics import is_case, medium
 
 _APPLICATION_ID = 0x65646765  # "edge": a foreign database is refused, never written to
 _MIGRATIONS = (
@@ -34,6 +36,11 @@ _MIGRATIONS = (
     """
     ALTER TABLE known ADD COLUMN leaf INTEGER;
     CREATE TABLE leaves(leaf INTEGER PRIMARY KEY, hash BLOB NOT NULL);
+    """,
+    """
+    CREATE TABLE media(topic TEXT PRIMARY KEY, sequence INTEGER NOT NULL, bundle TEXT NOT NULL,
+      is_due INTEGER NOT NULL, sha256 TEXT);
+    CREATE INDEX due_media ON media(is_due, sequence);
     """,
 )
 _REMEDIES = {
@@ -58,6 +65,23 @@ class Row:
     sequence: int
     topic: str
     body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """A file of a bundle that is to follow the record of its case."""
+
+    topic: str
+    sequence: int
+    """Of the record."""
+    bundle: str
+    """Its path, relative to the folder of the outbox."""
+    sha256: str | None
+    """Of what was last delivered on this topic."""
+
+    @property
+    def role(self) -> str:
+        return self.topic.rpartition("/")[2]
 
 
 @contextmanager
@@ -173,15 +197,50 @@ class Outbox:
             )
             return [Row(*values) for values in found]
 
-    def delivered(self, *sequences: int) -> None:
-        """Forget the bodies that a broker has acknowledged; their ids stay known."""
+    def delivered(self, *sequences: int, followers: Sequence[str] = ()) -> None:
+        """Forget the bodies that a broker has acknowledged; their ids stay known.
+
+        `followers` are the roles of the files that become due with the record of a case.
+        """
         with self._guard(), self._transaction():
+            for number in sequences if followers else ():
+                self._make_due(number, followers)
             self._db.executemany("DELETE FROM queue WHERE sequence = ?", [(n,) for n in sequences])
             self._db.execute(
                 "DELETE FROM known WHERE sequence <= (SELECT max(sequence) FROM known) - ? "
                 "AND sequence NOT IN (SELECT sequence FROM queue)",
                 (self._keep,),
             )
+            self._db.execute(
+                "DELETE FROM media WHERE is_due = 0 "
+                "AND sequence < (SELECT min(sequence) FROM known)"
+            )
+
+    def next_media(self, without: Collection[str] = ()) -> Errand | None:
+        """The file that is due for longest, leaving out these topics."""
+        with self._guard():
+            found = self._db.execute(
+                "SELECT topic, sequence, bundle, sha256 FROM media WHERE is_due = 1 "
+                "ORDER BY sequence, rowid"
+            )
+            errands = (Errand(*values) for values in found)
+            return next((each for each in errands if each.topic not in without), None)
+
+    def settle_media(self, errand: Errand, sha256: str | None) -> None:
+        """Strike off what was delivered, or (None) will never be; not what has become due anew."""
+        with self._guard(), self._transaction():
+            self._db.execute(
+                "UPDATE media SET is_due = (sequence <> ?), sha256 = coalesce(?, sha256) "
+                "WHERE topic = ?",
+                (errand.sequence, sha256, errand.topic),
+            )
+
+    @property
+    def waiting_media(self) -> int:
+        """Number of files that are due."""
+        with self._guard():
+            (count,) = self._db.execute("SELECT count(*) FROM media WHERE is_due = 1").fetchone()
+            return int(count)
 
     @property
     def waiting(self) -> int:
@@ -205,6 +264,18 @@ class Outbox:
         """Release the file; what waits stays in it."""
         with self._guard():
             self._db.close()
+
+    def _make_due(self, number: int, roles: Sequence[str]) -> None:
+        row = self._db.execute("SELECT topic, body FROM queue WHERE sequence = ?", (number,))
+        topic, body = row.fetchone() or ("", b"")
+        if not is_case(topic):
+            return
+        bundle = json.loads(body)["dataref"]
+        self._db.executemany(
+            "INSERT INTO media(topic, sequence, bundle, is_due) VALUES (?, ?, ?, 1) ON CONFLICT "
+            "DO UPDATE SET sequence = excluded.sequence, bundle = excluded.bundle, is_due = 1",
+            [(medium(topic, role), number, bundle) for role in roles],
+        )
 
     def _meter(self) -> tuple[int, int]:
         count, size = self._db.execute("SELECT count, bytes FROM meter").fetchone()

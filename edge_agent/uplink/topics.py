@@ -12,6 +12,7 @@ _LEAVES = (
     "cam/{camera}/event/{family}/{kind}",
     "cam/{camera}/stats",
     "case/{case}",
+    "case/{case}/media/{role}",
     "io/out/{output}",
     "log/checkpoint",
 )
@@ -60,6 +61,16 @@ def info(tree: str) -> str:
 def checkpoint(tree: str) -> str:
     """Retained checkpoint of the log (signed note) of the device whose root is given."""
     return f"{tree}/log/checkpoint"
+
+
+def is_case(name: str) -> bool:
+    """True for the topic of a case's record."""
+    return name.split("/")[-2:-1] == ["case"]
+
+
+def medium(case: str, role: str) -> str:
+    """A file of the case whose record has this topic."""
+    return f"{case}/media/{role}"
 
 
 def health(tree: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from edge_agent.config.uplink import Metrics, Mqtt
+from edge_agent.config.uplink import MediaSettings, Metrics, Mqtt
 from edge_agent.health import CameraHealth, Snapshot
 from edge_agent.live.metrics import _Collector
 from edge_agent.uplink import topics
@@ -16,8 +16,9 @@ TEXT = Path(__file__).parents[2].joinpath("docs", "mqtt.md").read_text("utf-8")
 
 
 def test_the_example_is_a_site_files_part() -> None:
-    (example,) = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
+    example, photos = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
     found = yaml.safe_load(example)
+    assert MediaSettings.model_validate(yaml.safe_load(photos)["media"])
     mqtt = Mqtt.model_validate(found["mqtt"])
     assert mqtt.commands == ("snapshot", "reload", "selftest")
     assert Metrics.model_validate(found["metrics"]) == Metrics()

@@ -195,7 +195,7 @@ def test_a_disk_that_fills_up_loses_nothing_that_was_stored(tmp_path: Path) -> N
     done, message = answer.split(" ", 1)
     assert "o.db" in message and "disk" in message
     with Outbox(path) as outbox:
-        assert outbox.waiting == int(done) > 10
+        assert outbox.waiting == int(done) > 5
         assert outbox.add(envelope("next"), "t")["sequence"] == f"{int(done) + 1:020d}"
 
 
