@@ -14,7 +14,7 @@ from edge_agent.uplink.client import make_client
 
 FIXED = ("site", "device", "state_dir", "data_dir", "device_key", "models_dir", "metrics")
 """What a box is; only a restart changes that."""
-SHARED = ("evidence", "privacy", "plate_lists", "outputs")
+SHARED = ("evidence", "privacy", "plate_lists", "outputs", "calls")
 """What the pipelines of all cameras are made with."""
 WIRES = ("gpio", "outputs", "calls", "phases", "health_output")
 
