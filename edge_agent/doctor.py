@@ -22,7 +22,7 @@ from edge_agent.assembly import Detectors, make_pipeline, make_redactor, model_p
 from edge_agent.clock import Clock, Sync
 from edge_agent.config import Site
 from edge_agent.config.models import Camera
-from edge_agent.config.signal_io import Contact, Gpio, Output
+from edge_agent.config.signal_io import Contact, Gpio, Output, unfed
 from edge_agent.errors import ConfigError, EdgeError, SignalError, SourceError
 from edge_agent.evidence.keys.identity import Home
 from edge_agent.live.machine import free_bytes, temperature_c
@@ -172,6 +172,10 @@ def _models(patient: Patient) -> Iterator[Finding]:
 
 def _lines(patient: Patient) -> Iterator[Finding]:
     """Opened at rest, as the service begins: every call on, no alarm."""
+    for name in patient.site.cameras:
+        for silent in unfed(patient.site, name):
+            what, _, remedy = silent.rpartition(": ")
+            yield Finding(f"phases of {name}", "warn", what, remedy)
     gpio = patient.site.gpio
     if gpio is None:
         return

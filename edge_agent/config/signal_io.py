@@ -173,6 +173,19 @@ def problems(site: Site) -> Iterator[tuple[Key, str]]:
             yield ("calls", name, key), text
 
 
+def unfed(site: Site, name: str) -> list[str]:
+    """What a live camera's rules will never say, because no lamp tells them of their phase."""
+    camera = site.cameras[name]
+    if camera.source is None:  # a recording's signals come with it
+        return []
+    wanted = ((rule.kind, getattr(rule.settings, "phase", None)) for rule in camera.rules)
+    return [
+        f"{kind} says nothing: no input feeds the phase {phase}: wire its lamps under `phases`"
+        for kind, phase in wanted
+        if phase is not None and phase not in site.phases
+    ]
+
+
 def _lines(site: Site) -> Iterator[tuple[Key, Line]]:
     for name, call in site.calls.items():
         yield ("calls", name, "line"), call.line

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.app import load
+from edge_agent.config.signal_io import unfed
 from edge_agent.errors import ConfigError
 
 SITE = """
@@ -94,3 +95,25 @@ def test_what_is_wrong_is_said_with_what_to_do(
     tmp_path: Path, old: str, new: str, said: str
 ) -> None:
     assert said in complaint(tmp_path, old, new)
+
+
+def test_a_live_rule_whose_phase_nobody_feeds_is_told(tmp_path: Path) -> None:
+    text = """
+site: {name: crossing}
+device: box
+gpio: {factory: mock}
+cameras:
+  street:
+    source: {kind: rtsp, url: "rtsp://192.0.2.10/stream1"}
+    lines: {stop: {a: [0, 0.5], b: [1, 0.5]}}
+    rules:
+      - {kind: incident.red_light, line: stop, direction: to_left, phase: main}
+      - {kind: incident.red_light, line: stop, direction: to_left, phase: side}
+phases: {main: {red: 17, amber: 22, green: 23}}
+"""
+    path = tmp_path / "site.yaml"
+    path.write_text(text)
+    (found,) = unfed(load(path), "street")
+    assert "incident.red_light says nothing: no input feeds the phase side" in found
+    path.write_text(text.replace('source: {kind: rtsp, url: "rtsp://192.0.2.10/stream1"}', ""))
+    assert unfed(load(path), "street") == []
