@@ -24,6 +24,7 @@ from edge_agent.config import Camera, Site, load_site
 from edge_agent.config.lists import hiding_key, list_hashes
 from edge_agent.config.load import site_sha256
 from edge_agent.config.models import Mqtt
+from edge_agent.config.signal_io import unfed
 from edge_agent.drawing import draw_zones
 from edge_agent.errors import UsageError
 from edge_agent.evidence import BundleWriter, DeviceKey
@@ -318,6 +319,7 @@ def check_site(
         has_cases = not DOCUMENTED.isdisjoint(rules)
         is_blind = bool(profile and profile.needs_plates and has_cases and camera.plates is None)
         cameras[name]["misses"] = [f"plates, which {site.evidence.profile} asks for"] * is_blind
+        cameras[name]["unfed"] = unfed(site, name)
     make_redactor(site)
     is_live = any(camera.source is not None for camera in site.cameras.values())
     return {"config": str(config), "cameras": cameras, "is_live": is_live}

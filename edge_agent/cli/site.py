@@ -42,6 +42,8 @@ def check(config: Path, stills: Sequence[str], out: Path, as_json: bool) -> None
         click.echo(f"camera {name}: model {camera['model']}{worth}; {rules}")
         for missed in camera["misses"]:
             click.echo(f"  no case will be evidential: reads no {missed}")
+        for silent in camera["unfed"]:
+            click.echo(f"  {silent}")
         for drawn in camera["drawn"]:
             click.echo(f"  zones drawn: {drawn}")
     click.echo(f"{config}: good")
