@@ -19,7 +19,7 @@ cameras:
     zones: {stop: [[0, 0.5], [1, 0.5], [1, 1]]}
     rules: [{kind: camera.health}]
 calls:
-  ns: {line: 5, camera: street, zone: stop, phase: ns, delay_s: 255, extend_s: 25.5}
+  ns: {line: 5, camera: street, zone: stop, phase: ns, delay_s: 255, extend_s: 25.5, max_age_s: 2}
 outputs:
   gate: {line: GPIO6, active_low: true, pulse_ms: 100}
   lamp: {backend: mock}
@@ -107,8 +107,8 @@ cameras:
     source: {kind: rtsp, url: "rtsp://192.0.2.10/stream1"}
     lines: {stop: {a: [0, 0.5], b: [1, 0.5]}}
     rules:
-      - {kind: incident.red_light, line: stop, direction: to_left, phase: main}
-      - {kind: incident.red_light, line: stop, direction: to_left, phase: side}
+      - {kind: incident.red_light, line: stop, direction: forward, phase: main}
+      - {kind: incident.red_light, line: stop, direction: forward, phase: side}
 phases: {main: {red: 17, amber: 22, green: 23}}
 """
     path = tmp_path / "site.yaml"
