@@ -141,7 +141,7 @@ def make_origin(
                 "metrics": True,
                 "data_dir": True,
                 "device_key": True,
-                "evidence": {"timestamp": True, "witnesses": True},
+                "evidence": {"timestamp": True, "witnesses": True, "log_days": True},
                 "cameras": {"__all__": {"source": True}},
             }
         ),

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from edge_agent.errors import EvidenceError
 from edge_agent.evidence.bundle.manifest import Cosigned
 from edge_agent.evidence.log import Checkpoint, MerkleLog, Note, Vkey
 from edge_agent.evidence.verification.witnessed import known_before
@@ -44,6 +45,9 @@ class CheckpointFeed:
     _cosigned: dict[bytes, tuple[Checkpoint, Note]] = field(default_factory=dict, init=False)
     """By the witness's key id."""
 
+    _forgotten: dict[bytes, int] = field(default_factory=dict, init=False)
+    """Where a witness stands that cannot be asked; by its key id."""
+
     @property
     def answers(self) -> str:
         """Topic filter of what the witnesses answer."""
@@ -54,6 +58,12 @@ class CheckpointFeed:
         """The longest checkpoint that a witness has vouched for."""
         found = sorted(self._cosigned.values(), key=lambda pair: pair[0].size)
         return found[-1][1] if found else None
+
+    @property
+    def standing(self) -> dict[str, int | None]:
+        """By witness, how many records it has vouched for; None: it was not heard yet."""
+        found = {key.name: self._cosigned.get(key.key_id) for key in self.witnesses}
+        return {name: None if known is None else known[0].size for name, known in found.items()}
 
     def known_before(self) -> Cosigned | None:
         """What a manifest of now can say of the newest state that a witness has seen."""
@@ -78,9 +88,11 @@ class CheckpointFeed:
         topic = topics.checkpoint(self.tree)
         self.announce(Message(topic, note.to_bytes(), 0, _NOTE, is_retained=True))
         for witness in self.witnesses:
-            body = self._request(witness, note).to_bytes()
-            topic = topics.add_checkpoint(self.tree, witness.key_id.hex())
-            self.announce(Message(topic, body, 0, _NOTE, expiry_s=round(EVERY_S)))
+            request = self._request(witness, note)
+            if request is not None:
+                topic = topics.add_checkpoint(self.tree, witness.key_id.hex())
+                body = request.to_bytes()
+                self.announce(Message(topic, body, 0, _NOTE, expiry_s=round(EVERY_S)))
 
     def hear(self, message: Received) -> None:
         """Take a cosigned checkpoint; whatever is none of ours is dropped with a warning."""
@@ -104,8 +116,19 @@ class CheckpointFeed:
                 extra={"witnessed": told.size, "here": self.log.signed_size},
             )
 
-    def _request(self, witness: Vkey, note: Note) -> Request:
+    def _request(self, witness: Vkey, note: Note) -> Request | None:
+        """None for a witness that is so far behind that its state cannot be proven any more."""
         size = Checkpoint.parse(note.text).size
         known = self._cosigned.get(witness.key_id)
         old = known[0].size if known is not None and known[0].size <= size else 0
-        return Request(old, self.log.consistency(old, size), note)
+        try:
+            return Request(old, self.log.consistency(old, size), note)
+        except EvidenceError as error:
+            if self._forgotten.get(witness.key_id) != old:  # once, not every minute
+                self._forgotten[witness.key_id] = old
+                log.error(
+                    "a witness stands where the log was pruned: restore the newest copy of its "
+                    "folder; else let it begin anew by removing what it has of this log",
+                    extra={"witness": witness.name, "stands_at": old, "why": str(error)},
+                )
+            return None

@@ -60,7 +60,7 @@ def retain(  # noqa: PLR0913  (click hands over one per option)
     for path in retention.delete(found, key, policy, now):
         click.echo(printable(f"deleted     {path.name.partition('.')[0]}; tombstone {path}"))
     click.echo(f"{len(found)} deleted, {len(kept) - len(found)} kept ({policy.name})")
-    if site.privacy.rotate_days is not None:
+    if site.privacy.rotate_days is not None and is_trusted:
         for name in rotating_keys(site, app.state_dir(site)).destroy(now - policy.keep):
             click.echo(f"destroyed   the key that plates were hashed with from {name} on")
 

@@ -303,6 +303,8 @@ class Evidence(Settings):
     witnesses: tuple[str, ...] = ()
     """Verifier keys of those who cosign the device's log, as `edge-agent witness --show-key`
     prints them."""
+    log_days: Annotated[int, Field(ge=1, le=36500)] | None = 400
+    """So long at least the log can show that it goes on from a checkpoint; null: for ever."""
 
     @field_validator("witnesses")
     @classmethod

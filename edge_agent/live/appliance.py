@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from edge_agent.config.lists import hiding_key
 from edge_agent.config.load import site_sha256
 from edge_agent.errors import ConfigError, EvidenceError, SignalError
 from edge_agent.evidence import BundleWriter
-from edge_agent.evidence.custody.retention import delete_due
+from edge_agent.evidence.custody.retention import Kept, survey
 from edge_agent.evidence.log import LogKey, Vkey, certify
 from edge_agent.evidence.log.log import CHECKPOINT_FILE
 from edge_agent.evidence.staging import write_whole
@@ -33,6 +33,7 @@ from edge_agent.live.daemon import Daemon
 from edge_agent.live.machine import free_bytes, memory_bytes, temperature_c
 from edge_agent.live.memory import MemoryFile, Moment
 from edge_agent.live.timekeeping import FirstToKnow, Timekeeper, boot_id
+from edge_agent.live.upkeep import Upkeep
 from edge_agent.live.writer import Repeater
 from edge_agent.pipeline import Pipeline
 from edge_agent.ports import Cabinet, Source
@@ -45,7 +46,7 @@ log = logging.getLogger(__name__)
 
 ASK_CLOCK_S = 30.0
 REMEMBER_S = 5.0
-RETAIN_S = 24 * 3600.0
+UPKEEP_S, DAY_S = 60.0, 24 * 3600.0
 SETTLE_S = 600.0
 """What deletes evidence waits until the clock has had time to be set."""
 SETTLED_S = 30.0
@@ -66,7 +67,7 @@ class Appliance:
         self.started_s = clock.monotonic()
         self._workers = workers
         self._detectors = Detectors(model_paths(self.site))
-        self._retained_s = self.started_s + SETTLE_S - RETAIN_S
+        self._kept_up_s = self.started_s + SETTLE_S - DAY_S
         self.uplink: Uplink | None = None
         self.on_uplink: Callable[[Uplink, ExitStack], None] = lambda uplink, stack: None
         """Called with every new connection, and what ends with it."""
@@ -204,6 +205,7 @@ class Appliance:
         for chore in (
             Repeater("ask-clock", ASK_CLOCK_S, self.timekeeper.refresh),
             Repeater("remember", REMEMBER_S, self._remember),
+            Repeater("upkeep", UPKEEP_S, self._keep_up),
         ):
             chore.start()
             stack.callback(chore.close)
@@ -250,15 +252,21 @@ class Appliance:
         """In the writer's thread, which alone touches journal, log and evidence."""
         self.backlog.retry()
         self.feed.tick(now_s)
+
+    def _keep_up(self) -> None:
+        """Once a day; to look through a large disk may take minutes, so the writer is not held."""
+        now_s = self.clock.monotonic()
+        if now_s - self._kept_up_s < DAY_S:
+            return
+        self._kept_up_s = now_s
         policy = self.site.privacy.policy
-        if policy is not None and now_s - self._retained_s >= RETAIN_S:
-            self._retained_s = now_s
-            now, reading = self.timekeeper.read()
-            try:
-                delete_due(self.folder.evidence, self.key, policy, now, reading.sync.is_trusted)
-            except EvidenceError as error:
-                log.warning("nothing deleted", extra={"why": str(error)})
-            self.journal.tell_deletions()
+        kept = survey(self.folder.evidence, policy) if policy is not None else []
+        self.daemon.writer.put(lambda: self._do_upkeep(kept))
+
+    def _do_upkeep(self, kept: Sequence[Kept]) -> None:
+        now, reading = self.timekeeper.read()
+        upkeep = Upkeep(self.site, state_dir(self.site), self.key, self.journal, self.feed)
+        upkeep.do(kept, now, reading.sync.is_trusted)
 
     def _origin(self, cameras: list[LiveCamera]) -> Origin:
         site = self.site

@@ -36,7 +36,7 @@ ROOMS = {
     ],
     "live": [
         {"backlog", "board", "logbook", "machine", "memory", "metrics", "notify", "requests"}
-        | {"timekeeping", "writer"},
+        | {"timekeeping", "upkeep", "writer"},
         {"camera"},
         {"daemon"},
         {"appliance"},

@@ -47,16 +47,17 @@ class Kept:
 
 
 def delete_due(
-    evidence: Path, key: DeviceKey, policy: Policy, now: datetime, is_clock_trusted: bool
+    kept: Sequence[Kept], key: DeviceKey, policy: Policy, now: datetime, is_clock_trusted: bool
 ) -> list[Path]:
     """What a device does once a day; returns the tombstones, of which the journal has to tell.
 
+    `kept` is a survey, which takes long and may have been made by another thread a little earlier.
     Raises EvidenceError, and deletes nothing, where the clock may be wrong.
     """
-    kept = survey(evidence, policy)
     found = due(kept, now, is_clock_trusted)
     refuse_flood(found, kept)
-    return list(delete(found, key, policy, now))
+    still = [each for each in found if _kept(each.path, policy) == each]
+    return list(delete(still, key, policy, now))
 
 
 def survey(evidence: Path, policy: Policy) -> list[Kept]:
