@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import select
 import socket
 import struct
 import sys
@@ -60,11 +61,22 @@ class JournalHandler(logging.Handler):
         try:
             self._line.sendto(entry(record, self.format(record)), self._address)
         except OSError as error:
-            sys.stderr.write(f"{self.format(record)} (journal: {error.strerror or error})\n")
+            _mutter(f"{self.format(record)} (journal: {error.strerror or error})\n")
 
     def close(self) -> None:
         self._line.close()
         super().close()
+
+
+def _mutter(text: str) -> None:
+    """To stderr, if that takes it: it may lead to the same journal, which is gone or stands still."""
+    try:
+        stderr, ready = sys.stderr.fileno(), select.poll()
+        ready.register(stderr, select.POLLOUT)
+        if ready.poll(0):
+            os.write(stderr, text.encode("utf-8", "replace")[:MAX_BYTES])
+    except (OSError, ValueError):  # nobody is left to hear it
+        return
 
 
 def fields(record: logging.LogRecord) -> dict[str, object]:

@@ -63,12 +63,12 @@ class Notifier:
             return
         # an abstract name begins with NUL, which no environment can hold
         address = "\0" + self.address[1:] if self.address[0] == "@" else self.address
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
-            line.settimeout(SEND_S)
-            try:
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
+                line.settimeout(SEND_S)
                 line.sendto(message.encode(), address)
-            except OSError as error:
-                log.warning("systemd was not told", extra={"what": message, "why": str(error)})
+        except OSError as error:
+            log.warning("systemd was not told", extra={"what": message, "why": str(error)})
 
 
 def _interval_s(told: Mapping[str, str]) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from edge_agent.live.notify import Notifier
 from edge_agent.live.reload import prepared
 from edge_agent.live.remote import LOOK_S, Remote
 from edge_agent.live.requests import Reload, Requests
-from edge_agent.live.writer import Repeater
+from edge_agent.live.writer import Repeater, aside
 
 log = logging.getLogger(__name__)
 
@@ -64,44 +64,51 @@ class Reloading:
 
     def __init__(self, box: Appliance, notifier: Notifier) -> None:
         self._box, self._notifier = box, notifier
-        self._preparing: tuple[Reload, Future[Callable[[], None]]] | None = None
-        self._helper = ThreadPoolExecutor(1, thread_name_prefix="reload")
+        self._asked: list[Reload] = []
+        self._ready: Future[Callable[[], None]] | None = None
 
     def tick(self, requests: Requests) -> None:
         """Begin what was asked for; end what is ready."""
-        if self._preparing is None:
-            asked = requests.next_reload()
-            if asked is not None:
+        if self._ready is None:
+            self._asked = requests.next_reloads()
+            if self._asked:
                 self._notifier.reloading(int(self._box.clock.monotonic() * 1e6))
-                self._preparing = asked, self._helper.submit(self._prepare)
-        elif self._preparing[1].done():
-            asked, ready = self._preparing
-            self._preparing = None
-            asked.set_result(self._end(ready))
+                self._ready = aside("reload", self._prepare)
+        elif self._ready.done():
+            ready, self._ready = self._ready, None
+            why_not = self._end(ready)
+            self._answer(why_not)
 
     def close(self) -> None:
         """Whoever still waits is told that nothing was changed."""
-        self._helper.shutdown(wait=False, cancel_futures=True)
-        if self._preparing is not None:
-            self._preparing[0].set_result("the service is being stopped")
+        self._answer("the service is being stopped")
+
+    def _answer(self, why_not: str | None) -> None:
+        for asked in self._asked:
+            asked.set_result(why_not)
+        self._asked = []
 
     def _prepare(self) -> Callable[[], None]:
         return prepared(self._box, load_live(self._box.config))
 
     def _end(self, ready: Future[Callable[[], None]]) -> str | None:
         """Exchange the old for the new; returns why not, and then all stays."""
-        why_not = None
-        try:
-            ready.result()()
-        except EdgeError as error:
-            why_not = str(error)
-            log.error("site file refused, the old one stays", extra={"why": why_not})
-        else:
+        error = ready.exception()
+        if error is None:
+            try:
+                ready.result()()
+            except EdgeError as refusal:
+                error = refusal
+        if error is None:
             log.info("site file taken over", extra={"path": str(self._box.config)})
-        refused = f"site file refused, the old one stays: {why_not}"
-        self._notifier.status("site file taken over" if why_not is None else refused)
+            self._notifier.status("site file taken over")
+        else:
+            unforeseen = None if isinstance(error, EdgeError) else error
+            text = "site file refused, the old one stays"
+            log.error(text, extra={"why": str(error)}, exc_info=unforeseen)
+            self._notifier.status(f"{text}: {error}")
         self._notifier.ready()
-        return why_not
+        return None if error is None else str(error) or type(error).__name__
 
 
 def _feed(box: Appliance, notifier: Notifier, now_s: float) -> None:

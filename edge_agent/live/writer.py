@@ -6,11 +6,15 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
 
 from edge_agent.clock import Clock
 from edge_agent.errors import EdgeError
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 CHORES_S = 0.5
 JOIN_S = 2.0
@@ -90,3 +94,17 @@ class Repeater(threading.Thread):
         """Do it no more; returns once it is not being done."""
         self._closing.set()
         self.join(JOIN_S)
+
+
+def aside(name: str, action: Callable[[], T]) -> Future[T]:
+    """Do something in a thread of its own, which not even the end of the process waits for."""
+    ending: Future[T] = Future()
+
+    def act() -> None:
+        try:
+            ending.set_result(action())
+        except Exception as error:
+            ending.set_exception(error)
+
+    threading.Thread(target=act, name=name, daemon=True).start()
+    return ending

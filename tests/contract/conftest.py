@@ -187,7 +187,7 @@ class Boxes:
     PATIENCE_S = 30.0
 
     def __init__(self) -> None:
-        self._requests: dict[Appliance, Requests] = {}
+        self.requests: dict[Appliance, Requests] = {}
 
     @contextmanager
     def running(self, config: Path, clock: Clock | None = None) -> Iterator[Appliance]:
@@ -195,7 +195,7 @@ class Boxes:
         box, requests = Appliance(config, clock or SystemClock(), workers=2), Requests()
         remote = Remote(box, requests)
         box.on_uplink = remote.join
-        self._requests[box] = requests
+        self.requests[box] = requests
         with box.running():
             watch = threading.Thread(target=serve, args=(box, requests, Notifier(None), remote))
             watch.start()
@@ -216,7 +216,7 @@ class Boxes:
 
     def reload(self, box: Appliance) -> str | None:
         """Have the site file read again; returns why it was refused."""
-        return self._requests[box].ask_reload().result(self.PATIENCE_S)
+        return self.requests[box].ask_reload().result(self.PATIENCE_S)
 
     def goes_on(self, box: Appliance, camera: str, frames: int = 5) -> bool:
         """True once a camera has delivered so many frames more."""

@@ -314,3 +314,40 @@ def test_a_clock_that_is_stepped_disturbs_no_camera(
         pipeline = box.daemon.cameras["north"].pipeline
         assert pipeline._stepped_s is not None
         assert box.snapshot().cameras["north"].losses == 0
+
+
+def test_whatever_becomes_of_the_site_file_the_old_one_stays(
+    boxes: Any, site: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = site()
+    with boxes.running(config) as box:
+        before = box.site
+        text = config.read_bytes()
+        config.unlink()
+        assert "no such file" in str(boxes.reload(box))
+        config.mkdir()
+        assert "is a folder" in str(boxes.reload(box))
+        config.rmdir()
+        config.write_bytes(b"{" * 100_000)
+        assert boxes.reload(box) is not None
+        config.write_bytes(text[: len(text) // 2])
+        assert boxes.reload(box) is not None
+        with monkeypatch.context() as broken:
+            broken.setattr(box, "config", None)  # what nobody has foreseen
+            assert boxes.reload(box) is not None
+        assert box.site is before
+        config.write_bytes(text)
+        assert boxes.reload(box) is None
+        assert boxes.goes_on(box, "north") and boxes.goes_on(box, "south")
+
+
+def test_a_storm_of_reloads_is_one_or_two(
+    boxes: Any, site: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    with boxes.running(site()) as box:
+        assert boxes.goes_on(box, "north")
+        asked = [boxes.requests[box].ask_reload() for _ in range(50)]
+        assert all(each.result(boxes.PATIENCE_S) is None for each in asked)
+        assert boxes.goes_on(box, "north") and box.snapshot().cameras["north"].losses == 0
+    assert 1 <= [each.message for each in caplog.records].count("site file taken over") <= 2

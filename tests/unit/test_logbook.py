@@ -73,12 +73,38 @@ def test_a_long_text_fits_a_datagram(journal: socket.socket) -> None:
 
 
 def test_without_a_journal_nothing_is_lost(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     handler = logbook.JournalHandler(str(tmp_path / "gone"))
     handler.emit(_record("camera lost", camera="north"))
     handler.close()
-    assert capsys.readouterr().err.startswith("camera lost (journal: ")
+    assert capfd.readouterr().err.startswith("camera lost (journal: ")
+
+
+@pytest.mark.parametrize("is_frozen", [True, False])
+def test_a_journal_that_is_gone_or_frozen_stops_nobody(tmp_path: Path, is_frozen: bool) -> None:
+    """As a service has it: stderr leads to the journal as well, by a stream."""
+    script = (
+        "import logging, sys; from edge_agent.live import logbook\n"
+        "logbook.SEND_S = 0.001\n"
+        f"logging.getLogger().addHandler(logbook.JournalHandler({str(tmp_path / 'gone')!r}))\n"
+        "for _ in range(1000):\n"
+        "    logging.warning('x' * 1000)\n"
+        "print('went on')\n"
+    )
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        if not is_frozen:
+            theirs.close()
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            stdout=subprocess.PIPE,
+            stderr=ours,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    assert (done.stdout, done.returncode) == ("went on\n", 0)
 
 
 @pytest.mark.parametrize("is_ours", [True, False])

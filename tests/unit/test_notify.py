@@ -1,5 +1,6 @@
 """What systemd hears, over real sockets of both kinds."""
 
+import errno
 import logging
 import os
 import socket
@@ -69,3 +70,15 @@ def test_a_manager_that_is_gone_is_logged(tmp_path: Path, caplog: pytest.LogCapt
     with caplog.at_level(logging.WARNING):
         Notifier(str(tmp_path / "gone")).watchdog()
     assert "systemd was not told" in caplog.text
+
+
+def test_without_a_free_descriptor_it_says_nothing_and_goes_on(
+    manager: tuple[str, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, _ = manager
+
+    def refuse(*_: object) -> socket.socket:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("edge_agent.live.notify.socket.socket", refuse)
+    Notifier(address).watchdog()
