@@ -69,7 +69,7 @@ class JournalHandler(logging.Handler):
 
 
 def _mutter(text: str) -> None:
-    """To stderr, if that takes it: it may lead to the same journal, which is gone or stands still."""
+    """To stderr, if that takes it: it may lead to the same journal, gone or standing still."""
     try:
         stderr, ready = sys.stderr.fileno(), select.poll()
         ready.register(stderr, select.POLLOUT)

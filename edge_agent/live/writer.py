@@ -103,7 +103,7 @@ def aside(name: str, action: Callable[[], T]) -> Future[T]:
     def act() -> None:
         try:
             ending.set_result(action())
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  (whoever asked is told)
             ending.set_exception(error)
 
     threading.Thread(target=act, name=name, daemon=True).start()
