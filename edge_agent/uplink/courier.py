@@ -71,7 +71,7 @@ class Courier:
         self._resumes_s = 0.0
         self._retry_s = RETRY_MIN_S
         self._heard_at = 0.0
-        self._strikes = 0
+        self._strikes = self._struck = 0
         self.has_progress = False
         """True when this session has delivered a chunk."""
         self.complaint: str | None = None
@@ -89,23 +89,28 @@ class Courier:
             self._load.todo.extendleft(sorted(self._load.flying.values(), reverse=True))
             self._load.flying.clear()
 
-    def fill(self, session: Carrier) -> None:
-        """Publish the next chunks; to be called when no record waits to be sent."""
+    def fill(self, session: Carrier) -> bool:
+        """Publish the next chunks; to be called when no record waits to be sent.
+
+        True when files were struck off that need not be sent.
+        """
         now_s = self._clock.monotonic()
         self._check_silence(now_s)
         if self._settings is None or now_s < self._resumes_s:
-            return
+            return False
+        struck = self._struck
         spare = min(RESERVED, session.receive_maximum - 1)
         while session.room > spare:
             if self._load is None:
                 self._load = self._next(session, self._settings)
             load = self._load
             if load is None or not load.todo or len(load.flying) >= WINDOW:
-                return
+                break
             if not session.fits(load.messages[load.todo[0]]):  # another broker, with another limit
                 self._load = None
                 continue
             self._send(load, session, now_s)
+        return self._struck > struck
 
     def settle(self, acks: Iterable[Ack]) -> bool:
         """Note what was taken and what was not; True when a file is through."""
@@ -159,6 +164,7 @@ class Courier:
             if load is not None:
                 return load
             self._outbox.settle_media(errand, None)
+            self._struck += 1
         return None
 
     def _first(self) -> Errand | None:

@@ -252,8 +252,8 @@ class Uplink:
             self._beat_s = self._clock.monotonic()
             self._speak(session)
             self._delivery.fill(session)
-            if self._delivery.is_drained:
-                self._courier.fill(session)
+            if self._delivery.is_drained and self._courier.fill(session):
+                self._notify()
             self._settle(session.poll(_TICK_S))
             self._refused = session.refused
         self._leave(session)
