@@ -26,8 +26,12 @@ from edge_agent.evidence.verification.standing import Authorities
 
 AT_ONCE = 100
 """Bundles that the browser is handed in one go."""
-UNFORESEEN = ("is not by a trusted authority: ", f"is not a manifest of {FORMAT}: ")
-"""How findings begin whose ends are in the words of OpenSSL and pydantic on the one side."""
+UNFORESEEN = (
+    "is not by a trusted authority: ",
+    "cannot be read: it is no RFC 3161 answer",
+    f"is not a manifest of {FORMAT}: ",
+)
+"""How findings begin that libraries word, or tell apart, in their own ways."""
 
 _CHECK = """
 const [bundles, asked, done] = arguments;

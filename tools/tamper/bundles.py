@@ -48,14 +48,22 @@ class Device:
     log_key: LogKey
     writer: BundleWriter
     chance: random.Random
+    start: datetime = START
+    """When its first case is seen, or some seconds later."""
     numbers: Iterator[int] = field(default_factory=itertools.count)
 
     @classmethod
-    def make(cls, folder: Path, seed: int, kind: Literal["live", "replay"] = "replay") -> Device:
+    def make(
+        cls,
+        folder: Path,
+        seed: int,
+        kind: Literal["live", "replay"] = "replay",
+        start: datetime = START,
+    ) -> Device:
         """A new box in an empty folder; the same seed invents the same cases."""
-        key = DeviceKey.load_or_create(folder / "state", "box-1", ManualClock(START))
+        key = DeviceKey.load_or_create(folder / "state", "box-1", ManualClock(start))
         media_sha256 = f"{seed:064x}" if kind == "replay" else None
-        media = Media("street.mp4", kind, media_sha256, START, "given")
+        media = Media("street.mp4", kind, media_sha256, start, "given")
         cameras = {"c1": CameraOrigin(media, ModelInfo("yolo", "cd" * 32))}
         site = {"name": "plaza", "lat": 52.5, "lon": 13.4}
         origin = Origin(site, "box-1", f"{seed:032x}", "ef" * 32, "edge-agent 0", cameras)
@@ -64,12 +72,12 @@ class Device:
         writer = BundleWriter(folder / "evidence", key, origin, settings, zones)
         log_key = LogKey.load_or_create(folder / "state")
         writer.log = MerkleLog(folder / "log", log_key, origin.log)
-        return cls(key, log_key, writer, random.Random(seed))
+        return cls(key, log_key, writer, random.Random(seed), start)
 
     def bundles(self, count: int) -> Iterator[Path]:
         """Write so many cases, one after the other."""
         for n in itertools.islice(self.numbers, count):
-            case = _case(f"s{n}", self.chance)
+            case = _case(f"s{n}", self.chance, self.start)
             clip = self.chance.randbytes(2000) if self.chance.random() < 0.7 else None
             yield Path(self.writer.write(case, clip).path)
 
@@ -94,7 +102,7 @@ class _Reader:
         return PlateRead(0, self._text, scores, "eu", corners, 0.9)
 
 
-def _case(subject: str, chance: random.Random) -> Case:
+def _case(subject: str, chance: random.Random, start: datetime) -> Case:
     since_s = _on_frame(chance.uniform(3, 60))
     begin_s = since_s + _on_frame(chance.uniform(5, 30))
     end_s = begin_s + _on_frame(chance.uniform(10, 200))
@@ -108,9 +116,9 @@ def _case(subject: str, chance: random.Random) -> Case:
         times["leave"] = end_s - chance.uniform(0.5, 2)
     elif chance.random() < 0.3:
         del times["close"]
-    begin = _event(subject, "begin", since_s, begin_s)
-    latest = _event(subject, "end", since_s, end_s) if has_left else begin
-    photos = tuple(_photo(role, _on_frame(at_s), chance) for role, at_s in times.items())
+    begin = _event(subject, "begin", (since_s, begin_s), start)
+    latest = _event(subject, "end", (since_s, end_s), start) if has_left else begin
+    photos = tuple(_photo(role, _on_frame(at_s), chance, start) for role, at_s in times.items())
     reasons = () if has_left else ("vehicle has not left",)
     clip_s = (begin_s - 5, begin_s + 5)
     case = Case(subject, begin, latest, photos, clip_s, has_left, reasons)
@@ -121,14 +129,17 @@ def _on_frame(t_s: float) -> float:
     return round(t_s * FPS) / FPS
 
 
-def _event(subject: str, phase: Literal["begin", "end"], since_s: float, t_s: float) -> Event:
-    wall = START + timedelta(seconds=t_s)
+def _event(
+    subject: str, phase: Literal["begin", "end"], times_s: tuple[float, float], start: datetime
+) -> Event:
+    since_s, t_s = times_s
+    wall = start + timedelta(seconds=t_s)
     kind, frame = "parking.illegal", round(t_s * FPS)
     return Event("c1", kind, subject, phase, since_s, t_s, wall, frame, "kerb")
 
 
-def _photo(role: Role, at_s: float, chance: random.Random) -> Photo:
-    wall = START + timedelta(seconds=at_s)
+def _photo(role: Role, at_s: float, chance: random.Random, start: datetime) -> Photo:
+    wall = start + timedelta(seconds=at_s)
     frame = Frame("c1", round(at_s * FPS), at_s, wall, ArrayPicture(_image(chance)))
     x, y = chance.uniform(20, 80), chance.uniform(20, 50)
     box = Box(x, y, x + 40, y + 30)

@@ -49,6 +49,16 @@ function children(parent) {
   return found;
 }
 
+const NOTHING = { content: new Uint8Array() };
+
+/** The elements of a SET OF, which have one tag and stand in the order of their bytes. */
+function setOf(parent, tag = 0x30) {
+  const found = children(parent);
+  const isSorted = found.every(({ whole }, i) => i === 0 || hex(found[i - 1].whole) <= hex(whole));
+  if (!isSorted || found.some((each) => each.tag !== tag)) throw new Error("is not DER");
+  return found;
+}
+
 /** Takes the next of these elements if it has the tag, else leaves it and returns undefined. */
 function takeIf(fields, tag) {
   return fields[0]?.tag === tag ? fields.shift() : undefined;
@@ -59,6 +69,18 @@ function take(fields, tag) {
   const found = takeIf(fields, tag);
   if (found === undefined) throw new Error("is not what it should be");
   return found;
+}
+
+/** Takes elements of these tags and no others, in this order; throws when there are more. */
+function takeAll(parent, ...tags) {
+  const fields = children(parent);
+  const found = tags.map((tag) => take(fields, tag));
+  requireNoMore(fields);
+  return found;
+}
+
+function requireNoMore(fields) {
+  if (fields.length > 0) throw new Error("is not what it should be");
 }
 
 /** An object identifier in dots. */
@@ -77,10 +99,17 @@ function oidOf({ content }) {
 
 /** An INTEGER that is not negative, as a number. */
 function numberOf({ content }) {
-  if (content.length === 0 || content.length > 6 || content[0] > 0x7f) {
+  const isShortest = content.length === 1 || content[0] > 0 || content[1] > 0x7f;
+  if (content.length === 0 || content.length > 6 || content[0] > 0x7f || !isShortest) {
     throw new Error("is out of range");
   }
   return content.reduce((sum, byte) => sum * 256 + byte, 0);
+}
+
+/** The bytes of a BIT STRING of whole bytes. */
+function bitsOf({ content }) {
+  if (content[0] !== 0) throw new Error("is not of whole bytes");
+  return content.subarray(1);
 }
 
 /** UTCTime or GeneralizedTime (RFC 5280 4.1.2.5; RFC 3161: with a fraction) as ms since 1970. */
@@ -93,9 +122,9 @@ function moment({ tag, content }) {
   return Date.UTC(whole, month - 1, day, hour, minute, second) + 1000 * Number(rest[5] ?? 0);
 }
 
-/** RFC 3339 in UTC with milliseconds. */
+/** RFC 3339 in UTC with milliseconds, rounded down from whole microseconds. */
 function utcText(ms) {
-  return new Date(Math.floor(ms)).toISOString();
+  return new Date(Math.floor(Math.round(1000 * ms) / 1000)).toISOString();
 }
 
 /** A Name: {text: as in RFC 4514, commonNames, whole: its bytes}. */

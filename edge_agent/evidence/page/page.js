@@ -9,21 +9,20 @@ let round = 0;
 async function show() {
   const mine = ++round;
   const place = document.getElementById("reports");
+  place.ariaBusy = "true";
   complain("");
   stopWorker();
-  const trusted = await believed();
-  if (mine !== round) return;
   forgetPictures();
   place.replaceChildren();
-  place.ariaBusy = "true";
+  const trusted = await believed();
   for (const file of trusted === null ? [] : chosen.bundles) {
+    if (mine !== round) return;
     const waiting = make("p", `Checking ${file.name} …`, { className: "waiting" });
     place.append(waiting);
     const result = await check(file, trusted);
-    if (mine !== round) return;
     waiting.replaceWith(article(file, result, trusted));
   }
-  place.ariaBusy = "false";
+  if (mine === round) place.ariaBusy = "false";
 }
 
 /** Whom the verifier believes, as NOBODY, and their names; null where a choice is no good. */

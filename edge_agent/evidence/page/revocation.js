@@ -26,7 +26,7 @@ function parseLists(bytes) {
 }
 
 function parseList(der) {
-  const [tbs, algorithm, signature] = children(only(der, 0x30));
+  const [tbs, algorithm, signature] = takeAll(only(der, 0x30), 0x30, 0x30, 0x03);
   const fields = children(tbs);
   const version = takeIf(fields, 0x02);
   if (version && numberOf(version) !== 1) throw new Error("is of another version");
@@ -36,7 +36,7 @@ function parseList(der) {
   return {
     tbs: tbs.whole,
     algorithm: sameBytes(inner.whole, algorithm.whole) ? algorithmOf(algorithm) : undefined,
-    signature: signature.content.subarray(1),
+    signature: bitsOf(signature),
     issuer,
     entries: takeIf(fields, 0x30)?.content ?? new Uint8Array(),
   };

@@ -37,7 +37,7 @@ function publicKeyOf(field) {
 
 /** Algorithm of a signature, {key, hash}; undefined for one that this page does not know. */
 function algorithmOf(field) {
-  return ALGORITHMS[oidOf(children(field)[0])];
+  return ALGORITHMS[oidOf(take(children(field), 0x06))];
 }
 
 /** True when this key signed exactly this data. */

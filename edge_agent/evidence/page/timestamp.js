@@ -8,7 +8,11 @@ const TST_INFO = "1.2.840.113549.1.9.16.1.4";
 const [CONTENT_TYPE, MESSAGE_DIGEST] = ["1.2.840.113549.1.9.3", "1.2.840.113549.1.9.4"];
 const [KEY_USAGE, EXTENDED_KEY_USAGE] = ["2.5.29.15", "2.5.29.37"];
 const TIME_STAMPING = "1.3.6.1.5.5.7.3.8";
-const KNOWN_CRITICAL = [KEY_USAGE, EXTENDED_KEY_USAGE, BASIC_CONSTRAINTS];
+const UNDERSTOOD = [
+  ...[KEY_USAGE, EXTENDED_KEY_USAGE, BASIC_CONSTRAINTS],
+  // another name of the subject, policies, where lists lie: they limit nothing that counts here
+  ...["2.5.29.17", "2.5.29.32", "2.5.29.31", "2.5.29.36", "2.5.29.33", "2.5.29.54"],
+];
 const SLACK_MS = 1000; // by which clocks may differ (GA/T 832-2014, 4.3)
 
 /** What a time-stamp proves, {latest (ms), authority} or null, and what is wrong with it. */
@@ -52,7 +56,7 @@ function parseAnswer(token) {
     answer = children(only(token, 0x30));
     const said = children(take(answer, 0x30));
     status = numberOf(take(said, 0x02));
-    reasons = children(takeIf(said, 0x30) ?? { content: [] }).map(({ content }) => textOf(content));
+    reasons = children(takeIf(said, 0x30) ?? NOTHING).map(({ content }) => textOf(content));
   } catch {
     throw unreadable;
   }
@@ -67,21 +71,56 @@ function parseAnswer(token) {
 
 /** SignedData (RFC 5652, 5.1) around a TSTInfo, with the parts of its one signer. */
 function parseSignedData(contentInfo) {
-  const [kind, wrapped] = children(contentInfo);
+  const [kind, wrapped] = takeAll(contentInfo, 0x06, 0xa0);
   if (oidOf(kind) !== SIGNED_DATA) throw new Error("is not signed");
   const fields = children(only(wrapped.content, 0x30));
-  take(fields, 0x02);
-  take(fields, 0x31);
-  const [innerKind, inner] = children(take(fields, 0x30));
+  numberOf(take(fields, 0x02));
+  const hashes = setOf(take(fields, 0x31)).map(hashOf);
+  const [innerKind, inner] = takeAll(take(fields, 0x30), 0x06, 0xa0);
   if (oidOf(innerKind) !== TST_INFO) throw new Error("holds no time");
-  const certificates = children(takeIf(fields, 0xa0) ?? { content: [] });
+  const certificates = setOf(takeIf(fields, 0xa0) ?? NOTHING);
   if (certificates.length > MAX_TOKEN_CERTIFICATES) throw new Error("holds too many certificates");
   takeIf(fields, 0xa1);
+  const signers = setOf(take(fields, 0x31)).map(parseSigner);
+  requireNoMore(fields);
   return {
     content: only(inner.content, 0x04).content,
     certificates: certificates.map(({ whole }) => parseCertificate(whole)),
-    signers: children(take(fields, 0x31)),
+    hashes,
+    signers,
   };
+}
+
+function parseSigner(info) {
+  const fields = children(info);
+  numberOf(take(fields, 0x02));
+  const [issuer, serial] = takeAll(take(fields, 0x30), 0x30, 0x02);
+  const hash = hashOf(take(fields, 0x30));
+  const attributes = take(fields, 0xa0);
+  algorithmOf(take(fields, 0x30)); // the scheme follows from the key and the hash
+  const signature = take(fields, 0x04).content;
+  takeIf(fields, 0xa1);
+  requireNoMore(fields);
+  return { issuer, serial, hash, attributes, told: attributesOf(attributes), signature };
+}
+
+/** Name of a hash algorithm as WebCrypto knows it; undefined for another one. */
+function hashOf(algorithm) {
+  const fields = children(algorithm);
+  const oid = oidOf(take(fields, 0x06));
+  if ((takeIf(fields, 0x05)?.content.length ?? 0) > 0) throw new Error("is not what it should be");
+  requireNoMore(fields);
+  return HASHES[oid];
+}
+
+function attributesOf(set) {
+  const found = new Map();
+  for (const attribute of setOf(set)) {
+    const [oid, values] = takeAll(attribute, 0x06, 0x31);
+    const all = children(values);
+    if (all.length === 1) found.set(oidOf(oid), all[0]);
+  }
+  return found;
 }
 
 function parseInfo(bytes) {
@@ -91,8 +130,7 @@ function parseInfo(bytes) {
   const [algorithm, hashed] = children(take(fields, 0x30));
   take(fields, 0x02);
   const time = moment(take(fields, 0x18));
-  const hash = HASHES[oidOf(children(algorithm)[0])];
-  return { hash, hashed: hashed.content, time, margin: marginOf(takeIf(fields, 0x30)) };
+  return { hash: hashOf(algorithm), hashed: hashed.content, time, margin: marginOf(takeIf(fields, 0x30)) };
 }
 
 /** Accuracy: by how many ms the authority may be wrong. */
@@ -106,46 +144,27 @@ function marginOf(accuracy) {
 }
 
 /** The certificate of the one signer, whose signature covers the content; throws otherwise. */
-async function signerOf({ content, certificates, signers }) {
+async function signerOf({ content, certificates, hashes, signers }) {
   if (signers.length !== 1) throw new Error("it does not have exactly one signer");
-  const fields = children(signers[0]);
-  take(fields, 0x02);
-  const [issuer, serial] = children(take(fields, 0x30));
-  const hash = HASHES[oidOf(children(take(fields, 0x30))[0])];
-  const attributes = take(fields, 0xa0);
-  const scheme = take(fields, 0x30);
-  const signature = take(fields, 0x04).content;
+  const [{ issuer, serial, hash, attributes, told, signature }] = signers;
   const isSigner = (each) =>
     sameBytes(each.issuer.whole, issuer.whole) && sameBytes(each.serial, serial.content);
   const signer = certificates.find(isSigner);
   if (signer === undefined) throw new Error("it does not carry its signer's certificate");
-  if (hash === undefined) throw new Error("it was signed in a way that this page does not know");
-  const told = attributesOf(attributes);
+  if (hash === undefined || !hashes.includes(hash) || hashes.includes(undefined)) {
+    throw new Error("it was hashed in a way that this page does not know");
+  }
   const digest = new Uint8Array(await crypto.subtle.digest(hash, content));
-  if (oidOf(told.get(CONTENT_TYPE)) !== TST_INFO || !sameBytes(told.get(MESSAGE_DIGEST).content, digest)) {
+  const [kind, hashed] = [told.get(CONTENT_TYPE), told.get(MESSAGE_DIGEST)];
+  if (!kind || oidOf(kind) !== TST_INFO || !hashed || !sameBytes(hashed.content, digest)) {
     throw new Error("its signature is over something else");
   }
   const signed = attributes.whole.slice();
   signed[0] = 0x31; // signed as a SET, whatever tag it travels under (RFC 5652, 5.4)
-  if (!(await isSigned(signer.key, schemeOf(scheme, hash), signature, signed))) {
+  if (!(await isSigned(signer.key, { key: signer.key.kind, hash }, signature, signed))) {
     throw new Error("its signature does not fit");
   }
   return signer;
-}
-
-/** In CMS a scheme may name the kind of key alone: the hash is told beside it. */
-function schemeOf(field, hash) {
-  return algorithmOf(field) ?? { key: KEYS[oidOf(children(field)[0])], hash };
-}
-
-function attributesOf(set) {
-  const found = new Map();
-  for (const attribute of children(set)) {
-    const [oid, values] = children(attribute);
-    const all = children(values);
-    if (all.length === 1) found.set(oidOf(oid), all[0]);
-  }
-  return found;
 }
 
 /** RFC 3161, 2.3: made for nothing but time-stamps, and it says so critically. */
@@ -189,5 +208,5 @@ function mayIssue(issuer, below) {
 
 /** What is marked critical must be understood (RFC 5280, 4.2). */
 function hasUnknown({ extensions }) {
-  return Array.from(extensions).some(([oid, each]) => each.isCritical && !KNOWN_CRITICAL.includes(oid));
+  return Array.from(extensions).some(([oid, each]) => each.isCritical && !UNDERSTOOD.includes(oid));
 }

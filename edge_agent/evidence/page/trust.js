@@ -5,7 +5,7 @@ const MAX_CHAIN = 8;
 const BASIC_CONSTRAINTS = "2.5.29.19";
 
 function parseCertificate(der) {
-  const [tbs, algorithm, signature] = children(only(der, 0x30));
+  const [tbs, algorithm, signature] = takeAll(only(der, 0x30), 0x30, 0x30, 0x03);
   const fields = children(tbs);
   takeIf(fields, 0xa0);
   const serial = take(fields, 0x02).content;
@@ -18,7 +18,7 @@ function parseCertificate(der) {
     tbs: tbs.whole,
     serial,
     algorithm: sameBytes(inner.whole, algorithm.whole) ? algorithmOf(algorithm) : undefined,
-    signature: signature.content.subarray(1),
+    signature: bitsOf(signature),
     issuer: nameOf(issuer),
     subject: nameOf(subject),
     notBefore,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import importlib
+import re
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -100,7 +101,7 @@ def read_stamp(token: bytes, seal: bytes, root: bytes) -> Stamp:
         verifier.verify_message(response, seal)
         return Stamp(_latest(response.tst_info), _signer(response))
     except (verification_error, ValueError, x509.ExtensionNotFound) as error:
-        raise ValueError(f"is not by a trusted authority: {_first(error)}") from error
+        raise ValueError(f"is not by a trusted authority: {_why(error)}") from error
 
 
 def _members(path: Path) -> dict[str, bytes]:
@@ -151,7 +152,7 @@ def _check_imprint(response: Any, seal: bytes) -> None:  # noqa: ANN401
 
 def _latest(info: Any) -> datetime:  # noqa: ANN401
     accuracy = info.accuracy
-    moment: datetime = info.gen_time
+    moment: datetime = info.gen_time + _fraction(info)
     if accuracy is None:
         return moment
     return moment + timedelta(
@@ -159,6 +160,13 @@ def _latest(info: Any) -> datetime:  # noqa: ANN401
         milliseconds=accuracy.millis or 0,
         microseconds=accuracy.micros or 0,
     )
+
+
+def _fraction(info: Any) -> timedelta:  # noqa: ANN401
+    """What its time has beyond whole seconds, which is all that the library reads."""
+    whole = info.gen_time.strftime("%Y%m%d%H%M%S").encode()
+    found = re.search(whole + rb"(\.\d+)Z", info.as_bytes())
+    return timedelta(seconds=float(found[1])) if found else timedelta(0)
 
 
 def _signer(response: Any) -> str:  # noqa: ANN401
@@ -196,5 +204,10 @@ def _library() -> ModuleType:
         ) from error
 
 
-def _first(error: Exception) -> str:
-    return str(error).split("\n")[0].rstrip(".")
+def _why(error: Exception) -> str:
+    """One sentence of what may be OpenSSL's whole stack of errors."""
+    text = str(error).split("\n")[0].rstrip(".")
+    if "ErrorStack" not in text:
+        return text
+    found = re.search(r'Verify error: ([^"]+)', text)
+    return found[1] if found else "its signature does not fit"

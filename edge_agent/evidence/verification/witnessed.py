@@ -75,11 +75,11 @@ class TimeBracket:
         for key in self.witnesses:
             try:
                 signature = note.signed_by(key)
+                found = None if signature is None else _when(signature)
             except ValueError as error:
                 yield "witness", PROOF, printable(str(error))
                 continue
-            if signature is not None:
-                found = _when(signature)
+            if found is not None:
                 self.not_after = min(self.not_after or found, found)
         if self.not_after is None:
             yield "witness", PROOF, "no witness that is trusted has cosigned its checkpoint"
@@ -93,12 +93,12 @@ class TimeBracket:
             raw = decode(known.signature)
             note = Note(text, (Signature(known.witness, raw[:4], raw[4:]),))
             signature = next(filter(None, map(note.signed_by, self.witnesses)), None)
+            self.not_before = None if signature is None else _when(signature)
         except ValueError as error:
             yield "witness", "manifest.json", f"log.after: {printable(str(error))}"
             return
-        if signature is None:
+        if self.not_before is None:
             return  # by a witness whom nobody asks
-        self.not_before = _when(signature)
         if utc_text(self.not_before) != known.utc or known.size > manifest.log.index:
             yield "witness", "manifest.json", "log.after is not what the witness signed"
 
