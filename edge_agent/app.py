@@ -217,7 +217,7 @@ def run_replay(
             first_frames=observer.first_frames,
             certificate=key.certificate,
             is_resumed=is_resumed,
-            undelivered=outbox.waiting if uplink else 0,
+            undelivered=uplink.status().waiting if uplink else 0,
             complaint=complaint,
         )
 
