@@ -60,10 +60,11 @@ line's level record each of them with its time: nothing is polled, so nothing is
 call is low (the relay falls, its contact closes), "no call" is high; lines are pulled down.
 
 Restarts of what owns the lines are of a process with the product's signal I/O alone and of what
-holds its lines, told that time passes faster. A blip is any other edge than the one end of a call and the
-return to it. What a kernel driver does with a line whose owner died is the driver's: gpio-sim
-follows the pull. "Decision to edge" is from a judged picture to the line's own edge, the wait for
-the next of 50 ticks a second and the way through the process that holds the lines included.
+holds its lines, told that time passes faster. A blip is any other edge than the one end of a call
+and the return to it. What a kernel driver does with a line whose owner died is the driver's:
+gpio-sim follows the pull. "Decision to edge" is from a judged picture to the line's own edge, the
+wait for the next of 50 ticks a second and the way through the process that holds the lines
+included.
 """
 
 
