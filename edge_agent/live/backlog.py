@@ -51,11 +51,10 @@ class Backlog:
 
     def event(self, event: Event) -> None:
         """Store the event, or keep it behind those that wait already."""
-        self._drain()
-        if self.events or not self._stores(event, is_late=False):
-            self.events.append(event)
-            if len(self.events) > self.max_events:
-                self._shed_event()
+        self.events.append(event)
+        self._drain(newest=event)
+        if len(self.events) > self.max_events:
+            self._shed_event()
 
     def case(self, case: Case, clip: bytes | None) -> None:
         """Store the case, or keep it."""
@@ -86,9 +85,13 @@ class Backlog:
         if self.shed_events in (1, 10, 100) or self.shed_events % 1000 == 0:
             log.error("no memory for events", extra={"given_up": self.shed_events})
 
-    def _drain(self) -> None:
-        while self.events and self._stores(self.events[0], is_late=True):
-            self.events.popleft()
+    def _drain(self, newest: Event | None = None) -> None:
+        """In order; one that raises, for no disk will ever take it, holds up none behind it."""
+        while self.events:
+            event = self.events.popleft()
+            if not self._stores(event, is_late=event is not newest):
+                self.events.appendleft(event)
+                return
 
     def _stores(self, event: Event, is_late: bool) -> bool:
         try:

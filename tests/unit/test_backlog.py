@@ -71,6 +71,20 @@ def test_events_wait_in_order(backlog: Backlog) -> None:
     assert numbers(backlog) == list(range(12))
 
 
+def test_what_no_disk_will_ever_take_holds_nothing_up(backlog: Backlog) -> None:
+    for number in range(12):
+        backlog.event(event(number))
+    first = len(backlog.journal.envelopes)
+    assert backlog.waiting > 2
+    backlog.events.insert(1, replace(event(90), camera="nobody"))
+    deliver(backlog)
+    with pytest.raises(KeyError):
+        backlog.retry()
+    while not backlog.retry():
+        deliver(backlog)
+    assert numbers(backlog) == list(range(12)) and first < 12
+
+
 def test_a_grant_that_comes_late_is_told_but_opens_nothing(backlog: Backlog) -> None:
     grant = {"output": "gate", "list": "staff", "list_meaning": "allow"}
     backlog.event(event(0, "access.granted", **grant))
