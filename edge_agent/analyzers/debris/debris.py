@@ -84,13 +84,15 @@ class Debris:
         self._ground: Ground | None = None
         self._finds: list[_Find] = []
         self._lost: deque[tuple[float, Box]] = deque(maxlen=200)
-        """Where tracks ended that had not driven off."""
+        """Around where tracks ended that had not driven off."""
         self._seen: deque[tuple[float, tuple[Box, ...]]] = deque(maxlen=64)
-        """What the detector made out that no track explains, look by look."""
+        """Around what the detector made out that no track explains, look by look."""
 
     def update(self, scene: Scene) -> Iterable[Event]:
         t_s = scene.frame.t_s
-        self._lost.extend((t_s, track.box) for track in scene.ended if _is_slow(track))
+        for track in scene.ended:
+            if _is_slow(track):
+                self._lost.append((t_s, grow(track.box, MARGIN)))
         since_s = SAMPLE_S if self._sampled_s is None else t_s - self._sampled_s
         if since_s < SAMPLE_S:
             return
@@ -181,13 +183,12 @@ class Debris:
 
     def _is_road_user(self, box: Box, seen_s: float, t_s: float) -> bool:
         """True when a track was lost there, or something was made out there again and again."""
-        is_lost = any(
-            lost_s >= t_s - seen_s - HANDOVER_S and _covers(grow(place, MARGIN), box)
-            for lost_s, place in self._lost
-        )
+        since_s = t_s - seen_s - HANDOVER_S
+        if any(lost_s >= since_s and _covers(place, box) for lost_s, place in self._lost):
+            return True
         looks = [boxes for at_s, boxes in self._seen if at_s >= t_s - seen_s]
-        hits = sum(any(_covers(grow(each, MARGIN), box) for each in boxes) for boxes in looks)
-        return is_lost or hits >= OFTEN * max(len(looks), 1)
+        hits = sum(any(_covers(each, box) for each in boxes) for boxes in looks)
+        return hits >= OFTEN * max(len(looks), 1)
 
     def _end_reason(self, find: _Find, scene: Scene, ground: Ground, plot: Plot) -> str | None:
         if ground.is_cleared(find.patch):
@@ -226,12 +227,12 @@ def _is_slow(track: Track) -> bool:
 
 
 def _untracked(scene: Scene) -> Iterator[Box]:
-    """Boxes of road users that no track follows."""
+    """Around road users that no track follows."""
     seen = scene.detections
     for corners, cls in zip(seen.boxes, seen.classes, strict=True):
         box = Box(*(float(v) for v in corners))
         if seen.names[cls] in ROAD_USERS and all(iou(box, t.box) < 0.5 for t in scene.tracks):
-            yield box
+            yield grow(box, MARGIN)
 
 
 def _covers(place: Box, box: Box) -> bool:
