@@ -22,7 +22,7 @@ from edge_agent.checkpoints import CheckpointFeed
 from edge_agent.clock import SystemClock
 from edge_agent.config import Camera, Site, load_site
 from edge_agent.config.lists import hiding_key, list_hashes
-from edge_agent.config.load import site_sha256
+from edge_agent.config.load import located, site_sha256
 from edge_agent.config.models import Mqtt
 from edge_agent.config.signal_io import unfed
 from edge_agent.drawing import draw_zones
@@ -43,7 +43,7 @@ from edge_agent.signals import MockOutputs, open_recorded
 from edge_agent.sources import open_recording
 from edge_agent.types import Frame
 from edge_agent.uplink import Outbox, Uplink, topics
-from edge_agent.uplink.client import make_client
+from edge_agent.uplink.client import flaws
 
 PATIENCE_S = 10.0
 """A broker that takes nothing for so long is given up until the command is repeated."""
@@ -262,7 +262,14 @@ def _check_broker(site: Site, config: Path) -> None:
     """Raise UsageError or ConfigError for what would stop the delivery, before anything is done."""
     if site.mqtt is None:
         raise UsageError(f"--publish: {config} names no broker: add an mqtt section")
-    make_client(site.mqtt, "")
+    check_broker_files(site, config)
+
+
+def check_broker_files(site: Site, config: Path) -> None:
+    """Raise ConfigError with everything that is wrong with the files of the mqtt section."""
+    found = [] if site.mqtt is None else list(flaws(site.mqtt))
+    if found:
+        raise located(config, found)
 
 
 def _zones(site: Site) -> dict[str, dict[str, Polygon]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -76,6 +76,14 @@ def load_site(
     if complaints:
         raise ConfigError("\n".join(complaints))
     return site
+
+
+def located(path: Path, flaws: Iterable[tuple[document.Path, str]]) -> ConfigError:
+    """All that is wrong with what a valid site file names, with the lines that name it."""
+    found = document.parse(_text(path))
+    return ConfigError(
+        _listed(path, [Problem(found.line(at), f"{dotted(at)}: {text}") for at, text in flaws])
+    )
 
 
 def site_sha256(path: Path) -> str:

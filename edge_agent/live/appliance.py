@@ -9,7 +9,14 @@ from datetime import datetime
 from pathlib import Path
 
 from edge_agent import __version__
-from edge_agent.app import about_site, device_key, load, make_bundle_writer, state_dir
+from edge_agent.app import (
+    about_site,
+    check_broker_files,
+    device_key,
+    load,
+    make_bundle_writer,
+    state_dir,
+)
 from edge_agent.assembly import Detectors, make_pipeline, make_redactor, model_paths
 from edge_agent.checkpoints import CheckpointFeed
 from edge_agent.clock import Clock, ClockReading
@@ -22,7 +29,7 @@ from edge_agent.evidence.custody.retention import Kept, survey
 from edge_agent.evidence.log import LogKey, Vkey, certify
 from edge_agent.evidence.log.log import CHECKPOINT_FILE
 from edge_agent.evidence.staging import write_whole
-from edge_agent.evidence.storage import MB, Ballast, Storage
+from edge_agent.evidence.storage import Ballast, Storage, free_bytes
 from edge_agent.folder import BoxFolder
 from edge_agent.health import Snapshot
 from edge_agent.identity import CameraOrigin, Origin, digest
@@ -30,7 +37,7 @@ from edge_agent.journal import Journal
 from edge_agent.live.backlog import Backlog
 from edge_agent.live.camera import LiveCamera
 from edge_agent.live.daemon import Daemon
-from edge_agent.live.machine import free_bytes, memory_bytes, temperature_c
+from edge_agent.live.machine import memory_bytes, temperature_c
 from edge_agent.live.memory import MemoryFile, Moment
 from edge_agent.live.timekeeping import FirstToKnow, Timekeeper, boot_id
 from edge_agent.live.upkeep import Upkeep
@@ -105,6 +112,7 @@ class Appliance:
             temperature_c=temperature_c(),
             clock_synced=self.timekeeper.read()[1].sync.is_trusted,
             uplink="none" if status is None else status.reason or status.state,
+            shedding=self.journal.storage.shedding if self.journal.storage else None,
         )
 
     def open_journal(self, stack: ExitStack, cameras: list[LiveCamera]) -> None:
@@ -116,10 +124,6 @@ class Appliance:
         journal.plate_key = hiding_key(self.site, state_dir(self.site))
         self.journal = stack.enter_context(journal)
         self.backlog = Backlog(self.journal)
-        wanted = self.site.evidence.min_free_mb * MB
-        if (free_bytes(self.folder.path) or 0) < wanted:
-            facts = {"path": str(self.folder.path), "wanted_mb": self.site.evidence.min_free_mb}
-            log.warning("hardly any room for evidence", extra=facts)
         home = state_dir(self.site) / self.site.device
         statement = certify(self.key, LogKey.load_or_create(home), self.site.device)
         write_whole(home / "log-key.dsse", statement)
@@ -327,6 +331,7 @@ def load_live(config: Path) -> Site:
             "cameras: what recordings show is never evidence, so give them a site file of their own"
         )
     witness_keys(site)
+    check_broker_files(site, config)
     for name, camera in site.cameras.items():
         for key in ("credentials_file", "path", "sub_path"):
             path = getattr(camera.source, key, None)

@@ -10,7 +10,6 @@ from edge_agent.errors import ConfigError
 from edge_agent.live.appliance import Appliance, is_paced
 from edge_agent.live.camera import LiveCamera
 from edge_agent.pipeline import Pipeline
-from edge_agent.uplink.client import make_client
 
 FIXED = ("site", "device", "state_dir", "data_dir", "device_key", "models_dir", "metrics")
 """What a box is; only a restart changes that."""
@@ -34,8 +33,6 @@ def prepared(box: Appliance, site: Site) -> Callable[[], None]:
         if name in moved or _is_changed(before, site, name)
     }
     make_redactor(site)
-    if site.mqtt is not None:
-        make_client(site.mqtt, "")
     fresh = {name: LiveCamera(name, sources[name], pipelines[name]) for name in moved}
     return lambda: _exchange(box, site, pipelines, fresh)
 

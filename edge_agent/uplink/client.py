@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from collections.abc import Iterator
 from pathlib import Path
 
 from paho.mqtt.client import Client
@@ -14,7 +15,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_agent.config.uplink import Mqtt
 from edge_agent.errors import ConfigError
-from edge_agent.uplink.tls import explain_tls, make_context
+from edge_agent.uplink.tls import Flaw, explain_tls, make_context, tls_flaws
 
 CONNECT_TIMEOUT_S = 5.0
 
@@ -23,9 +24,11 @@ def make_client(mqtt: Mqtt, client_id: str, is_resumed: bool = False) -> Client:
     """An unconnected client with the credentials and certificates as they are on disk now.
 
     With `is_resumed` a broker keeps what arrives for it while it is away (MQTT 3.1.1; with MQTT 5
-    that is said when connecting). Raises ConfigError when one of the files is missing or not what
-    it should be.
+    that is said when connecting). Raises ConfigError with all that is wrong with the files.
     """
+    found = [f"{'.'.join(where)}: {text}" for where, text in flaws(mqtt)]
+    if found:
+        raise ConfigError("; ".join(found))
     protocol = MQTTProtocolVersion.MQTTv5 if mqtt.protocol == "5" else MQTTProtocolVersion.MQTTv311
     client = Client(
         CallbackAPIVersion.VERSION2,
@@ -35,15 +38,27 @@ def make_client(mqtt: Mqtt, client_id: str, is_resumed: bool = False) -> Client:
         reconnect_on_failure=False,  # the owner reconnects, with its own back-off
     )
     client.connect_timeout = CONNECT_TIMEOUT_S
-    try:
-        mqtt.host.encode("idna")
-    except UnicodeError as error:
-        raise ConfigError(f"mqtt.host: {mqtt.host!r} cannot be a host name: {error}") from error
     if mqtt.username is not None:
-        client.username_pw_set(mqtt.username, _password(mqtt.password_file))
+        secret = mqtt.password_file
+        password = None if secret is None else secret.read_text("utf-8").splitlines()[0]
+        client.username_pw_set(mqtt.username, password)
     if mqtt.tls is not None:
         client.tls_set_context(make_context(mqtt.tls))
     return client
+
+
+def flaws(mqtt: Mqtt) -> Iterator[Flaw]:
+    """Everything that keeps a client from being made: the host's name, the files on the disk."""
+    try:
+        mqtt.host.encode("idna")
+    except UnicodeError as error:
+        yield ("mqtt", "host"), f"{mqtt.host!r} cannot be a host name: {error}"
+    if mqtt.password_file is not None:
+        why = _password_flaw(mqtt.password_file)
+        if why is not None:
+            yield ("mqtt", "password_file"), f"{mqtt.password_file}{why}"
+    if mqtt.tls is not None:
+        yield from tls_flaws(mqtt.tls)
 
 
 def properties(
@@ -110,16 +125,12 @@ def _other(mqtt: Mqtt) -> str:
     return '"3.1.1"' if mqtt.protocol == "5" else '"5"'
 
 
-def _password(path: Path | None) -> str | None:
-    if path is None:
-        return None
+def _password_flaw(path: Path) -> str | None:
     try:
-        text = path.read_text("utf-8")
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"mqtt.password_file: {path} is not UTF-8 text") from error
+        lines = path.read_text("utf-8").splitlines()
+    except UnicodeDecodeError:
+        return " is not UTF-8 text"
     except OSError as error:
-        raise ConfigError(f"mqtt.password_file: {path}: {error.strerror}") from error
-    lines = text.splitlines()
-    if not lines or not lines[0].strip():
-        raise ConfigError(f"mqtt.password_file: {path}: the password belongs on its first line")
-    return lines[0]
+        return f": {error.strerror}"
+    is_there = bool(lines and lines[0].strip())
+    return None if is_there else ": the password belongs on its first line"

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import select
 import ssl
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from cryptography import x509
 
 from edge_agent.config.uplink import Mqtt, Tls
-from edge_agent.errors import ConfigError
+
+Flaw = tuple[tuple[str, ...], str]
+"""Where in the site file, and what is wrong and what to do."""
 
 _VERSIONS: Final = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
@@ -111,22 +114,31 @@ class TlsSocket(ssl.SSLSocket):
 def make_context(tls: Tls) -> ssl.SSLContext:
     """What the files say as they are on disk now.
 
-    Raises ConfigError when one of them is missing or not what it should be.
+    For files without flaws; raises OSError, which includes what OpenSSL says, for others.
     """
-    for name, path in (("ca", tls.ca), ("certificate", tls.certificate), ("key", tls.key)):
-        if path is not None and not path.is_file():
-            raise ConfigError(f"mqtt.tls.{name}: {path} does not exist")
-    if tls.key is not None and tls.certificate is None:
-        raise ConfigError("mqtt.tls.key: needs mqtt.tls.certificate as well")
-    try:
-        context = ssl.create_default_context(cafile=tls.ca)
-    except (ssl.SSLError, OSError) as error:
-        raise ConfigError(f"mqtt.tls.ca: {tls.ca} is no PEM certificate ({error})") from error
+    context = ssl.create_default_context(cafile=tls.ca)
     context.sslsocket_class = TlsSocket
     context.minimum_version = _VERSIONS[tls.min_version]
     if tls.certificate is not None:
         _load_pair(context, tls.certificate, tls.key)
     return context
+
+
+def tls_flaws(tls: Tls) -> Iterator[Flaw]:
+    """Everything that is wrong with the files as they are on the disk now."""
+    files = {"ca": tls.ca, "certificate": tls.certificate, "key": tls.key}
+    missing = [name for name, path in files.items() if path is not None and not path.is_file()]
+    for name in missing:
+        yield ("mqtt", "tls", name), f"{files[name]} does not exist"
+    if tls.key is not None and tls.certificate is None:
+        yield ("mqtt", "tls", "key"), "needs mqtt.tls.certificate as well"
+    if tls.ca is not None and "ca" not in missing:
+        try:
+            ssl.create_default_context(cafile=tls.ca)
+        except OSError as error:
+            yield ("mqtt", "tls", "ca"), f"{tls.ca} is no PEM certificate ({error})"
+    if tls.certificate is not None and not {"certificate", "key"}.intersection(missing):
+        yield from _pair_flaws(tls.certificate, tls.key)
 
 
 def explain_tls(error: ssl.SSLError, mqtt: Mqtt) -> str:
@@ -152,25 +164,26 @@ def explain_tls(error: ssl.SSLError, mqtt: Mqtt) -> str:
 
 
 def _load_pair(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:
+    # Without a password OpenSSL would ask for one on the terminal.
+    context.load_cert_chain(certificate, key, password="")
+
+
+def _pair_flaws(certificate: Path, key: Path | None) -> Iterator[Flaw]:
     try:
-        # Without a password OpenSSL would ask for one on the terminal.
-        context.load_cert_chain(certificate, key, password="")
-    except ssl.SSLError as error:
-        if "MISMATCH" in (error.reason or ""):
-            raise ConfigError(
-                f"mqtt.tls.key: {key or certificate} is not the key of {certificate}: they do not "
-                "make a pair; was only one of the two renewed?"
-            ) from error
-        raise _no_pair(certificate, key, error) from error
+        _load_pair(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), certificate, key)
     except OSError as error:
-        raise _no_pair(certificate, key, error) from error
-
-
-def _no_pair(certificate: Path, key: Path | None, error: OSError) -> ConfigError:
-    return ConfigError(
-        f"mqtt.tls.certificate: {certificate} and {key or 'its key'} do not make a pair of PEM "
-        f"certificate and key ({error})"
-    )
+        if "MISMATCH" in (getattr(error, "reason", None) or ""):
+            yield (
+                ("mqtt", "tls", "key"),
+                f"{key or certificate} is not the key of {certificate}: they do not make a pair; "
+                "was only one of the two renewed?",
+            )
+        else:
+            yield (
+                ("mqtt", "tls", "certificate"),
+                f"{certificate} and {key or 'its key'} do not make a pair of PEM certificate and "
+                f"key ({error})",
+            )
 
 
 def _validity(certificate: Path | None) -> str:

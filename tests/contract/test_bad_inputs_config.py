@@ -158,6 +158,29 @@ def test_publish_without_a_broker_in_the_site(
     assert not out.exists()
 
 
+def test_all_files_of_a_broker_at_once_with_their_lines(
+    edge_agent: Callable[..., Outcome], refused: Callable[..., None], folder: Path
+) -> None:
+    site = folder / "broker-files.yaml"
+    broker = {
+        "  host: localhost": "",
+        "  username: box": "",
+        "  password_file: gone.secret": "mqtt.password_file: ",
+        "  tls:": "",
+        "    ca: broker-files.yaml": "mqtt.tls.ca: ",
+        "    certificate: gone.crt": "mqtt.tls.certificate: ",
+        "    key: gone.key": "mqtt.tls.key: ",
+    }
+    site.write_text(SITE + "mqtt:\n" + "\n".join(broker) + "\n")
+    outcome = edge_agent("check", "--config", site)
+    refused(outcome, 78, "no PEM certificate", lines=4)
+    first = site.read_text().splitlines().index("mqtt:") + 2
+    said = outcome.stderr.removeprefix("edge-agent: ").splitlines()
+    wanted = [(n, place) for n, place in enumerate(broker.values(), first) if place]
+    for line, (number, place) in zip(said, wanted, strict=True):
+        assert line.startswith(f"{site}:{number}: {place}")
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
