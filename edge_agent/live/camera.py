@@ -6,6 +6,7 @@ import logging
 import threading
 from dataclasses import dataclass, field
 
+from edge_agent.clock import Clock
 from edge_agent.errors import SourceError
 from edge_agent.health import CameraVitals
 from edge_agent.live.board import Board, Post
@@ -15,7 +16,13 @@ from edge_agent.types import JSON, Frame
 
 log = logging.getLogger(__name__)
 
-BACKOFF_MIN_S, BACKOFF_MAX_S = 1.0, 60.0
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """How long to wait before the next try; twice as long every time, within bounds."""
+
+    min_s: float = 1.0
+    max_s: float = 60.0
 
 
 @dataclass
@@ -46,28 +53,34 @@ class LiveCamera:
 class Reader(threading.Thread):
     """Keeps one camera connected and puts its frames on the board."""
 
-    def __init__(self, camera: LiveCamera, board: Board) -> None:
+    def __init__(
+        self, camera: LiveCamera, board: Board, clock: Clock, backoff: Backoff = Backoff()
+    ) -> None:
         super().__init__(name=f"read-{camera.name}", daemon=True)
         self.camera, self._board = camera, board
+        self._clock, self._backoff = clock, backoff
+        self.beat_s = clock.monotonic()
+        """When it last got something, or nothing."""
         self._closing = threading.Event()
         self._lasted_s = -1.0
         """How long the present connection has delivered; negative before it does."""
 
     def run(self) -> None:
-        backoff_s, told = BACKOFF_MIN_S, ""
+        backoff_s, told = self._backoff.min_s, ""
         while not self._closing.is_set():
             self._lasted_s = -1.0
+            self.beat_s = self._clock.monotonic()
             reason = self._read()
             if self._closing.is_set() or self.camera.is_over:
                 return
             self.camera.vitals.lost(reason)
             if self._lasted_s >= backoff_s:
-                backoff_s, told = BACKOFF_MIN_S, ""
+                backoff_s, told = self._backoff.min_s, ""
             if reason != told:  # once, not every minute of a week
                 told = reason
                 log.warning("camera lost", extra={"camera": self.camera.name, "why": reason})
             self._closing.wait(backoff_s)
-            backoff_s = min(2 * backoff_s, BACKOFF_MAX_S)
+            backoff_s = min(2 * backoff_s, self._backoff.max_s)
 
     def close(self) -> None:
         """Stop reading; returns at once."""
@@ -82,6 +95,7 @@ class Reader(threading.Thread):
             for frame in camera.source.frames():
                 if self._closing.is_set():
                     break
+                self.beat_s = self._clock.monotonic()
                 if first_s is None:
                     first_s = frame.t_s
                     log.info("camera online", extra={"camera": camera.name})

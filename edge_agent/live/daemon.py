@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeVar
 from edge_agent.clock import Clock
 from edge_agent.errors import EdgeError
 from edge_agent.live.board import Board, Post
-from edge_agent.live.camera import BACKOFF_MAX_S, BACKOFF_MIN_S, LiveCamera, Reader
+from edge_agent.live.camera import Backoff, LiveCamera, Reader
 from edge_agent.live.writer import JOIN_S, Writer
 from edge_agent.pipeline import Outcome, Pipeline
 from edge_agent.ports import Cabinet, Sink, Source
@@ -35,6 +35,8 @@ MAX_FAILURES = 6
 """More in a row make nobody wait any longer."""
 DISK_S = 60.0
 """A disk that takes longer for one case is dead."""
+READER_S = 300.0
+"""One that hears nothing from its camera complains, and tries again, twice as often."""
 LAST_S = 0.1
 """What is still busy when everything has been stopped hangs."""
 WATCHER = "camera.health"
@@ -114,6 +116,7 @@ class Daemon:
         self._workers = [Worker(number, self) for number in range(workers)]
         self._orphans: list[Worker] = []
         self.hang_s = HANG_S
+        self.backoff = Backoff()
         self._patience_s = JOIN_S
 
     def start(self) -> None:
@@ -124,7 +127,7 @@ class Daemon:
     def add(self, camera: LiveCamera) -> None:
         """Begin to read a camera."""
         self.cameras[camera.name] = camera
-        self._readers[camera.name] = reader = Reader(camera, self.board)
+        self._readers[camera.name] = reader = Reader(camera, self.board, self.clock, self.backoff)
         reader.start()
 
     def remove(self, name: str) -> None:
@@ -176,7 +179,7 @@ class Daemon:
         if reason != camera.vitals.failure:
             log.error("camera failed", extra={"camera": camera.name, "why": reason})
         camera.failures = min(camera.failures + 1, MAX_FAILURES)
-        wait_s = min(BACKOFF_MIN_S * 2.0**camera.failures, BACKOFF_MAX_S)
+        wait_s = min(self.backoff.min_s * 2.0**camera.failures, self.backoff.max_s)
         camera.resumes_s = self.clock.monotonic() + wait_s
         camera.vitals.failed(reason)
         self.cabinet.fault(camera.name, reason)
@@ -201,6 +204,9 @@ class Daemon:
             return f"{hanging} workers hang"
         if now_s - self.writer.beat_s > DISK_S:
             return f"nothing was written for {now_s - self.writer.beat_s:.0f} s: is the disk dead?"
+        for reader in self._readers.values():
+            if reader.is_alive() and now_s - reader.beat_s > READER_S:
+                return f"{reader.name} hangs"
         dead = [t.name for t in (self.writer, *self._workers) if not t.is_alive()]
         dead += [
             reader.name
@@ -290,9 +296,11 @@ class Daemon:
             if camera.memory is not None:
                 fresh.recall(camera.memory, lambda t_s: t_s)
             camera.pipeline = fresh
-        except (EdgeError, ValueError, KeyError, TypeError) as error:
-            log.error("camera stopped", extra={"camera": camera.name, "why": str(error)})
-            camera.resumes_s = self.clock.monotonic() + BACKOFF_MAX_S
+        except Exception as error:
+            unforeseen = None if isinstance(error, EdgeError) else error
+            facts = {"camera": camera.name, "why": str(error)}
+            log.error("camera stopped", extra=facts, exc_info=unforeseen)
+            camera.resumes_s = self.clock.monotonic() + self.backoff.max_s
 
 
 def _trouble(camera: LiveCamera) -> str | None:

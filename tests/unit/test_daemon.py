@@ -15,8 +15,8 @@ from edge_agent.clock import SystemClock
 from edge_agent.errors import ModelError, SignalError, SourceLost
 from edge_agent.health import CameraHealth
 from edge_agent.live.board import Post
-from edge_agent.live.camera import LiveCamera
-from edge_agent.live.daemon import MAX_ORPHANS, Daemon
+from edge_agent.live.camera import Backoff, LiveCamera
+from edge_agent.live.daemon import MAX_ORPHANS, READER_S, Daemon
 from edge_agent.pipeline import Pipeline, RuleSlot
 from edge_agent.ports import Analyzer, Cabinet
 from edge_agent.recollection import Moved
@@ -223,8 +223,10 @@ def run() -> Iterator[Run]:
         cabinet: Cabinet | None = None,
         workers: int = 2,
         remake: Callable[[LiveCamera], Pipeline] = lambda camera: pipeline(),
+        backoff: Backoff | None = None,
     ) -> Daemon:
         daemon = Daemon(sink or Keeper(), cabinet or Unwired(), CLOCK, workers, remake)
+        daemon.backoff = backoff or daemon.backoff
         running.append(daemon)
         daemon.start()
         for each in cameras:
@@ -420,22 +422,46 @@ def test_a_pipeline_that_cannot_say_what_it_knows_costs_the_others_nothing(
     assert all(each.lock.acquire(timeout=0) for each in (broken, sound))
 
 
-def test_a_camera_that_is_down_is_told_once(
-    run: Run, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("edge_agent.live.camera.BACKOFF_MIN_S", 0.02)
-    monkeypatch.setattr("edge_agent.live.camera.BACKOFF_MAX_S", 0.04)
+def test_a_camera_that_is_down_is_told_once(run: Run, caplog: pytest.LogCaptureFixture) -> None:
     film = Film("a", breaks_after=0)
-    run(camera(film=film))
+    run(camera(film=film), backoff=Backoff(0.02, 0.04))
     assert soon(lambda: film.connections > 10)
     assert [each.message for each in caplog.records] == ["camera lost"]
 
 
-def test_a_camera_that_breaks_off_at_once_is_asked_less_and_less_often(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("edge_agent.live.camera.BACKOFF_MIN_S", 0.1)
+def test_a_camera_that_breaks_off_at_once_is_asked_less_and_less_often(run: Run) -> None:
     film = Film("a", breaks_after=2)
-    run(camera(film=film))
+    run(camera(film=film), backoff=Backoff(min_s=0.1))
     CLOCK.sleep(2.0)
     assert film.connections <= 6
+
+
+def test_a_pipeline_that_cannot_be_made_anew_costs_no_thread(run: Run) -> None:
+    def refuse(camera: LiveCamera) -> Pipeline:
+        raise RuntimeError("what nobody has foreseen")
+
+    broken, sound = camera("a", pipeline(detector=Failing())), camera("b")
+    daemon = run(broken, sound, remake=refuse)
+    assert soon(lambda: broken.failures)
+    seen = sound.vitals.inferred
+    assert soon(lambda: sound.vitals.inferred > seen + 5)
+    assert daemon.stuck(CLOCK.monotonic()) is None
+
+
+def test_a_reader_that_hangs_is_a_case_for_a_new_process(run: Run, over: threading.Event) -> None:
+    class Shutter:
+        changed_s = 0.0
+
+        def is_open(self, frame: Frame) -> bool:
+            return over.wait()
+
+    stuck = camera()
+    stuck.pipeline.gate = Shutter()
+    daemon = run(stuck, camera("b"))
+    assert soon(lambda: stuck.vitals.frames)
+    reader = daemon._readers["a"]
+    before_s = reader.beat_s
+    reader.beat_s -= READER_S
+    CLOCK.sleep(0.2)
+    assert reader.beat_s < before_s
+    assert daemon.stuck(CLOCK.monotonic()) == "read-a hangs"
