@@ -25,7 +25,8 @@ from edge_agent.config.models import Camera
 from edge_agent.config.signal_io import Contact, Gpio, Output, unfed
 from edge_agent.errors import ConfigError, EdgeError, SignalError, SourceError
 from edge_agent.evidence.keys.identity import Home
-from edge_agent.live.machine import free_bytes, temperature_c
+from edge_agent.evidence.storage import free_bytes
+from edge_agent.live.machine import temperature_c
 from edge_agent.live.timekeeping import FirstToKnow, Timekeeper
 from edge_agent.ports import ClockSync
 from edge_agent.signals.lines import Lines

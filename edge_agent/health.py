@@ -60,13 +60,15 @@ class Snapshot:
     clock_synced: bool
     uplink: str
     """`online`, or why not."""
+    shedding: Literal["disk budget", "disk full"] | None = None
+    """Why new cases go without clip or photos; None while there is room for them."""
 
     @property
     def is_well(self) -> bool:
-        """True while every camera delivers, every rule runs and the disk takes what is decided."""
+        """True while every camera delivers, every rule runs and the disk takes every case whole."""
         cameras = self.cameras.values()
         are_seeing = all(c.state == "online" and not c.rules_off for c in cameras)
-        return are_seeing and not self.backlog
+        return are_seeing and not self.backlog and self.shedding is None
 
 
 @dataclass

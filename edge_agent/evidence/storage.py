@@ -8,6 +8,7 @@ two of them must give the same bytes, so one that finds no room ends and can be 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from collections.abc import Iterator
@@ -33,7 +34,14 @@ BALLAST_BYTES = 8 * MB
 RECORD_BYTES = 64_000
 """More than any record takes."""
 
+Bound = Literal["disk budget", "disk full"]
 What = Literal["clip", "derived", "enter", "leave", "wide", "close"]
+REMEDIES: Final[dict[Bound, str]] = {
+    "disk budget": "raise `evidence.disk_budget_mb`, have `privacy.retention` delete what is due, "
+    "or move old bundles elsewhere",
+    "disk full": "free some space, have `privacy.retention` delete what is due, or move old "
+    "bundles elsewhere",
+}
 LADDER: Final[tuple[tuple[What, ...], ...]] = (
     (),
     ("clip",),
@@ -67,12 +75,21 @@ class Ballast:
     def restore(self, min_free: int) -> None:
         """Take it again where that leaves so many bytes free."""
         try:
-            if not self.path.exists() and _free(self.folder) >= min_free + self.size:
+            if not self.path.exists() and (free_bytes(self.folder) or 0) >= min_free + self.size:
                 with self.path.open("wb") as file:
                     os.posix_fallocate(file.fileno(), 0, self.size)
         except OSError as error:
             self.path.unlink(missing_ok=True)
             log.warning("no room for ballast", extra={"why": error.strerror})
+
+
+def free_bytes(folder: Path) -> int | None:
+    """What this user may still write there; None where the disk does not answer."""
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return None
+    return disk.f_bavail * disk.f_frsize
 
 
 class Storage:
@@ -83,7 +100,12 @@ class Storage:
         self._bundles = bundles
         self._budget = None if settings.disk_budget_mb is None else settings.disk_budget_mb * MB
         self._min_free = settings.min_free_mb * MB
+        self.shedding: Bound | None = None
+        """Why the latest case went without something; None: it did not, and there is room."""
         ballast.restore(self._min_free)
+        with contextlib.suppress(EvidenceError):  # told when there is something to write
+            room, why = self._room(bundles.folder / "new.evb")
+            self._note(why if room <= 0 else None)
 
     def write(self, case: Case, clip: bytes | None) -> Bundle:
         """As `BundleWriter.write`, with as much of the case as there is room for.
@@ -91,7 +113,7 @@ class Storage:
         Raises NoSpace when not even the record fits, and for a later revision that would have to
         give up what the file of the earlier one holds: that one stays as it is.
         """
-        room, why = self._room(case)
+        room, why = self._room(self._bundles.path_of(case))
         held = self._held(case)
         refusal: NoSpace | None = None
         for less, kept_clip, shed in _ladder(case, clip, why):
@@ -108,18 +130,31 @@ class Storage:
                 refusal = error
                 continue
             self.ballast.restore(self._min_free)
+            self._note(why if shed is not None or room <= 0 else None)
             return bundle
         assert refusal is not None
+        self._note(why)
         raise refusal
 
-    def _room(self, case: Case) -> tuple[int, Literal["disk budget", "disk full"]]:
-        """Bytes that the case's file may have, and what bounds them."""
-        own = self._bundles.path_of(case)
+    def _note(self, why: Bound | None) -> None:
+        """Say it once: whoever sees to the box has to decide what goes."""
+        if why is not None and why != self.shedding:
+            facts = {"why": why, "remedy": REMEDIES[why]}
+            log.error("no room for evidence: new cases lose clips, then photos", extra=facts)
+        elif why is None and self.shedding is not None:
+            log.info("room for evidence again")
+        self.shedding = why
+
+    def _room(self, own: Path) -> tuple[int, Bound]:
+        """Bytes that a case's file may have, and what bounds them."""
         try:
-            free = _free(own.parent) - self._min_free
             sizes = dict(_sizes(own.parent)) if self._budget is not None else {}
         except OSError as error:  # a disk that was unplugged
             raise cannot(own, "be written", error) from error
+        free = free_bytes(own.parent)
+        if free is None:
+            raise EvidenceError(f"{own}: cannot be written: the disk does not answer; check it")
+        free -= self._min_free
         if self._budget is None:
             return free, "disk full"
         left = self._budget - sum(size for path, size in sizes.items() if path != own)
@@ -135,7 +170,7 @@ class Storage:
 
 
 def _ladder(
-    case: Case, clip: bytes | None, why: Literal["disk budget", "disk full"]
+    case: Case, clip: bytes | None, why: Bound
 ) -> Iterator[tuple[Case, bytes | None, Shed | None]]:
     """The case with ever less of it: as it is, at last the record alone."""
     there = {"derived", *(photo.role for photo in case.photos)} if case.photos else set()
@@ -170,12 +205,6 @@ def _without(case: Case, shed: Shed) -> Case:
         clip_s=clip_s,
         doubts=tuple(dict.fromkeys((*case.doubts, *unseen))),
     )
-
-
-def _free(folder: Path) -> int:
-    """Bytes that are free for this user."""
-    disk = os.statvfs(folder)
-    return disk.f_bavail * disk.f_frsize
 
 
 def _sizes(folder: Path) -> Iterator[tuple[Path, int]]:

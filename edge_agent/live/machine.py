@@ -1,4 +1,4 @@
-"""What the machine says of itself: temperature, memory, room on its disks."""
+"""What the machine says of itself: temperature and memory."""
 
 from __future__ import annotations
 
@@ -28,15 +28,6 @@ def memory_bytes() -> int:
     """Resident memory of this process (proc(5), statm)."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def free_bytes(folder: Path) -> int | None:
-    """What this user may still write there; None where the disk does not answer."""
-    try:
-        disk = os.statvfs(folder)
-    except OSError:
-        return None
-    return disk.f_bavail * disk.f_frsize
 
 
 def share_heaps() -> None:

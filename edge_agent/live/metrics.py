@@ -99,6 +99,11 @@ def _device(snapshot: Snapshot) -> list[Figure]:
         ("outbox_events", "Events that no broker has acknowledged", snapshot.waiting),
         ("backlog_items", "Events and cases that the disk has not taken", snapshot.backlog),
         ("disk_free_bytes", "Free where evidence is kept", snapshot.disk_free_bytes),
+        (
+            "shedding",
+            "1 while new cases lose clips or photos",
+            float(snapshot.shedding is not None),
+        ),
         ("memory_bytes", "Resident memory of the process", snapshot.memory_bytes),
         ("temperature_celsius", "Of the processor", snapshot.temperature_c),
         ("clock_synced", "1 while the wall clock can be trusted", float(snapshot.clock_synced)),

@@ -27,6 +27,7 @@ def heartbeat(tree: str, snapshot: Snapshot) -> Message:
         "waiting": snapshot.waiting,
         "backlog": snapshot.backlog,
         "disk_free_bytes": snapshot.disk_free_bytes,
+        "shedding": snapshot.shedding,
         "memory_bytes": snapshot.memory_bytes,
         "temperature_c": snapshot.temperature_c,
         "clock_synced": snapshot.clock_synced,

@@ -141,6 +141,30 @@ def test_room_that_comes_back_is_used(storage: Open) -> None:
     assert kept(full, case("third"), None)[0] == {"wide", "close"}
 
 
+def test_a_budget_that_is_used_up_is_told_at_once_and_once(
+    storage: Open, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    opened = storage(disk_budget_mb=4)
+    assert opened.shedding is None
+    opened.write(case("a"), bytes(900_000))
+    assert opened.shedding is None and not caplog.records, "there was room"
+    for subject in "bcd":
+        opened.write(case(subject), bytes(900_000))
+        assert opened.shedding == "disk budget"
+    (told,) = caplog.records
+    assert told.levelname == "ERROR" and "disk_budget_mb" in told.__dict__["remedy"]
+    caplog.clear()
+    opened = storage(disk_budget_mb=2)
+    assert opened.shedding == "disk budget", "before the first case loses anything"
+    assert len(caplog.records) == 1
+    opened.write(replace(case("e"), photos=()), None)
+    assert opened.shedding is not None, "a case without pictures is no sign of room"
+    for path in (tmp_path / "evidence").glob("*.evb"):
+        path.unlink()
+    opened.write(replace(case("f"), photos=case("f").photos[:1]), None)
+    assert opened.shedding is None
+
+
 def test_what_is_shed_and_what_is_there_must_agree(storage: Open) -> None:
     _, facts = kept(storage(disk_budget_mb=1), case(), b"clip")
     assert list(contradictions(facts)) == []

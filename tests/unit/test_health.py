@@ -1,5 +1,7 @@
 """What is told of a camera: rates, delays, losses, and why nothing is decided on its pictures."""
 
+from dataclasses import replace
+
 from edge_agent.health import LAGS, RATE_S, CameraHealth, CameraVitals, Snapshot
 
 
@@ -34,6 +36,7 @@ def test_pictures_on_which_nothing_is_decided_are_no_health() -> None:
     vitals = CameraVitals()
     vitals.arrived(1.0)
     assert snapshot(vitals.at(1.0)).is_well
+    assert not replace(snapshot(vitals.at(1.0)), shedding="disk budget").is_well
     vitals.failed("the network refused its input")
     vitals.arrived(2.0)
     found = vitals.at(2.0)
