@@ -332,14 +332,21 @@ def test_the_broker_configuration_of_the_manual(
     broker = mosquitto(*(line for line in conf.splitlines() if not line.startswith(ours)))
     mine = "edge/v1/s/d/replay/cam/c/event/a/b"
     outbox.delivered(1)
+    photos = {f"edge/v1/s/d/{branch}case/1/media/wide" for branch in ("", "replay/")}
     with (
         Listener(to(broker.port, ca=authority.ca, **pair(authority, "office"))) as office,
+        Listener(to(broker.port, ca=authority.ca, **pair(authority, "dashboard"))) as dashboard,
+        Listener(to(broker.port, ca=authority.ca, **pair(authority, "witness"))) as witness,
         Uplink(to(broker.port, ca=authority.ca, **pair(authority, "d")), outbox, ORIGIN) as uplink,
     ):
+        for photo in photos:
+            outbox.add({"id": photo}, photo)
         outbox.add({"id": "mine"}, mine)
         assert uplink.flush(PATIENCE_S)
-        assert office.wait(3, PATIENCE_S)
-        assert mine in [topic for topic, _ in office.messages]
+        assert office.wait(5, PATIENCE_S) and dashboard.wait(3, PATIENCE_S)
+        seen = [{topic for topic, _ in each.messages} for each in (office, dashboard, witness)]
+        assert [mine in each for each in seen] == [True, True, False]
+        assert [len(photos & each) for each in seen] == [2, 0, 0]
         outbox.add({"id": "theirs"}, "edge/v1/s/e/case/1")
         uplink.wake()
         await_reason(uplink, "Not authorized")
