@@ -74,6 +74,27 @@ class Detector(Protocol):
     def detect(self, frame: Frame) -> Detections: ...
 
 
+class Glance(Protocol):
+    """One frame on its way through a network."""
+
+    def infer(self) -> None:
+        """The long part: once, in any thread."""
+        ...
+
+    def detections(self) -> Detections:
+        """What was found; after `infer`."""
+        ...
+
+
+@runtime_checkable
+class Glancing(Protocol):
+    """A detector whose `detect` can be had in parts, by who looks at several frames in one go."""
+
+    def glance(self, frame: Frame) -> Glance:
+        """Take from the frame what the network needs, while caches still hold its picture."""
+        ...
+
+
 class Gate(Protocol):
     """Says whether a frame is worth an inference; sees every frame of one camera in order."""
 

@@ -7,14 +7,19 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from edge_agent.errors import EdgeError, ModelError, SourceError
 from edge_agent.pipeline import NO_SIGNALS, Pipeline
-from edge_agent.ports import SignalFeed, Sink, Source
+from edge_agent.ports import Glance, Glancing, SignalFeed, Sink, Source
 from edge_agent.types import Case, Detections, Frame
 
 log = logging.getLogger(__name__)
+
+BURST = 6
+"""Frames per worker that are on their way at once."""
+SPARE = 2
+"""Frames for each other worker to look at while this one decides and decodes."""
 
 
 @dataclass
@@ -43,17 +48,81 @@ class Tick:
     order: tuple[float, str]
 
 
+class Whole:
+    """The glance of a detector that cannot be had in parts."""
+
+    def __init__(self, pipeline: Pipeline, frame: Frame) -> None:
+        self._pipeline, self._frame = pipeline, frame
+        self._seen = Detections.none()
+
+    def infer(self) -> None:
+        self._seen = self._pipeline.see(self._frame)
+
+    def detections(self) -> Detections:
+        return self._seen
+
+
 @dataclass
 class Pending:
-    """A tick whose inference is under way."""
+    """A tick on its way from the source to the decisions."""
 
     tick: Tick
-    seen: Future[Detections] | Detections | ModelError | None = field(default=None)
+    glance: Glance | None = None
+    """None where nothing has to be looked at: the end, or nothing has changed."""
+    is_seen: bool = False
+    damage: ModelError | None = None
+
+    def see(self) -> None:
+        """The long part, in any thread."""
+        try:
+            if self.glance is not None:
+                self.glance.infer()
+        except ModelError as error:
+            self.damage = error
+        self.is_seen = True
 
     def detections(self) -> Detections | None:
-        if isinstance(self.seen, ModelError):
-            raise self.seen
-        return self.seen.result() if isinstance(self.seen, Future) else self.seen
+        if self.damage is not None:
+            raise self.damage
+        return self.glance.detections() if self.glance is not None else None
+
+
+class Crew:
+    """The threads that look at frames: the one that decides, and `others` beside it."""
+
+    def __init__(self, others: int) -> None:
+        self.others = others
+        self._pool = ThreadPoolExecutor(others, thread_name_prefix="see")
+        self._todo: deque[Pending] = deque()
+        self._helping: list[Future[None]] = []
+
+    def add(self, pending: Pending) -> None:
+        self._todo.append(pending)
+        for each in [each for each in self._helping if each.done()]:
+            each.result()  # raises what it has raised
+            self._helping.remove(each)
+        if len(self._helping) < self.others:
+            self._helping.append(self._pool.submit(self.see))
+
+    def see(self, spare: int = 0) -> None:
+        """Look at frames until so many are left for the others."""
+        while len(self._todo) > spare:
+            try:
+                pending = self._todo.popleft()
+            except IndexError:  # another thread was faster
+                return
+            pending.see()
+
+    def finish(self) -> None:
+        """Look at all frames that are left, and wait for the others to have done so."""
+        self.see()
+        wait(self._helping)
+        for each in self._helping:
+            each.result()
+
+    def close(self) -> None:
+        self._todo.clear()
+        self._pool.shutdown()
 
 
 def replay(
@@ -64,28 +133,32 @@ def replay(
 ) -> None:
     """Play all lanes to their ends, merged by wall time; never sleeps, never drops.
 
-    Inference runs ahead on `workers` threads, of which this is one (and one more at least): any
-    beyond the cores would only be in the others' way. Everything that remembers runs here, in
-    order, so any number of workers gives the same bytes. A damaged recording ends its own lane
-    only.
+    `workers` threads look at frames, of which this is one (and one more at least): any beyond the
+    cores would only be in the others' way. Everything that remembers runs here, in order, so any
+    number of workers gives the same bytes. Decoding, looking and deciding are each done for
+    several frames in one go, while caches hold what they need: a network leaves nothing in them
+    but itself. A damaged recording ends its own lane only.
     """
-    most, least = 4 * workers, workers + 1
+    crew = Crew(max(1, workers - 1))
     window: deque[Pending] = deque()
-    with ThreadPoolExecutor(max(1, workers - 1), thread_name_prefix="see") as pool:
-        try:
-            for tick in _merge(lanes):
-                if tick.frame is not None and on_frame is not None:
-                    on_frame(tick.frame)
-                pending = _begin(tick, pool)
-                if pending is not None:
-                    window.append(pending)
-                if len(window) > most:
-                    _commit_until(least, window, sink)  # several at once, while caches know how
-            _commit_until(0, window, sink)
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-            for lane in lanes:
-                lane.source.close()
+    try:
+        for tick in _merge(lanes):
+            if tick.frame is not None and on_frame is not None:
+                on_frame(tick.frame)
+            pending = _begin(tick, crew)
+            if pending is not None:
+                window.append(pending)
+            if len(window) >= BURST * workers:
+                crew.see(spare=SPARE * crew.others)
+                if not window[0].is_seen:
+                    crew.finish()
+                _commit_seen(window, sink)
+        crew.finish()
+        _commit_seen(window, sink)
+    finally:
+        crew.close()
+        for lane in lanes:
+            lane.source.close()
 
 
 def _merge(lanes: Sequence[Lane]) -> Iterator[Tick]:
@@ -107,42 +180,35 @@ def _ticks(lane: Lane) -> Iterator[Tick]:
     yield Tick(lane, None, order)
 
 
-def _begin(tick: Tick, pool: ThreadPoolExecutor) -> Pending | None:
+def _begin(tick: Tick, crew: Crew) -> Pending | None:
     """Start what the tick needs, or None when the frame is above the analysed rate."""
     if tick.frame is None:
-        return Pending(tick)
+        return Pending(tick, is_seen=True)
     pipeline = tick.lane.pipeline
     admission = pipeline.admit(tick.frame)
     tick.lane.source.rest(pipeline.is_quiet(tick.frame.t_s))
     if admission == "skip":
         return None
     if admission == "hold":
-        return Pending(tick)
+        return Pending(tick, is_seen=True)
     tick.lane.inferred += 1
+    pending = Pending(tick, _glance(pipeline, tick.frame))
     if pipeline.detector.is_ordered:
-        return Pending(tick, pipeline.see(tick.frame))
-    return Pending(tick, pool.submit(pipeline.see, tick.frame))
+        pending.see()
+    else:
+        crew.add(pending)
+    return pending
 
 
-def _commit_until(count: int, window: deque[Pending], sink: Sink) -> None:
-    """Decide, oldest first, until so many frames are left."""
-    while len(window) > count:
-        _await_first(window)
+def _glance(pipeline: Pipeline, frame: Frame) -> Glance:
+    detector = pipeline.detector
+    return detector.glance(frame) if isinstance(detector, Glancing) else Whole(pipeline, frame)
+
+
+def _commit_seen(window: deque[Pending], sink: Sink) -> None:
+    """Decide, oldest first, on what has been looked at without a gap."""
+    while window and window[0].is_seen:
         _commit(window.popleft(), sink)
-
-
-def _await_first(window: deque[Pending]) -> None:
-    """Look at frames that no worker has begun with until the first one has been looked at."""
-    first = window[0]
-    while isinstance(first.seen, Future) and not first.seen.done():
-        free = next((p for p in window if isinstance(p.seen, Future) and p.seen.cancel()), None)
-        if free is None or free.tick.frame is None:
-            wait([first.seen])
-            return
-        try:
-            free.seen = free.tick.lane.pipeline.see(free.tick.frame)
-        except ModelError as error:
-            free.seen = error
 
 
 def _commit(pending: Pending, sink: Sink) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.errors import ModelError
-from edge_agent.types import Detections, Frame, ModelInfo
+from edge_agent.types import Detections, Frame, Image, ModelInfo
 from edge_agent.vision.cards import Card, find_card, find_weights
 from edge_agent.vision.decoders import DECODERS, suppress
 from edge_agent.vision.labels import ALIKE, our_names
@@ -21,6 +21,10 @@ from edge_agent.vision.onnx import Session, metadata_names, metadata_size, open_
 
 Array = NDArray[Any]
 Size = tuple[int, int]
+
+WAITS_BYTES = 4 << 20
+"""Outputs up to this size are decoded when asked for; larger ones at once, while caches hold them,
+rather than fill caches and memory with those of several frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +69,25 @@ class OnnxDetector:
         self._own = threading.local()
         grey = np.full((self.size[1], self.size[0], 3), 114, np.uint8)
         # a trial run, so that a wrong card is found at start and not at the first frame
-        self._decode(self.infer(self._blob(grey, Geometry(self.size, (0, 0), self.size))))
+        self._decode(self.infer(self.blob(grey, Geometry(self.size, (0, 0), self.size))))
 
     def detect(self, frame: Frame) -> Detections:
         blob, geometry = self.prepare(frame)
         return self.decode(self.infer(blob), geometry)
 
+    def glance(self, frame: Frame) -> Glance:
+        """The same in parts; implements `ports.Glancing`."""
+        return Glance(self, *self.scale(frame))
+
     def prepare(self, frame: Frame) -> tuple[Array, Geometry]:
         """The network's input; it belongs to this thread and is valid until the next call."""
+        image, geometry = self.scale(frame)
+        return self.blob(image, geometry), geometry
+
+    def scale(self, frame: Frame) -> tuple[Image, Geometry]:
+        """The picture as large as it lies in the network's input."""
         geometry = fit(self.size, (frame.width, frame.height), self.card.input.resize)
-        return self._blob(frame.picture.scaled(*geometry.inner), geometry), geometry
+        return frame.picture.scaled(*geometry.inner), geometry
 
     def infer(self, blob: Array) -> list[Array]:
         """The network's raw outputs."""
@@ -108,7 +121,7 @@ class OnnxDetector:
         kept = suppress(raw, self._groups[ours], self.card.nms_iou)
         return raw.boxes[kept], np.clip(raw.scores[kept], 0, 1), ours[kept]
 
-    def _blob(self, image: NDArray[np.uint8], geometry: Geometry) -> Array:
+    def blob(self, image: Image, geometry: Geometry) -> Array:
         """Fill this thread's buffer; the margin is painted only when the geometry changes."""
         spec = self.card.input
         planes = self._buffer(geometry)
@@ -147,6 +160,26 @@ class OnnxDetector:
             return blob, blob[0]
         blob = np.empty((1, height, width, 3), dtype)
         return blob, blob[0].transpose(2, 0, 1)
+
+
+class Glance:
+    """One frame on its way through a network: scaled, then inferred, then decoded."""
+
+    def __init__(self, detector: OnnxDetector, image: Image, geometry: Geometry) -> None:
+        self._detector, self._image, self._geometry = detector, image, geometry
+        self._outputs: list[Array] = []
+        self._found: Detections | None = None
+
+    def infer(self) -> None:
+        self._outputs = self._detector.infer(self._detector.blob(self._image, self._geometry))
+        if sum(output.nbytes for output in self._outputs) > WAITS_BYTES:
+            self._found = self.detections()
+
+    def detections(self) -> Detections:
+        if self._found is not None:
+            return self._found
+        outputs, self._outputs = self._outputs, []
+        return self._detector.decode(outputs, self._geometry)
 
 
 def open_onnx(

@@ -13,6 +13,7 @@ import pytest
 from edge_agent.config.models import DetectorSettings
 from edge_agent.errors import ModelError
 from edge_agent.geometry import iou_matrix
+from edge_agent.ports import Glancing
 from edge_agent.types import VEHICLES, ArrayPicture, Detections, Frame
 from edge_agent.vision import MotionDetector, OnnxDetector, open_detector, search_path
 from edge_agent.vision.detector import open_onnx
@@ -103,6 +104,21 @@ def test_weak_detections_are_reported_for_the_tracker(paths: list[Path], shared:
     assert detector.floor == pytest.approx(0.2)
     assert 0.2 <= found.scores.min() < 0.8 < found.scores.max()
     assert np.all(np.diff(found.scores) <= 0)
+
+
+@pytest.mark.parametrize("model", ["fastestdet", "yolov5n_640"])  # small and large outputs
+def test_a_glance_finds_what_detect_finds(paths: list[Path], shared: Path, model: str) -> None:
+    frames = [frame_at(shared / f"footage/tfl-jamcam/{JAM}.mp4", i) for i in (0, 60, 120)]
+    detector = open_onnx(model, paths)
+    assert isinstance(detector, Glancing)
+    glances = [detector.glance(frame) for frame in frames]
+    for glance in reversed(glances):
+        glance.infer()
+    for frame, glance in zip(frames, glances, strict=True):
+        found, expected = glance.detections(), detector.detect(frame)
+        assert len(found)
+        assert found.boxes.tobytes() == expected.boxes.tobytes()
+        assert found.scores.tobytes() == expected.scores.tobytes()
 
 
 def test_many_threads_get_what_one_gets(paths: list[Path], shared: Path) -> None:
