@@ -207,6 +207,13 @@ cameras:
         ("device: box-1", "[a]: b\ndevice: box-1", "a key must be plain text"),
         ("device: box-1", "devise: box-1", "site.yaml:2: devise: unknown key; did you mean `devi"),
         ("  host: broker.local", "  hst: a", "mqtt.host: is missing; add `host:`"),
+        ("  protocol: 5", "  media: {roles: [clip]}", "mqtt.media.roles[0]: `clip` is not one of"),
+        ("  protocol: 5", "  media: {roles: []}", "mqtt.media.roles: "),
+        (
+            "mqtt:",
+            "privacy: {redact: false}\nmqtt:\n  media: {}",
+            "site.yaml:7: mqtt.media: there are no redacted copies to send while `privacy.redact`",
+        ),
         ("rules:", "rulez:", "cameras.north.rulez: unknown key; did you mean `rules`?"),
     ],
 )

@@ -17,6 +17,7 @@ from edge_agent.errors import UplinkError
 from edge_agent.uplink import Outbox
 from edge_agent.uplink.courier import FIRST_KEY, WINDOW, Courier
 from edge_agent.uplink.delivery import Delivery
+from edge_agent.uplink.parcel import NothingToSend, Parcel
 from edge_agent.uplink.session import Ack, Message
 
 START = datetime(2026, 5, 13, tzinfo=UTC)
@@ -360,3 +361,21 @@ def test_who_does_not_want_photos_waits_for_none(
     less = Courier(outbox, MediaSettings(roles=("close",)), clock, 30.0)
     less.fill(wire)
     assert (wire.sent, less.waiting) == ([], 0)
+
+
+def test_originals_go_as_they_lie_in_the_bundle(tmp_path: Path, outbox: Outbox) -> None:
+    """Encrypted ones encrypted; and never where copies are asked for and there are none."""
+    sealed = b"age-encryption.org/v1" + bytes(100)
+    media = {"role": "wide", "path": "media/wide.jpg.age"}
+    media["sha256"] = hashlib.sha256(sealed).hexdigest()
+    facts = {"case": {"id": "a"}, "privacy": {"delete_after": None}, "derived": []}
+    path = tmp_path / "a.evb"
+    with zipfile.ZipFile(path, "w") as bundle:
+        bundle.writestr("manifest.json", json.dumps({**facts, "media": [media]}))
+        bundle.writestr("media/wide.jpg.age", sealed)
+    found = Parcel.read(path, "wide", originals=True)
+    assert (found.data, found.name) == (sealed, "media/wide.jpg.age")
+    head, _, part = found.cut(2048)[0][0].partition(b"\n")
+    assert part == sealed and json.loads(head)["content_type"] == "application/octet-stream"
+    with pytest.raises(NothingToSend, match="no redacted copy of the role wide"):
+        Parcel.read(path, "wide", originals=False)
