@@ -32,6 +32,8 @@ FACE_BLOCKS, PLATE_BLOCKS = 3, 1
 """Across and down; not relative to the picture's size, so that a close face keeps no more."""
 FACE_MARGIN, PLATE_MARGIN = 0.3, 0.5
 """Share added on every side: a face is marked from brow to chin, a plate without its frame."""
+OWN_MARGIN = 0.15
+"""Added around the plate that was read: its corners are found to within some pixels."""
 BOX_MARGIN = 0.1
 """Boxes of a moving person or vehicle lag behind, and end at the bumper."""
 HEAD_SHARE = 1 / 3
@@ -78,16 +80,21 @@ class PhotoRedactor:
                 yield Hidden("face", box, self._faces.model.name)
 
     def _find_plates(self, photo: Photo, read: PlateRead | None) -> Iterator[Hidden]:
-        """Plates that were found, and of vehicles with none of those where it must be."""
+        """Plates that were found, and of vehicles with none of those where it must be.
+
+        Where a read says what the subject's plate is, that much of such a place stays.
+        """
         vehicles = [box for cls, box in photo.beside if cls in VEHICLES]
         found = list(self._look_for_plates(photo, vehicles))
         own = _own(photo, read, found)
         others = [plate for plate in found if own is None or not own.is_near(plate)]
         for plate in others:
-            yield Hidden("plate", _around(plate), self.models[-1].name)
+            yield Hidden("plate", _around(plate, PLATE_MARGIN), self.models[-1].name)
+        kept = None if read is None else _around(_known(read), OWN_MARGIN)
         for box in vehicles:
             if not any(_is_in(plate, box) for plate in others):
-                yield Hidden("plate", _plate_part(box), "vehicle box")
+                for part in without(_plate_part(box), kept):
+                    yield Hidden("plate", part, "vehicle box")
 
     def _look_for_plates(self, photo: Photo, vehicles: Sequence[Box]) -> Iterator[FoundPlate]:
         if self._plates is None:
@@ -122,10 +129,13 @@ def _own(photo: Photo, read: PlateRead | None, found: Iterable[FoundPlate]) -> F
     nearer = [b for cls, b in photo.beside if cls in VEHICLES and b.y2 > photo.subject.y2]
     able = (p for p in found if _is_in(p, photo.subject) and not any(_is_in(p, b) for b in nearer))
     if read is not None:
-        quad = np.array(read.corners, np.float32)
-        known = FoundPlate(quad, read.found_score, is_double=False)
+        known = _known(read)
         able = (plate for plate in able if known.is_near(plate))
     return max(able, key=lambda plate: plate.score, default=None)
+
+
+def _known(read: PlateRead) -> FoundPlate:
+    return FoundPlate(np.array(read.corners, np.float32), read.found_score, is_double=False)
 
 
 def _is_in(plate: FoundPlate, box: Box) -> bool:
@@ -133,9 +143,26 @@ def _is_in(plate: FoundPlate, box: Box) -> bool:
     return bool(box.x1 <= x <= box.x2 and box.y1 <= y <= box.y2)
 
 
-def _around(plate: FoundPlate) -> Box:
+def _around(plate: FoundPlate, margin: float) -> Box:
     (x1, y1), (x2, y2) = plate.corners.min(axis=0), plate.corners.max(axis=0)
-    return grow(Box(float(x1), float(y1), float(x2), float(y2)), PLATE_MARGIN)
+    return grow(Box(float(x1), float(y1), float(x2), float(y2)), margin)
+
+
+def without(box: Box, hole: Box | None) -> Iterator[Box]:
+    """What is left of a box: above, below, left and right of the hole."""
+    if hole is None or not overlap(box, hole):
+        yield box
+        return
+    x1, y1, x2, y2 = hole.edges
+    top, bottom = max(box.y1, y1), min(box.y2, y2)
+    for left in (
+        Box(box.x1, box.y1, box.x2, top),
+        Box(box.x1, bottom, box.x2, box.y2),
+        Box(box.x1, top, x1, bottom),
+        Box(x2, top, box.x2, bottom),
+    ):
+        if left.width > 0 and left.height > 0:
+            yield left
 
 
 def _plate_part(vehicle: Box) -> Box:

@@ -1,6 +1,7 @@
 """Redacted copies in bundles: beside the originals, never instead of them."""
 
 import zipfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from edge_agent.clock import ManualClock
 from edge_agent.config import Evidence
 from edge_agent.errors import ModelError
 from edge_agent.evidence import BundleWriter, DeviceKey, verify
+from edge_agent.evidence.custody.redaction import redacted_copies
 from edge_agent.identity import CameraOrigin, Origin
 from edge_agent.privacy import Hidden, Redacted
 from edge_agent.types import (
@@ -25,6 +27,7 @@ from edge_agent.types import (
     ModelInfo,
     Photo,
     PlateRead,
+    Role,
     Track,
 )
 
@@ -74,6 +77,29 @@ def test_where_redaction_fails_the_evidence_is_kept_and_nothing_is_drawn_from_it
         names = archive.namelist()
     assert "media/wide.jpg" in names
     assert not [name for name in names if name.startswith("derived/")]
+
+
+class Listener(Blackener):
+    """Keeps what it is told of the subject's plate."""
+
+    def __init__(self) -> None:
+        self.told: list[PlateRead | None] = []
+
+    def redact(self, photo: Photo, plate: PlateRead | None) -> Redacted:
+        self.told.append(plate)
+        return super().redact(photo, plate)
+
+
+@pytest.mark.parametrize(("agreed", "is_told"), [("B4701", True), ("B4707", False), (None, False)])
+def test_only_a_read_on_which_all_agree_says_which_plate_may_stay(
+    agreed: str | None, is_told: bool
+) -> None:
+    """Another one may be a stranger's, in front of the vehicle."""
+    read = PlateRead(1, "B4701", (1.0,), None, ((0, 0), (9, 0), (9, 9), (0, 9)), 1.0)
+    case, listener = _case(), Listener()
+    plates: dict[Role, PlateRead | None] = {"wide": read, "close": None}
+    redacted_copies(replace(case, plates=plates, plate={"text": agreed}), listener)
+    assert listener.told == [read if is_told else None, None]
 
 
 @pytest.fixture

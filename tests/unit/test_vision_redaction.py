@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_agent.config.models import PlateSettings
@@ -19,7 +19,7 @@ from edge_agent.types import ArrayPicture, Box, Frame, Image, Photo, PlateRead
 from edge_agent.vision import PhotoRedactor, open_redactor, search_path
 from edge_agent.vision.detector import OnnxDetector, open_onnx
 from edge_agent.vision.plates import open_plate_reader
-from edge_agent.vision.redaction import FACE_BLOCKS, pixelate
+from edge_agent.vision.redaction import FACE_BLOCKS, pixelate, without
 
 NOISE = np.random.default_rng(5).integers(0, 255, (180, 320, 3), np.uint8)
 CAR = Box(100, 60, 200, 120)
@@ -41,6 +41,7 @@ def is_touched(redacted: Redacted, box: Box) -> bool:
 sides = st.tuples(*[st.floats(-50, 400)] * 4)
 
 
+@settings(deadline=None)
 @given(sides, st.integers(1, 4))
 def test_what_is_pixelated_keeps_a_few_colours_and_the_rest_stays(
     edges: tuple[float, float, float, float], blocks: int
@@ -67,6 +68,52 @@ def test_without_weights_heads_and_other_vehicles_plates_go_and_the_subject_stay
     assert len(np.unique(redacted.image[85:118, 225:305].reshape(-1, 3), axis=0)) == 1
     assert not is_touched(redacted, CAR)
     assert not is_touched(redacted, Box(20, 80, 40, 100)), "a person's feet"
+
+
+PLATE = Box(130, 95, 170, 107)
+
+
+def read_at(place: Box) -> PlateRead:
+    corners = (
+        (place.x1, place.y1),
+        (place.x2, place.y1),
+        (place.x2, place.y2),
+        (place.x1, place.y2),
+    )
+    return PlateRead(1, "B4701", (1.0,), None, corners, 1.0)
+
+
+@pytest.mark.parametrize("other", [Box(100, 60, 150, 120), Box(90, 50, 210, 130), CAR])
+def test_in_what_seems_another_vehicle_the_plate_that_was_read_stays(other: Box) -> None:
+    """Some detectors see a vehicle twice, or half of it."""
+    beside = photo(("car", other))
+    assert is_touched(PhotoRedactor().redact(beside, None), PLATE)
+    redacted = PhotoRedactor().redact(beside, read_at(PLATE))
+    assert not is_touched(redacted, PLATE)
+    around = grow(PLATE, 0.2)
+    for x, y in ((around.x1 - 2, around.y1), (around.x1, around.y2 + 2)):
+        there = Box(x - 6, y, x, y + 2)
+        assert is_touched(redacted, there), "all around it is hidden"
+
+
+inner = st.tuples(*[st.integers(0, 60)] * 4)
+
+
+@settings(deadline=None)
+@given(inner, inner)
+def test_a_hole_is_cut_out_exactly(
+    edges: tuple[int, int, int, int], hole: tuple[int, int, int, int]
+) -> None:
+    (x1, x2, y1, y2), (a1, a2, b1, b2) = edges, hole
+    box = Box(min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2))
+    cut = Box(min(a1, a2), min(b1, b2), max(a1, a2), max(b1, b2))
+    count = np.zeros((60, 60), int)
+    for part in without(box, cut):
+        count[int(part.y1) : int(part.y2), int(part.x1) : int(part.x2)] += 1
+    expected = np.zeros((60, 60), int)
+    expected[int(box.y1) : int(box.y2), int(box.x1) : int(box.x2)] = 1
+    expected[int(cut.y1) : int(cut.y2), int(cut.x1) : int(cut.x2)] = 0
+    assert np.array_equal(count, expected)
 
 
 @pytest.mark.parametrize("person", [Box(20, 100, 60, 130), Box(20, 100, 60, 180)])

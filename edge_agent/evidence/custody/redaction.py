@@ -11,7 +11,7 @@ from edge_agent.evidence.bundle import manifest
 from edge_agent.evidence.bundle.facts import shares_of
 from edge_agent.geometry import clamp, overlap
 from edge_agent.ports import Redactor
-from edge_agent.types import Case, Image, Photo, Role
+from edge_agent.types import Case, Image, Photo, PlateRead, Role
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def _copies(case: Case, redactor: Redactor) -> dict[Role, Copy]:
     copies: dict[Role, Copy] = {}
     for photo in case.photos:
         size = photo.frame.width, photo.frame.height
-        redacted = redactor.redact(photo, (case.plates or {}).get(photo.role))
+        redacted = redactor.redact(photo, _own_plate(case, photo.role))
         hidden = [
             manifest.HiddenPart(
                 trait=each.trait, by=each.by, box=shares_of(clamp(each.box, *size), photo.frame)
@@ -56,6 +56,13 @@ def _copies(case: Case, redactor: Redactor) -> dict[Role, Copy]:
         path = f"derived/{photo.role}-redacted.jpg"
         copies[photo.role] = Copy(path, cut(redacted.image, photo), facts)
     return copies
+
+
+def _own_plate(case: Case, role: Role) -> PlateRead | None:
+    """The read of that photo, if it is the plate that all looks agree on, and not a stranger's."""
+    read = (case.plates or {}).get(role)
+    agreed = (case.plate or {}).get("text")
+    return read if read is not None and agreed and read.text == agreed else None
 
 
 def cut(image: Image, photo: Photo) -> Image:
