@@ -306,10 +306,9 @@ def cores() -> int:
 
 
 def check_site(
-    config: Path, stills: Sequence[tuple[str | None, Path]], out: Path
+    site: Site, config: Path, stills: Sequence[tuple[str | None, Path]], out: Path
 ) -> dict[str, Any]:
     """Load everything that the site file names and draw its zones; raises what is wrong."""
-    site = load(config)
     if site.mqtt is not None:
         _check_broker(site, config)
     if site.token is not None:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from edge_agent.app import check_site
+from edge_agent.app import check_site, load
 from edge_agent.cli.words import FILE, split_cameras
-from edge_agent.live.appliance import load_live
+from edge_agent.live.site_file import check_live
 
 
 @click.command()
@@ -30,9 +30,10 @@ def check(config: Path, stills: Sequence[str], out: Path, as_json: bool) -> None
     A still is a picture, or a video of which the first frame is taken. With one camera the name
     may be left out. Every mistake is listed at once, by line; exit status 78.
     """
-    answer = check_site(config, split_cameras(stills, "--still"), out)
+    site = load(config)
+    answer = check_site(site, config, split_cameras(stills, "--still"), out)
     if answer["is_live"]:
-        load_live(config)
+        check_live(site, config)
     if as_json:
         click.echo(json.dumps(answer, indent=2))
         return

@@ -11,34 +11,38 @@ from pathlib import Path
 from edge_agent import __version__
 from edge_agent.app import (
     about_site,
-    check_broker_files,
     device_key,
-    load,
     make_bundle_writer,
     state_dir,
 )
 from edge_agent.assembly import Detectors, make_pipeline, make_redactor, model_paths
 from edge_agent.checkpoints import CheckpointFeed
 from edge_agent.clock import Clock, ClockReading
-from edge_agent.config import Camera, Site
+from edge_agent.config import Site
 from edge_agent.config.lists import hiding_key
 from edge_agent.config.load import site_sha256
 from edge_agent.errors import ConfigError, EvidenceError, SignalError
 from edge_agent.evidence import BundleWriter
 from edge_agent.evidence.custody.retention import Kept, survey
-from edge_agent.evidence.log import LogKey, Vkey, certify
-from edge_agent.evidence.log.log import CHECKPOINT_FILE
+from edge_agent.evidence.log import LogKey, certify
 from edge_agent.evidence.staging import write_whole
 from edge_agent.evidence.storage import Ballast, Storage, free_bytes
-from edge_agent.folder import BoxFolder
 from edge_agent.health import Snapshot
-from edge_agent.identity import CameraOrigin, Origin, digest
+from edge_agent.identity import CameraOrigin, Origin
 from edge_agent.journal import Journal
 from edge_agent.live.backlog import Backlog
 from edge_agent.live.camera import LiveCamera
 from edge_agent.live.daemon import Daemon
 from edge_agent.live.machine import memory_bytes, temperature_c
 from edge_agent.live.memory import MemoryFile, Moment
+from edge_agent.live.site_file import (
+    boot_of,
+    box_folder,
+    check_owner,
+    is_paced,
+    load_live,
+    witness_keys,
+)
 from edge_agent.live.timekeeping import FirstToKnow, Timekeeper, boot_id
 from edge_agent.live.upkeep import Upkeep
 from edge_agent.live.writer import Repeater
@@ -131,7 +135,7 @@ class Appliance:
     def make_bundles(self, cameras: list[LiveCamera]) -> tuple[BundleWriter, Storage]:
         """What writes evidence by the present site file."""
         site, origin = self.site, self._origin(cameras)
-        _check_owner(self.folder, origin)
+        check_owner(self.folder, origin)
         bundles = make_bundle_writer(site, self.folder, self.key, origin, make_redactor(site))
         return bundles, Storage(bundles, Ballast(self.folder.evidence), site.evidence)
 
@@ -277,7 +281,7 @@ class Appliance:
         return Origin(
             site=about_site(site),
             device=site.device,
-            boot_id=_boot_id(site),
+            boot_id=boot_of(site),
             config_sha256=site_sha256(self.config),
             software=f"edge-agent {__version__}",
             cameras={
@@ -308,49 +312,11 @@ class Appliance:
         rules = [rule for rule in camera.rules if rule.kind not in without]
         kept = camera.model_copy(update={"rules": rules})
         pipeline = make_pipeline(name, kept, site, self._detectors.get(camera.detector))
-        pipeline.open.boot_id = _boot_id(site)
+        pipeline.open.boot_id = boot_of(site)
         return pipeline
 
     def _remake(self, camera: LiveCamera) -> Pipeline:
         return self.make_pipeline(self.site, camera.name, frozenset(camera.hung))
-
-
-def load_live(config: Path) -> Site:
-    """The site file of a box with cameras; raises ConfigError with everything that is wrong."""
-    site = load(config)
-    missing = [name for name, camera in site.cameras.items() if camera.source is None]
-    if missing:
-        raise ConfigError(
-            f"{config}: cameras.{missing[0]}: has no `source:`: say where its pictures come from, "
-            "e.g. `source: {kind: rtsp, url: rtsp://192.0.2.10/stream1}`"
-        )
-    if len({_is_played(camera) for camera in site.cameras.values()}) > 1:
-        played = [name for name, each in site.cameras.items() if _is_played(each)]
-        raise ConfigError(
-            f"{config}: cameras: {', '.join(played)}: recordings (`kind: file`) beside live "
-            "cameras: what recordings show is never evidence, so give them a site file of their own"
-        )
-    witness_keys(site)
-    check_broker_files(site, config)
-    for name, camera in site.cameras.items():
-        for key in ("credentials_file", "path", "sub_path"):
-            path = getattr(camera.source, key, None)
-            if path is not None and not path.is_file():
-                raise ConfigError(f"{config}: cameras.{name}.source.{key}: {path}: no such file")
-    return site
-
-
-def _check_owner(folder: BoxFolder, origin: Origin) -> None:
-    """Raise ConfigError where somebody else's log lies: that does not heal by trying again."""
-    try:
-        owner = (folder.log / CHECKPOINT_FILE).read_text().partition("\n")[0]
-    except (OSError, ValueError):
-        return
-    if owner.startswith("edge/") and owner != origin.log:  # a damaged one is told by the log
-        raise ConfigError(
-            f"{folder.path}: holds the log and evidence of {owner}, not of {origin.log}: put "
-            "`site.name` and `device` back, or name another `data_dir`"
-        )
 
 
 def make_cabinet(site: Site, read: Callable[[], tuple[datetime, ClockReading]]) -> Cabinet:
@@ -358,33 +324,3 @@ def make_cabinet(site: Site, read: Callable[[], tuple[datetime, ClockReading]]) 
     if site.gpio is None:
         return Unwired(site.outputs)
     return WiredCabinet(site, read)
-
-
-def _boot_id(site: Site) -> str:
-    """Of the machine; recordings played as live have one of their own."""
-    return digest("paced", site.site.name, site.device)[:32] if is_paced(site) else boot_id()
-
-
-def is_paced(site: Site) -> bool:
-    """True when recordings take the place of cameras."""
-    return any(_is_played(camera) for camera in site.cameras.values())
-
-
-def _is_played(camera: Camera) -> bool:
-    return camera.source is not None and camera.source.kind == "file"
-
-
-def box_folder(site: Site) -> BoxFolder:
-    """Where the box keeps what it decides; recordings played as live are kept apart."""
-    path = site.data_dir or state_dir(site) / site.device
-    return BoxFolder(path / "paced" if is_paced(site) else path)
-
-
-def witness_keys(site: Site) -> list[Vkey]:
-    """Who cosigns the log; raises ConfigError for what is no key."""
-    try:
-        return [Vkey.parse(text) for text in site.evidence.witnesses]
-    except ValueError as error:
-        raise ConfigError(
-            f"evidence.witnesses: {error}: copy what `edge-agent witness --show-key` prints"
-        ) from error

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from edge_agent.assembly import make_redactor
 from edge_agent.config import Site
 from edge_agent.errors import ConfigError
-from edge_agent.live.appliance import Appliance, is_paced
+from edge_agent.live.appliance import Appliance
 from edge_agent.live.camera import LiveCamera
+from edge_agent.live.site_file import is_paced
 from edge_agent.pipeline import Pipeline
 
 FIXED = ("site", "device", "state_dir", "data_dir", "device_key", "models_dir", "metrics")

@@ -10,12 +10,13 @@ from pathlib import Path
 
 from edge_agent.clock import Clock
 from edge_agent.errors import EdgeError
-from edge_agent.live.appliance import Appliance, load_live
+from edge_agent.live.appliance import Appliance
 from edge_agent.live.metrics import served
 from edge_agent.live.notify import Notifier
 from edge_agent.live.reload import prepared
 from edge_agent.live.remote import LOOK_S, Remote
 from edge_agent.live.requests import Reload, Requests
+from edge_agent.live.site_file import load_live
 from edge_agent.live.writer import Repeater, aside
 
 log = logging.getLogger(__name__)

@@ -68,6 +68,10 @@ MISTAKES: dict[str, tuple[str, str, tuple[str, ...]]] = {
 """Sites that are wrong in one place: what is replaced by what, and what has to be said of it."""
 
 
+def check(config: Path, out: Path) -> None:
+    check_site(load(config), config, [], out)
+
+
 def write(folder: Path, text: str) -> Path:
     path = folder / "site.yaml"
     path.write_text(text)
@@ -105,7 +109,7 @@ def test_a_rule_that_could_never_report_anything(
 ) -> None:
     text = SITE.replace("      - {kind: safety.helmet, zone: lane}\n", "").replace(old, new)
     with pytest.raises(EdgeError) as caught:
-        check_site(write(tmp_path, text), [], tmp_path)
+        check(write(tmp_path, text), tmp_path)
     said = str(caught.value)
     assert caught.value.exit_code == 78
     assert [word for word in words if word not in said] == [], said
@@ -194,7 +198,7 @@ def test_a_model_that_the_site_file_does_not_name_says_who_needs_it(tmp_path: Pa
     with pytest.raises(
         ModelError, match=r"^camera north: plates: model 'gone': no card gone\.yaml"
     ):
-        check_site(write(tmp_path, text), [], tmp_path)
+        check(write(tmp_path, text), tmp_path)
 
 
 def test_a_camera_whose_model_sees_nothing_that_its_rules_want(tmp_path: Path) -> None:
@@ -202,4 +206,4 @@ def test_a_camera_whose_model_sees_nothing_that_its_rules_want(tmp_path: Path) -
     with pytest.raises(
         EdgeError, match=r"wrong_way: watches for vehicle, but .* only head, helmet"
     ):
-        check_site(write(tmp_path, text), [], tmp_path)
+        check(write(tmp_path, text), tmp_path)

@@ -37,6 +37,7 @@ ROOMS = {
     "live": [
         {"backlog", "board", "logbook", "machine", "memory", "metrics", "notify", "requests"}
         | {"timekeeping", "upkeep", "writer"},
+        {"site_file"},
         {"camera"},
         {"daemon"},
         {"appliance"},

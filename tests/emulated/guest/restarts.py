@@ -22,7 +22,8 @@ import numpy as np
 from gpiod.line import Direction, Value
 
 from edge_agent.clock import SystemClock
-from edge_agent.live.appliance import load_live, make_cabinet
+from edge_agent.live.appliance import make_cabinet
+from edge_agent.live.site_file import load_live
 from edge_agent.live.timekeeping import FirstToKnow, Timekeeper
 from edge_agent.picture import ArrayPicture
 from edge_agent.types import Detections, Frame, Scene
