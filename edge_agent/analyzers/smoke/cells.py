@@ -82,13 +82,19 @@ class Watch:
         self._tone: Array
         self._cleared_s: Array
         """When something translucent was last before each cell, on the scale of the age."""
+        self._products: Array
+        """Room to work in: what is made anew each time is never in the processor's cache."""
 
     def update(self, image: Bytes, step_s: float, is_busy: Array) -> Cells:
         """Look at a small BGR picture; `is_busy` (rows, columns) has traffic before it."""
         grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY).astype(np.float32)
         grey = grey[: len(grey) // CELL * CELL, : grey.shape[1] // CELL * CELL]
-        detail = grey - cv2.GaussianBlur(grey, (0, 0), 2.0)
-        tone, warm, energy = _mean(grey), _mean(_is_warm(image)), _mean(detail**2)
+        detail = cv2.GaussianBlur(grey, (0, 0), 2.0)
+        np.subtract(grey, detail, out=detail)
+        if self._last is None or self._last.shape != grey.shape:
+            self._products = np.empty_like(grey)
+        tone, energy = _mean(grey), self._mean_product(detail, detail)
+        warm = _warm(image, tone.shape)
         if self._last is None or self._last.shape != grey.shape:
             self._jump, self._cleared_s = np.zeros_like(tone), np.full_like(tone, -np.inf)
             self._warm, self._detail, self._tone = warm, detail, tone
@@ -96,7 +102,7 @@ class Watch:
             self._last, self._age_s = grey, step_s
             nothing = np.zeros(tone.shape, bool)
             return Cells(nothing, nothing, nothing, nothing, 0.0)
-        jump = _mean(cv2.absdiff(grey, self._last))
+        jump = _mean(cv2.absdiff(grey, self._last, self._products))
         self._last = grey
         self._jump += min(1.0, step_s / FLICKER_S) * (jump - self._jump)
         is_flame = (warm > self._warm + FLAME_SHARE) & (self._jump > JUMP) & ~is_busy
@@ -108,9 +114,9 @@ class Watch:
     def _veil(self, now: tuple[Array, Array, Array], is_flame: Array, is_busy: Array) -> Cells:
         tone, energy, detail = now
         is_other = np.abs(tone - self._tone) > TONE
-        static = _mean(self._detail**2)
+        static = self._mean_product(self._detail, self._detail)
         can_tell = (static > np.maximum(HAS_DETAIL, STEADY * self._energy)) & ~is_busy
-        contrast = _mean(detail * self._detail) / np.maximum(static, 1e-3)
+        contrast = self._mean_product(detail, self._detail) / np.maximum(static, 1e-3)
         brightness = (tone + 1) / (self._tone + 1)
         usual = _median(contrast[can_tell]) if can_tell.any() else 1.0
         is_veil = can_tell & (contrast < VEIL * min(usual, 1.0) * brightness)
@@ -132,7 +138,11 @@ class Watch:
         self._energy += rates * (energy - self._energy)
         self._tone += rates * (tone - self._tone)
         wide = cv2.resize(rates, detail.shape[::-1], interpolation=cv2.INTER_NEAREST)
-        self._detail += wide * (detail - self._detail)
+        change = np.subtract(detail, self._detail, out=self._products)
+        self._detail += np.multiply(wide, change, out=change)
+
+    def _mean_product(self, a: Array, b: Array) -> Array:
+        return _mean(np.multiply(a, b, out=self._products))
 
 
 def _median(values: Array) -> float:
@@ -141,10 +151,14 @@ def _median(values: Array) -> float:
     return float((ordered[-1 - middle] + ordered[middle]) / 2)
 
 
-def _is_warm(image: Bytes) -> Array:
-    """1 where a pixel has the colour of flames; their core may be clipped to yellow."""
-    is_warm = cv2.inRange(cv2.transform(image, WARM), (WARM_RED, 1, 1), (255, 255, 255))
-    return is_warm.astype(np.float32) / 255
+def _warm(image: Bytes, shape: tuple[int, ...]) -> Array:
+    """Shares of the cells that have the colour of flames; their core may be clipped to yellow."""
+    red, red_over_green, green_over_blue = cv2.split(cv2.transform(image, WARM))
+    _, is_bright = cv2.threshold(red, WARM_RED - 1, 1, cv2.THRESH_BINARY)
+    is_warm = cv2.min(is_bright, cv2.min(red_over_green, green_over_blue))
+    if not cv2.countNonZero(is_warm):
+        return np.zeros(shape, np.float32)  # cheaper, and true of most pictures
+    return _mean(is_warm.astype(np.float32))
 
 
 def _mean(values: Array) -> Array:
