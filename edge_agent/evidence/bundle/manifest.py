@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError
 
 from edge_agent.clock import ClockSpan, utc_text
 from edge_agent.config.models import Name
+from edge_agent.evidence.bundle.container import MAX_MEMBERS
 from edge_agent.evidence.bundle.parts import Count as Count
 from edge_agent.evidence.bundle.parts import FileName as FileName
 from edge_agent.evidence.bundle.parts import NormalisedBox as NormalisedBox
@@ -333,9 +334,9 @@ class Manifest(Part):
     """Why it is not evidential; empty if it is."""
     source: SourceFacts
     object: ObjectFacts | None
-    media: list[PhotoFile | ClipFile]
-    derived: list[DerivedFile]
-    attached: list[FileFacts]
+    media: Annotated[list[PhotoFile | ClipFile], Field(max_length=MAX_MEMBERS)]
+    derived: Annotated[list[DerivedFile], Field(max_length=MAX_MEMBERS)]
+    attached: Annotated[list[FileFacts], Field(max_length=MAX_MEMBERS)]
     model: ModelFacts
     config_sha256: Words
     software: Words
