@@ -1,16 +1,22 @@
 """Brokers that speak MQTT and lie about what they have taken."""
 
+import hashlib
+import json
+import random
 import socket
 import struct
 import threading
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from edge_agent.clock import SystemClock
-from edge_agent.config.uplink import Mqtt
+from edge_agent.config.uplink import MediaSettings, Mqtt
 from edge_agent.identity import CameraOrigin, Origin
 from edge_agent.types import Media, ModelInfo
 from edge_agent.uplink import Outbox, Uplink
@@ -20,6 +26,9 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 MEDIA = Media("v", "replay", "a" * 64, START, "given")
 ORIGIN = Origin(
     {"name": "s"}, "d", "b", "c" * 64, "edge 1", {"c": CameraOrigin(MEDIA, ModelInfo("m", None))}
+)
+LIVE = replace(
+    ORIGIN, cameras={"c": CameraOrigin(replace(MEDIA, kind="live"), ModelInfo("m", None))}
 )
 COUNT = 20
 EVENT = "event"
@@ -74,8 +83,8 @@ class Liar:
         elif kind == PUBLISH:
             (length,) = struct.unpack_from(">H", body)
             (number,) = struct.unpack_from(">H", body, 2 + length)
-            is_event = body[2 : 2 + length] == EVENT.encode()
-            payload = body[body.rindex(b"{") :]
+            is_event = body[2 : 2 + length].startswith(EVENT.encode())
+            payload = body[4 + length + 1 + body[4 + length] :]  # after the properties: few, short
             answer = self.answer(number) if is_event else honest(number)
             if is_event:
                 self.seen.append(payload)
@@ -173,3 +182,46 @@ def test_acknowledged_before_it_was_sent_is_not_acknowledged(liar: Liar, outbox:
         uplink.flush(PATIENCE_S)
     # What was on its way already cannot be told from the truth; what was not, must not be lost.
     assert set(liar.seen) == set(wanted)
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> bytes:
+    """Of a case whose record is delivered."""
+    data = random.Random(0).randbytes(70_000)
+    listed = {"path": "derived/wide-redacted.jpg", "sha256": hashlib.sha256(data).hexdigest()}
+    facts = {"privacy": {"delete_after": None}, "media": [], "derived": [listed]}
+    with zipfile.ZipFile(tmp_path / "a.evb", "w") as bundle:
+        bundle.writestr("manifest.json", json.dumps(facts))
+        bundle.writestr("derived/wide-redacted.jpg", data)
+    with Outbox(tmp_path / "o.db") as box:
+        box.add({"id": "a", "dataref": "a.evb"}, f"{EVENT}/case/a")
+        box.delivered(1, followers=("wide",))
+    return data
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        lambda number: puback(number, 0x97),
+        lambda number: puback(number + 7777),
+        lambda number: b"\x50\x02" + struct.pack(">H", number),
+        lambda number: b"",
+        lambda number: puback(number) * 2,
+    ],
+    ids=["quota exceeded", "unknown id", "PUBREC", "never", "twice"],
+)
+@pytest.mark.slow
+def test_a_photo_is_due_until_every_part_is_truly_taken(
+    liar: Liar, tmp_path: Path, photo: bytes, lie: Answer
+) -> None:
+    liar.answer = lambda number: lie(number) if len(liar.seen) == 2 else honest(number)
+    media = MediaSettings(roles=("wide",))
+    mqtt = Mqtt(host="127.0.0.1", port=liar.port, keepalive_s=5, media=media)
+    with Outbox(tmp_path / "o.db") as outbox, Uplink(mqtt, outbox, LIVE) as uplink:
+        assert uplink.flush(PATIENCE_S)
+        assert outbox.waiting_media == 0
+    parts = {}
+    for body in liar.taken:
+        line, _, part = body.partition(b"\n")
+        parts[json.loads(line)["index"]] = part
+    assert b"".join(part for _, part in sorted(parts.items())) == photo
