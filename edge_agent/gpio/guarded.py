@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 BEAT_S = 0.1
 ANSWER_S = 0.5
 """A guard that takes longer hangs: it is killed, and the kernel lets its lines go."""
-START_S = 5.0
+START_S = 8.0
 RETRY_S = 1.0
 Line = int | str
 

@@ -29,11 +29,11 @@ from edge_agent.picture import ArrayPicture
 from edge_agent.types import Detections, Frame, Scene
 from tests.emulated.guest import lines
 
-LIVES_S = 3.0
-"""At most, of an owner; it begins with a second or so of loading what holds its lines."""
-STEP_S = 0.75
-"""An owner is told that so much time has passed, every `PAUSE_S`: 30 s of health in 0.15 s."""
-PAUSE_S = 0.003
+LIVES_S = 2.5
+"""At most, of an owner; it begins with half a second of loading what holds its lines."""
+STEP_S = 0.5
+"""An owner is told that so much time has passed, every `PAUSE_S`: 30 s of health in 0.6 s."""
+PAUSE_S = 0.01
 ENDS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGSEGV)
 EMPTY = Detections(
     np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64), ("car",)
