@@ -35,6 +35,9 @@ log = logging.getLogger(__name__)
 
 WINDOW: Final = 2
 """Chunks on their way at once: an event waits behind no more than these 32 KB."""
+HOUR_S: Final = 3600
+"""A broker keeps a photo for at least so long: whether its time is over, retention decides, which
+knows of holds and of clocks that are wrong; what it has left on the disk is sent."""
 FIRST_KEY: Final = 1 << 62
 """Keys of chunks begin here; numbers of the outbox never get so far."""
 
@@ -158,8 +161,11 @@ class Courier:
             except NothingToSend as error:
                 log.info("photo not sent", extra={"topic": errand.topic, "why": str(error)})
                 load = None
-            except (OSError, UplinkError) as error:
-                self._put_off(errand, f"{errand.topic}: {error}")
+            except UplinkError as error:
+                self._put_off(errand, str(error))
+                return None
+            except OSError as error:
+                self._put_off(errand, f"an evidence file cannot be read: {error.strerror}")
                 return None
             if load is not None:
                 return load
@@ -185,9 +191,7 @@ class Courier:
         expiry_s = EXPIRY_S
         if parcel.delete_after is not None:
             left_s = (parcel.delete_after - self._clock.now()).total_seconds()
-            expiry_s = min(expiry_s, round(left_s))
-        if expiry_s <= 0:
-            raise NothingToSend("its time is over")
+            expiry_s = max(HOUR_S, min(expiry_s, round(left_s)))
         messages = [
             Message(errand.topic, body, 0, content_type, expiry_s=expiry_s)
             for body, content_type in parcel.cut(_limit(errand.topic, session))

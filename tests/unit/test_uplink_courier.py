@@ -325,15 +325,12 @@ def test_parts_are_as_small_as_the_broker_wants_them(
 def test_a_photo_expires_with_its_evidence(
     outbox: Outbox, courier: Courier, tmp_path: Path
 ) -> None:
-    soon, past = ((START + timedelta(hours=h)).isoformat() for h in (1, -1))
-    file(tmp_path, "a", until=soon, wide=b"w")
-    file(tmp_path, "b", until=past, wide=b"w")
-    for name in "ab":
+    for name, hours in (("a", 2), ("b", -1), ("c", 24 * 365)):
+        until = START + timedelta(hours=hours)
+        file(tmp_path, name, until=until.isoformat(), wide=b"w")
         deliver(outbox, name)
     go_on(courier, wire := Wire())
-    assert [(message.topic[-12:], message.expiry_s) for message in wire.sent] == [
-        ("a/media/wide", 3600)
-    ]
+    assert [message.expiry_s for message in wire.sent] == [7200, 3600, 7 * 24 * 3600]
 
 
 def test_a_broker_that_never_acknowledges_is_left(
