@@ -233,8 +233,20 @@ def make_bundle_writer(
     writer = BundleWriter(folder.evidence, key, origin, site.evidence, _zones(site))
     log_key = LogKey.load_or_create(state_dir(site) / site.device)
     writer.log = MerkleLog(folder.log, log_key, origin.log, resumes=origin.resumes)
+    return _equipped(writer, site, redactor)
+
+
+def change_bundle_writer(
+    writer: BundleWriter, site: Site, origin: Origin, redactor: Redactor | None
+) -> BundleWriter:
+    """What goes on where `writer` stops, by another site file."""
+    return _equipped(writer.changed(origin, site.evidence, _zones(site)), site, redactor)
+
+
+def _equipped(writer: BundleWriter, site: Site, redactor: Redactor | None) -> BundleWriter:
     writer.redactor, writer.policy = redactor, site.privacy.policy
-    writer.recipients = () if origin.is_replay else read_recipients(site.privacy.encrypt_to)
+    is_replay = writer.origin.is_replay
+    writer.recipients = () if is_replay else read_recipients(site.privacy.encrypt_to)
     return writer
 
 

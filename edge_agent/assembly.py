@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -45,13 +45,22 @@ class Detectors:
         self._loaded: dict[tuple[str, float | None, str], Detector] = {}
 
     def get(self, settings: DetectorSettings) -> Detector:
-        key = (settings.model, settings.min_score, settings.provider)
+        key = _model_key(settings)
         if key in self._loaded:
             return self._loaded[key]
         detector = open_detector(settings, self._paths)
         if not detector.is_ordered:
             self._loaded[key] = detector
         return detector
+
+    def keep(self, wanted: Iterable[DetectorSettings]) -> None:
+        """Let go of those that none of these settings asks for."""
+        keys = {_model_key(settings) for settings in wanted}
+        self._loaded = {key: found for key, found in self._loaded.items() if key in keys}
+
+
+def _model_key(settings: DetectorSettings) -> tuple[str, float | None, str]:
+    return settings.model, settings.min_score, settings.provider
 
 
 def make_pipeline(name: str, camera: Camera, site: Site, detector: Detector) -> Pipeline:

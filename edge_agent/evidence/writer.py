@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -90,6 +91,13 @@ class BundleWriter:
         self._chain = Chain(folder, origin.log, is_kept=origin.resumes)
         if not origin.resumes:
             self.restart()
+
+    def changed(self, origin: Origin, settings: Evidence, zones: Zones) -> BundleWriter:
+        """What goes on with this chain and log by another site file; the disk is not asked."""
+        other = copy.copy(self)
+        other.origin, other._settings, other._zones = origin, settings, zones
+        other._profile = find_profile(settings.profile) if settings.profile else None
+        return other
 
     def restart(self) -> None:
         """Begin the chain anew; bundles in the folder stay until the same case replaces them."""
@@ -199,10 +207,10 @@ class BundleWriter:
                 )
             )
         copies = {} if self.redactor is None else redacted_copies(case, self.redactor)
-        for role, copy in copies.items():
-            entry = contents.add(copy.path, self._jpeg(copy.image, role))
-            contents.derived.append(manifest.DerivedFile(**entry, **copy.facts))
-            contents.shown[role] = (copy.path, copy.image)
+        for role, made in copies.items():
+            entry = contents.add(made.path, self._jpeg(made.image, role))
+            contents.derived.append(manifest.DerivedFile(**entry, **made.facts))
+            contents.shown[role] = (made.path, made.image)
         for photo in case.photos:
             if photo.role == "wide" and (self.redactor is None or copies):
                 wide = copies.get("wide")

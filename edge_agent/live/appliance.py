@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from edge_agent import __version__
 from edge_agent.app import (
     about_site,
+    change_bundle_writer,
     device_key,
     make_bundle_writer,
     state_dir,
@@ -47,6 +49,7 @@ from edge_agent.live.timekeeping import FirstToKnow, Timekeeper, boot_id
 from edge_agent.live.upkeep import Upkeep
 from edge_agent.live.writer import Repeater
 from edge_agent.pipeline import Pipeline
+from edge_agent.plates import PlateKey
 from edge_agent.ports import Cabinet, Source
 from edge_agent.signals import Unwired, WiredCabinet
 from edge_agent.sources import open_live
@@ -65,6 +68,14 @@ SETTLED_S = 30.0
 FLUSH_S = 2.0
 DRAIN_S = 4.0
 """What was decided is written for so long when the service is stopped."""
+
+
+class Speaker(NamedTuple):
+    """What tells and documents by one site file."""
+
+    bundles: BundleWriter
+    storage: Storage
+    plate_key: Callable[[datetime], PlateKey] | None
 
 
 class Appliance:
@@ -122,9 +133,11 @@ class Appliance:
     def open_journal(self, stack: ExitStack, cameras: list[LiveCamera]) -> None:
         """What is decided becomes durable from here on."""
         self.outbox = stack.enter_context(Outbox(self.folder.outbox))
-        bundles, storage = self.make_bundles(cameras)
+        site, origin = self.site, self._origin(self.site, origins(cameras))
+        check_owner(self.folder, origin)
+        bundles = make_bundle_writer(site, self.folder, self.key, origin, make_redactor(site))
         journal = Journal(bundles.origin, self.outbox, bundles)
-        journal.storage, journal.outputs = storage, self.cabinet
+        journal.storage, journal.outputs = self._storage(bundles, site), self.cabinet
         journal.plate_key = hiding_key(self.site, state_dir(self.site))
         self.journal = stack.enter_context(journal)
         self.backlog = Backlog(self.journal)
@@ -132,12 +145,17 @@ class Appliance:
         statement = certify(self.key, LogKey.load_or_create(home), self.site.device)
         write_whole(home / "log-key.dsse", statement)
 
-    def make_bundles(self, cameras: list[LiveCamera]) -> tuple[BundleWriter, Storage]:
-        """What writes evidence by the present site file."""
-        site, origin = self.site, self._origin(cameras)
-        check_owner(self.folder, origin)
-        bundles = make_bundle_writer(site, self.folder, self.key, origin, make_redactor(site))
-        return bundles, Storage(bundles, Ballast(self.folder.evidence), site.evidence)
+    def _storage(self, bundles: BundleWriter, site: Site) -> Storage:
+        return Storage(bundles, Ballast(self.folder.evidence), site.evidence)
+
+    def make_speaker(self, site: Site, cameras: Mapping[str, CameraOrigin]) -> Speaker:
+        """What speaks by another site file, made in advance: to change to it takes no disk."""
+        present, origin = self.journal.bundles, self._origin(site, cameras)
+        is_same = site.privacy == self.site.privacy
+        redactor = present.redactor if is_same else make_redactor(site)
+        bundles = change_bundle_writer(present, site, origin, redactor)
+        plate_key = hiding_key(site, state_dir(site))
+        return Speaker(bundles, self._storage(bundles, site), plate_key)
 
     def open_uplink(self) -> None:
         """Begin to deliver, if there is anybody to deliver to."""
@@ -169,20 +187,23 @@ class Appliance:
     def _take(self, cabinet: Cabinet) -> None:
         self.cabinet = self.daemon.cabinet = self.journal.outputs = cabinet
 
-    def speak_anew(self, cameras: list[LiveCamera], before: Site) -> None:
+    def speak_anew(self, speaker: Speaker, before: Site) -> None:
         """From now on events and evidence name the present site file."""
         is_rerouted = before.mqtt != self.site.mqtt
         if is_rerouted:
             self._uplinks.close()
             self.open_uplink()
         # after that: what the log's checkpoints go out by is chosen once, and last, by the writer
-        self.daemon.writer.put(lambda: self._change_bundles(cameras))
+        self.daemon.writer.put(lambda: self._change_speaker(speaker))
 
-    def _change_bundles(self, cameras: list[LiveCamera]) -> None:
-        self.journal.checkpoint()
-        self.journal.change(*self.make_bundles(cameras))
-        self.journal.plate_key = hiding_key(self.site, state_dir(self.site))
+    def _change_speaker(self, speaker: Speaker) -> None:
+        self.journal.change(speaker.bundles, speaker.storage)
+        self.journal.plate_key = speaker.plate_key
         self.join_feed()
+
+    def forget_models(self) -> None:
+        """Let go of those that the present site file does not name."""
+        self._detectors.keep(camera.detector for camera in self.site.cameras.values())
 
     def join_feed(self) -> None:
         """The log's checkpoints go out, and what its witnesses answer comes in."""
@@ -276,18 +297,14 @@ class Appliance:
         upkeep = Upkeep(self.site, state_dir(self.site), self.key, self.journal, self.feed)
         upkeep.do(kept, now, reading.sync.is_trusted)
 
-    def _origin(self, cameras: list[LiveCamera]) -> Origin:
-        site = self.site
+    def _origin(self, site: Site, cameras: Mapping[str, CameraOrigin]) -> Origin:
         return Origin(
             site=about_site(site),
             device=site.device,
             boot_id=boot_of(site),
             config_sha256=site_sha256(self.config),
             software=f"edge-agent {__version__}",
-            cameras={
-                each.name: CameraOrigin(each.source.media, each.pipeline.detector.model)
-                for each in cameras
-            },
+            cameras=cameras,
             is_paced=is_paced(site),
         )
 
@@ -317,6 +334,13 @@ class Appliance:
 
     def _remake(self, camera: LiveCamera) -> Pipeline:
         return self.make_pipeline(self.site, camera.name, frozenset(camera.hung))
+
+
+def origins(cameras: Iterable[LiveCamera]) -> dict[str, CameraOrigin]:
+    """What every event says of its camera."""
+    return {
+        each.name: CameraOrigin(each.source.media, each.pipeline.detector.model) for each in cameras
+    }
 
 
 def make_cabinet(site: Site, read: Callable[[], tuple[datetime, ClockReading]]) -> Cabinet:

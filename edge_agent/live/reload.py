@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from edge_agent.assembly import make_redactor
 from edge_agent.config import Site
 from edge_agent.errors import ConfigError
-from edge_agent.live.appliance import Appliance
+from edge_agent.identity import CameraOrigin
+from edge_agent.live.appliance import Appliance, Speaker
 from edge_agent.live.camera import LiveCamera
 from edge_agent.live.site_file import is_paced
 from edge_agent.pipeline import Pipeline
@@ -33,13 +33,27 @@ def prepared(box: Appliance, site: Site) -> Callable[[], None]:
         for name in site.cameras
         if name in moved or _is_changed(before, site, name)
     }
-    make_redactor(site)
     fresh = {name: LiveCamera(name, sources[name], pipelines[name]) for name in moved}
-    return lambda: _exchange(box, site, pipelines, fresh)
+    speaker = box.make_speaker(site, _origins(box, site, pipelines, fresh))
+    return lambda: _exchange(box, site, pipelines, fresh, speaker)
+
+
+def _origins(
+    box: Appliance, site: Site, pipelines: Mapping[str, Pipeline], fresh: Mapping[str, LiveCamera]
+) -> dict[str, CameraOrigin]:
+    known = {**box.daemon.cameras, **fresh}
+    models = {
+        name: (pipelines.get(name) or known[name].pipeline).detector.model for name in site.cameras
+    }
+    return {name: CameraOrigin(known[name].source.media, model) for name, model in models.items()}
 
 
 def _exchange(
-    box: Appliance, site: Site, pipelines: Mapping[str, Pipeline], fresh: Mapping[str, LiveCamera]
+    box: Appliance,
+    site: Site,
+    pipelines: Mapping[str, Pipeline],
+    fresh: Mapping[str, LiveCamera],
+    speaker: Speaker,
 ) -> None:
     before = box.site
     if not _are_same(before, site, WIRES) or _are_rewired(before, site):
@@ -47,7 +61,7 @@ def _exchange(
     box.site = site
     for name in [name for name in before.cameras if name not in site.cameras or name in fresh]:
         box.daemon.remove(name)
-    box.speak_anew([*box.daemon.cameras.values(), *fresh.values()], before)
+    box.speak_anew(speaker, before)
     for name, pipeline in pipelines.items():
         if name in fresh:
             box.daemon.add(fresh[name])

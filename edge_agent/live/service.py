@@ -108,6 +108,7 @@ class Reloading:
             text = "site file refused, the old one stays"
             log.error(text, extra={"why": str(error)}, exc_info=unforeseen)
             self._notifier.status(f"{text}: {error}")
+        self._box.forget_models()
         self._notifier.ready()
         return None if error is None else str(error) or type(error).__name__
 

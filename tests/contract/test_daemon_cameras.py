@@ -147,6 +147,40 @@ def test_what_a_full_disk_does_not_take_waits_and_is_told_in_the_end(
     assert Checkpoint.parse(Note.from_bytes(log).text).size >= told
 
 
+def test_a_camera_that_joins_while_the_disk_is_full_is_told_in_the_end(
+    boxes: Any, make_video: Callable[..., Path], tmp_path: Path, small_disk: Path
+) -> None:
+    video = make_video(tmp_path / "lane.mp4", 50)
+    config = site(tmp_path, ["rtsp://127.0.0.1:1/x"], data_dir=str(small_disk / "data"))
+    text = yaml.safe_load(config.read_text())
+    text["cameras"]["a"]["source"] = {"kind": "file", "path": str(video), "loop": True}
+    text["cameras"]["a"]["lines"] = {"middle": {"a": [0.5, 0], "b": [0.5, 1]}}
+    text["cameras"]["a"]["rules"] = [{"kind": "flow.line_crossing", "line": "middle"}]
+    text["evidence"] = {"min_free_mb": 1}
+    config.write_text(yaml.safe_dump(text))
+    with boxes.running(config) as box:
+        assert boxes.comes_true(lambda: box.outbox.last_sequence > 0)
+
+        def is_full() -> bool:
+            fill(small_disk)
+            return bool(box.backlog.waiting > 1)
+
+        assert boxes.comes_true(is_full)
+        text["cameras"]["b"] = text["cameras"].pop("a")
+        config.write_text(yaml.safe_dump(text))
+        assert boxes.reload(box) is None
+        told = box.outbox.last_sequence
+
+        def has_seen() -> bool:
+            fill(small_disk)
+            return any(event.camera == "b" for event in box.backlog.events)
+
+        assert boxes.comes_true(has_seen)
+        (small_disk / "filler").unlink()
+        assert boxes.comes_true(lambda: box.backlog.waiting == 0)
+        assert box.outbox.last_sequence > told + 2
+
+
 def fill(folder: Path) -> None:
     """Leave no room."""
     with (folder / "filler").open("ab", buffering=0) as file:

@@ -99,7 +99,7 @@ def test_a_journal_that_is_gone_or_frozen_stops_nobody(tmp_path: Path, is_frozen
         done = subprocess.run(
             [sys.executable, "-c", script],
             stdout=subprocess.PIPE,
-            stderr=ours,
+            stderr=ours.fileno(),
             text=True,
             timeout=30,
             check=False,
