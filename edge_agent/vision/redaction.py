@@ -125,13 +125,17 @@ def _heads(photo: Photo) -> Iterator[Hidden]:
 
 
 def _own(photo: Photo, read: PlateRead | None, found: Iterable[FoundPlate]) -> FoundPlate | None:
-    """The subject's plate: the one that was read or, failing that, the surest on nobody nearer."""
+    """The subject's plate: the one that was read or, failing that, the only one on nobody nearer.
+
+    Of several none counts as its own: one may be a vehicle's that only its plate gives away.
+    """
     nearer = [b for cls, b in photo.beside if cls in VEHICLES and b.y2 > photo.subject.y2]
-    able = (p for p in found if _is_in(p, photo.subject) and not any(_is_in(p, b) for b in nearer))
+    able = [p for p in found if _is_in(p, photo.subject) and not any(_is_in(p, b) for b in nearer)]
     if read is not None:
-        known = _known(read)
-        able = (plate for plate in able if known.is_near(plate))
-    return max(able, key=lambda plate: plate.score, default=None)
+        able = [plate for plate in able if _known(read).is_near(plate)]
+    best = max(able, key=lambda plate: plate.score, default=None)
+    is_alone = best is not None and all(best.is_near(p) or p.is_near(best) for p in able)
+    return best if is_alone else None
 
 
 def _known(read: PlateRead) -> FoundPlate:

@@ -231,6 +231,23 @@ def test_the_subjects_own_plate_stays_and_a_strangers_beside_it_goes(
         assert texts[2] and texts[2] != texts[3]
 
 
+def test_of_two_plates_on_one_vehicle_neither_counts_as_its_own(
+    shared: Path, paths: list[Path]
+) -> None:
+    """One of them may be that of a car in front, which only its plate gives away."""
+    halves = [
+        np.asarray(cv2.imread(str(shared / "plates/openalpr-eu" / name)), np.uint8)
+        for name in ("test_002.jpg", "test_005.jpg")
+    ]
+    height = min(len(half) for half in halves)
+    image = np.hstack([half[:height] for half in halves])
+    whole = Box(0, 0, image.shape[1], height)
+    redactor = open_redactor(None, "hyperlpr3_320", paths)
+    hidden = redactor.redact(photo(image=image, subject=whole), None).hidden
+    middle = halves[0].shape[1]
+    assert {each.box.x1 < middle for each in hidden if each.trait == "plate"} == {True, False}
+
+
 def test_a_read_says_which_of_two_plates_is_the_subjects(shared: Path, paths: list[Path]) -> None:
     path = shared / "plates/openalpr-eu/test_002.jpg"
     image = np.asarray(cv2.imread(str(path)), np.uint8)
