@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import lap
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.geometry import iou_matrix, ious, overlap
+from edge_agent.geometry import iou_matrix, ious
 from edge_agent.tracking.sameness import (
     LIKE_AREA,
     PART_AREA,
     SAME,
     Floats,
+    area_of,
     areas_of,
     group,
     is_part,
     is_same,
     overlaps,
+    shared,
 )
-from edge_agent.types import Box, Detections
+from edge_agent.types import Detections
 
 if TYPE_CHECKING:
     from edge_agent.tracking.kalman import Edges
@@ -59,7 +62,8 @@ def assign(cost: NDArray[np.float64], limit: float) -> list[tuple[int, int]]:
     return [(row, int(column)) for row, column in enumerate(columns) if column >= 0]
 
 
-def groups(names: Sequence[str]) -> NDArray[np.str_]:
+@lru_cache(maxsize=64)
+def groups(names: tuple[str, ...]) -> NDArray[np.str_]:
     """The group of every class name."""
     return np.array([group(name) for name in names], dtype=np.str_)
 
@@ -78,6 +82,7 @@ class Sightings:
         keep = ~same.any(axis=1)
         self.boxes: Floats = boxes[keep]
         self.areas = areas_of(self.boxes)
+        self._edges: list[Edges] = [(a, b, c, d) for a, b, c, d in self.boxes.tolist()]
         self.scores: Floats = detections.scores[order][keep]
         self.groups = kinds[keep]
         self._names = [detections.names[k] for k in detections.classes[order][keep]]
@@ -87,8 +92,7 @@ class Sightings:
 
     def edges(self, column: int) -> Edges:
         """The box of one detection."""
-        x1, y1, x2, y2 = self.boxes[column].tolist()
-        return x1, y1, x2, y2
+        return self._edges[column]
 
     def vote(self, column: int) -> tuple[str, float]:
         """Class name and score of one detection."""
@@ -105,7 +109,7 @@ class Association:
         self._sightings = sightings
         self._boxes = np.array([trace.motion.edges for trace in traces], np.float32).reshape(-1, 4)
         self._iou = iou_matrix(self._boxes, sightings.boxes)
-        kinds = groups([trace.cls for trace in traces])
+        kinds = groups(tuple(trace.cls for trace in traces))
         self._barred_kind = kinds[:, None] != sightings.groups
         self._barred = self._barred_kind.copy()
         self._handicap = np.array([HANDICAP * (t.is_hidden or not t.id) for t in traces])
@@ -123,25 +127,19 @@ class Association:
 
     def match(self, columns: Sequence[int], least: float) -> None:
         """Join free traces to these sightings where they overlap at least so much."""
-        rows = [row for row in range(len(self._traces)) if row not in self.seen]
-        self._join(rows, columns, self._iou, least)
+        rows, columns = self._free_rows(), self._free(columns)
+        self._join(rows, columns, self._iou[rows][:, columns], least)
 
     def match_weak(self, columns: Sequence[int]) -> None:
         """The same for weak sightings, which cannot tell where a hidden moving object is."""
-        rows = [
-            row
-            for row, trace in enumerate(self._traces)
-            if row not in self.seen and (trace.is_holding or not trace.is_hidden)
-        ]
-        self._join(rows, columns, self._iou, IOU_WEAK)
+        traces, columns = self._traces, self._free(columns)
+        rows = [r for r in self._free_rows() if traces[r].is_holding or not traces[r].is_hidden]
+        self._join(rows, columns, self._iou[rows][:, columns], IOU_WEAK)
 
     def match_reach(self, columns: Sequence[int]) -> None:
         """Join what moves too fast, or is known too little, to overlap with its prediction."""
-        rows = [
-            row
-            for row, trace in enumerate(self._traces)
-            if row not in self.seen and not trace.is_still
-        ]
+        rows = [row for row in self._free_rows() if not self._traces[row].is_still]
+        columns = self._free(columns)
         if not rows or not columns:
             return
         reach = np.array([self._traces[row].reach(REACH_SIGMAS, REACH_SIZES) for row in rows])
@@ -149,19 +147,22 @@ class Association:
         ours, theirs = self._boxes[rows], self._sightings.boxes[columns]
         ratio = areas_of(ours)[:, None] / np.maximum(areas_of(theirs), 1e-6)
         unlike = (ratio < LIKE_AREA) | (ratio > 1 / LIKE_AREA)
-        iou = np.zeros_like(self._iou)
         grown = ious((ours + grow)[:, None], theirs + grow[:, None])
-        iou[np.ix_(rows, columns)] = grown * ~unlike
-        self._join(rows, columns, iou, IOU_REACH)
+        self._join(rows, columns, grown * ~unlike, IOU_REACH)
 
-    def _join(self, rows: list[int], columns: Sequence[int], iou: Floats, least: float) -> None:
+    def _free_rows(self) -> list[int]:
+        return [row for row in range(len(self._traces)) if row not in self.seen]
+
+    def _free(self, columns: Sequence[int]) -> list[int]:
+        taken = set(self.seen.values())
+        return [column for column in columns if column not in taken]
+
+    def _join(self, rows: list[int], columns: list[int], iou: Floats, least: float) -> None:
+        """`iou` has a row and a column for each of these."""
         if not rows or not columns:
             return
-        taken = set(self.seen.values())
-        columns = [column for column in columns if column not in taken]
-        block = np.ix_(rows, columns)
-        cost = 1.0 - iou[block] + self._handicap[rows][:, None]
-        cost[self._barred[block] | (iou[block] < least)] = FORBIDDEN
+        cost = 1.0 - iou + self._handicap[rows][:, None]
+        cost[self._barred[rows][:, columns] | (iou < least)] = FORBIDDEN
         for row, column in assign(cost, 1.0 - least + HANDICAP):
             self.seen[rows[row]] = columns[column]
 
@@ -182,7 +183,7 @@ class Association:
 
     def outlines(self) -> list[tuple[Trace, Edges]]:
         """Boxes that show more of something that stands than what is known, and nothing else."""
-        known = [(trace, Box(*trace.place)) for trace in self._traces]
+        known = [(trace, trace.place) for trace in self._traces]
         taken = set(self.seen.values())
         found: list[tuple[Trace, Edges]] = []
         for row, column in self.seen.items():
@@ -194,16 +195,14 @@ class Association:
                 edges = self._sightings.edges(other)
                 if self._barred_kind[row, other] or not is_same(trace.place, edges):
                     continue
-                box = Box(*edges)
-                if not any(t is not trace and overlap(b, box) > SAME * b.area for t, b in known):
+                boxes = (box for another, box in known if another is not trace)
+                if not any(shared(box, edges) > SAME * area_of(box) for box in boxes):
                     found.append((trace, edges))
         return found
 
-    def _wider(self, place: Box) -> list[int]:
-        areas = self._sightings.areas
-        return np.flatnonzero(
-            (areas > WIDER * place.area) & (areas * PART_AREA < place.area)
-        ).tolist()
+    def _wider(self, place: Edges) -> list[int]:
+        areas, area = self._sightings.areas, area_of(place)
+        return np.flatnonzero((areas > WIDER * area) & (areas * PART_AREA < area)).tolist()
 
     def births(self, columns: Sequence[int]) -> list[int]:
         """Free sightings that show something new, not another side of something known."""

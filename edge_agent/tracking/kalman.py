@@ -55,12 +55,11 @@ class Motion:
         """Take a measured box into account."""
         spread = self._pp + (MEASURE * size_of(edges)) ** 2
         k, kv = self._pp / spread, self._pv / spread
-        old, speed = self.edges, self.speeds
-        gap = (edges[0] - old[0], edges[1] - old[1], edges[2] - old[2], edges[3] - old[3])
-        x1, y1, x2, y2 = (o + k * g for o, g in zip(old, gap, strict=True))
-        self.edges = (x1, y1, x2, y2)
-        a, b, c, d = (v + kv * g for v, g in zip(speed, gap, strict=True))
-        self.speeds = (a, b, c, d)
+        x1, y1, x2, y2 = self.edges
+        left, top, right, bottom = edges[0] - x1, edges[1] - y1, edges[2] - x2, edges[3] - y2
+        self.edges = (x1 + k * left, y1 + k * top, x2 + k * right, y2 + k * bottom)
+        a, b, c, d = self.speeds
+        self.speeds = (a + kv * left, b + kv * top, c + kv * right, d + kv * bottom)
         self._vv -= kv * self._pv
         self._pv *= 1 - k
         self._pp *= 1 - k

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.geometry import iou, overlap
-from edge_agent.types import VEHICLES, Box
+from edge_agent.types import VEHICLES
 
 if TYPE_CHECKING:
     from edge_agent.tracking.kalman import Edges
@@ -68,7 +67,7 @@ def twins(traces: Sequence[Trace]) -> list[tuple[Trace, Trace]]:
         and (
             is_same(a.place, b.place)
             or is_same(b.place, a.place)
-            or iou(Box(*a.place), Box(*b.place)) > SAME
+            or edges_iou(a.place, b.place) > SAME
         )
     ]
 
@@ -76,9 +75,8 @@ def twins(traces: Sequence[Trace]) -> list[tuple[Trace, Trace]]:
 def is_part(part: Edges, whole: Edges) -> bool:
     """True for a box inside another, on at least two of its edges."""
     width, height = whole[2] - whole[0], whole[3] - whole[1]
-    inner = overlap(Box(*part), Box(*whole))
-    area = Box(*part).area
-    if inner < INSIDE * area or area < PART_AREA * width * height:
+    area = area_of(part)
+    if shared(part, whole) < INSIDE * area or area < PART_AREA * width * height:
         return False
     units = (width, height, width, height)
     near = sum(
@@ -93,8 +91,28 @@ def is_same(inner: Edges, outer: Edges) -> bool:
     What stands inside the outline of a vehicle and is another one stands behind it or before it,
     so that its foot is higher or lower.
     """
-    small, large = Box(*inner), Box(*outer)
-    if overlap(small, large) < INSIDE * small.area:
+    both = shared(inner, outer)
+    small = area_of(inner)
+    if both < INSIDE * small:
         return False
-    is_level = abs(small.y2 - large.y2) <= LEVEL * large.height
-    return small.area >= (PART_AREA if is_level else LIKE_AREA) * large.area
+    is_level = abs(inner[3] - outer[3]) <= LEVEL * (outer[3] - outer[1])
+    return small >= (PART_AREA if is_level else LIKE_AREA) * area_of(outer)
+
+
+def area_of(box: Edges) -> float:
+    """px^2."""
+    return max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1])
+
+
+def shared(a: Edges, b: Edges) -> float:
+    """Area that both boxes share in px^2."""
+    if a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]:
+        return 0.0  # cheaper, and true of most pairs
+    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    return max(0.0, width) * max(0.0, height)
+
+
+def edges_iou(a: Edges, b: Edges) -> float:
+    """Intersection over union, 0..1."""
+    both = shared(a, b)
+    return both / max(area_of(a) + area_of(b) - both, 1e-9) if both else 0.0

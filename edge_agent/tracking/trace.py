@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from edge_agent.geometry import clamp, iou
+from edge_agent.geometry import clamp
 from edge_agent.tracking.kalman import Edges, Motion, scaled, size_of
+from edge_agent.tracking.sameness import area_of, edges_iou
 from edge_agent.tracking.stillness import Stillness, way
 from edge_agent.types import Box, Track
 
@@ -17,14 +18,6 @@ ARRIVES_S = 1.0
 """What moved for longer than this before it stood was seen to arrive."""
 WHOLE = 0.75
 """A still object whose box fits its place less well than this is partly hidden."""
-
-
-def edges_iou(a: Edges, b: Edges) -> float:
-    return iou(Box(*a), Box(*b))
-
-
-def area(edges: Edges) -> float:
-    return Box(*edges).area
 
 
 class Trace:
@@ -131,7 +124,7 @@ class Trace:
 
     def absorb(self, other: Trace) -> None:
         """The other one, which stands at the same place, is this one: take its better outline."""
-        if (other.is_hidden, -area(other.place)) < (self.is_hidden, -area(self.place)):
+        if (other.is_hidden, -area_of(other.place)) < (self.is_hidden, -area_of(self.place)):
             since_s = self.stillness.since_s
             self.box, self.motion, self.stillness = other.box, other.motion, other.stillness
             self.last_s, self.unseen_s = other.last_s, other.unseen_s
@@ -173,9 +166,10 @@ class Trace:
 
     def track(self, width: int, height: int, sure: float) -> Track:
         """What the rest of the world sees, within a picture of that size; sure from that score."""
-        edges, is_still = self.motion.edges, self.is_still
-        if is_still and (self.is_settled or edges_iou(self.place, edges) < WHOLE):
-            edges = self.place
+        edges, stillness, is_still = self.motion.edges, self.stillness, self.is_still
+        anchor = stillness.anchor
+        if is_still and anchor and (stillness.is_frozen or edges_iou(anchor, edges) < WHOLE):
+            edges = anchor
         return Track(
             id=self.id,
             cls=self.cls,
@@ -184,7 +178,7 @@ class Trace:
             velocity=(0.0, 0.0) if is_still else self.motion.velocity,
             first_s=self.first_s,
             last_s=self.last_s,
-            still_since_s=self.stillness.since_s,
+            still_since_s=stillness.since_s,
             is_sure=self.score >= sure,
             born=Box(*self.born),
             seen=Box(*self.box),

@@ -6,6 +6,8 @@ What is added: a vehicle that stood keeps its place and its id while traffic hid
 
 from __future__ import annotations
 
+import numpy as np
+
 from edge_agent.config.models import TrackerSettings
 from edge_agent.tracking.association import IOU_PLACE, IOU_STRONG, Association, Sightings
 from edge_agent.tracking.sameness import twins
@@ -43,8 +45,8 @@ class Tracker:
             trace.predict(0.0 if is_blind else dt_s)
         sightings = Sightings(detections)
         association = Association(self._traces, sightings)
-        strong = [i for i, score in enumerate(sightings.scores) if score >= self._high]
-        weak = list(range(len(strong), len(sightings)))
+        count = np.count_nonzero(sightings.scores >= self._high)
+        strong, weak = list(range(count)), list(range(count, len(sightings)))
         association.match(strong, IOU_PLACE if is_blind else IOU_STRONG)
         if not is_blind:
             association.match_reach(strong)

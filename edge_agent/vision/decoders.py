@@ -175,17 +175,18 @@ def suppress(raw: Raw, groups: NDArray[np.int64], max_iou: float) -> NDArray[np.
     boxes = raw.boxes[order].astype(np.float64)
     boxes[:, 2:] -= boxes[:, :2]
     scores, ids = raw.scores[order].astype(np.float32), groups[order].astype(np.int32)
-    kept = cv2.dnn.NMSBoxesBatched(boxes, scores, ids, 0.0, max_iou)  # type: ignore[arg-type]
+    kept = cv2.dnn.NMSBoxesBatched(boxes.tolist(), scores, ids, 0.0, max_iou)  # type: ignore[arg-type]
     return np.asarray(order[np.sort(np.asarray(kept, np.int64).ravel())], np.int64)
 
 
 def _best_of_product(rows: Array, floor: float) -> tuple[Array, Floats, NDArray[np.int64]]:
     """Rows whose objectness x best class reaches the floor: indices, scores, classes."""
     likely = np.flatnonzero(rows[:, 4] >= floor)
-    found = rows[likely, 5:]
-    scores = rows[likely, 4] * found.max(axis=1)
-    good = scores >= floor
-    return likely[good], scores[good], found[good].argmax(axis=1)
+    found = rows[likely]
+    classes = found[:, 5:].argmax(axis=1)
+    scores = found[:, 4] * found[np.arange(len(found)), 5 + classes]
+    good = np.flatnonzero(scores >= floor)
+    return likely[good], scores[good], classes[good]
 
 
 @lru_cache(maxsize=8)
