@@ -29,7 +29,7 @@ UPPER = 0.4
 """The upper part of the box, where beacons are, and indicators and brake lights are not."""
 LEAST_PX = 32
 """A vehicle narrower than this in the reduced picture shows no beacon."""
-ENOUGH_PX = 96
+ENOUGH_PX = 48
 """So many pixels across a vehicle show one as well as more would: of a wider one some are left
 out."""
 HZ: Final = (1.0, 5.0)
@@ -38,6 +38,11 @@ WINDOW_S = 3.0
 """Rhythm is looked for in so much time ..."""
 LEAST_S = 2.0
 """... or, while no more has been seen, in this ..."""
+DARK_S = 0.079
+"""Pause between two looks at a vehicle on which nothing has shone of late: enough to notice the
+first flash, after which every picture counts. A little less than at 12.5 pictures a second."""
+JUDGE_S = 0.2
+"""Pause between two judgements of one vehicle: seconds of looks hardly change in less."""
 PERIODS = 3.0
 """... that has so many flashes."""
 LEAST_FPS = 10.0
@@ -72,8 +77,14 @@ class _Watched:
     """Media time, and what shines (`_shining`)."""
     shone_s: float = -np.inf
     """When enough shone last to be a lamp."""
+    judged_s: float = -np.inf
     flashed_s: float = 0.0
     happening: Happening | None = None
+
+    def is_resting(self, t_s: float) -> bool:
+        """True while it is dark and was looked at a moment ago."""
+        is_dark = t_s - self.shone_s > WINDOW_S
+        return is_dark and bool(self.looks) and t_s - self.looks[-1][0] < DARK_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +126,8 @@ class EmergencyVehicle:
             if watched := self._watched.pop(track.id, None):
                 yield from self._end(watched, scene, "left")
         for watched in self._look(scene):
-            if scene.frame.t_s - watched.shone_s <= WINDOW_S:
+            is_due = scene.frame.t_s - watched.judged_s >= JUDGE_S
+            if is_due and scene.frame.t_s - watched.shone_s <= WINDOW_S:
                 yield from self._judge(watched, scene)
         for watched in self._watched.values():
             if watched.happening and scene.frame.t_s - watched.flashed_s > GONE_S:
@@ -143,6 +155,8 @@ class EmergencyVehicle:
             if watched is None:
                 watched = self._watched[track.id] = _Watched(track)
             watched.track = track
+            if watched.is_resting(frame.t_s):
+                continue
             shares = _shining(frame, track.box, self._settings.colours)
             watched.looks.append((frame.t_s, shares))
             if max(shares) >= CONTRAST:
@@ -152,10 +166,10 @@ class EmergencyVehicle:
             yield watched
 
     def _judge(self, watched: _Watched, scene: Scene) -> Iterator[Event]:
+        t_s = watched.judged_s = scene.frame.t_s
         flashing = _flashing(watched, self._settings.colours)
         if flashing is None:
             return
-        t_s = scene.frame.t_s
         watched.flashed_s = t_s
         if watched.happening is None:
             subject = f"{self._name}/{watched.track.id}@{t_s:.3f}"
