@@ -13,8 +13,13 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from edge_agent.evidence.bundle.container import contents, pack
+from edge_agent.evidence.log import MerkleLog, Note, Vkey, cosign
+from edge_agent.evidence.log.note import COSIGNATURE
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
@@ -79,7 +84,7 @@ class Authority:
         dated = builder.not_valid_before(begin).not_valid_after(end)
         return dated.sign(self.key, hashes.SHA256())
 
-    def revoked(self, entries: Sequence[x509.RevokedCertificate]) -> x509.CertificateRevocationList:
+    def revoked(self, *entries: x509.RevokedCertificate) -> x509.CertificateRevocationList:
         """The list of what it takes back."""
         builder = x509.CertificateRevocationListBuilder().issuer_name(named(self.name))
         builder = builder.last_update(self.now).next_update(self.now + YEAR)
@@ -128,6 +133,44 @@ class Stamper:
                 run = ["openssl", *command.split()]
                 subprocess.run(run, cwd=folder, check=True, capture_output=True)
             return (Path(folder) / "reply").read_bytes()
+
+
+@dataclass(frozen=True)
+class Witness:
+    """Cosigns what it sees of a log, as at any time."""
+
+    name: str = "city.example/w1"
+    key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
+
+    @property
+    def vkey(self) -> Vkey:
+        """For those who believe it."""
+        return Vkey(self.name, self.key.public_key().public_bytes_raw(), COSIGNATURE)
+
+    def see(self, log: MerkleLog | None, at: datetime) -> Note:
+        """The newest checkpoint with its cosignature."""
+        assert log is not None
+        note = log.checkpoint()
+        return note.with_signature(cosign(note.text, self.name, self.key, int(at.timestamp())))
+
+
+def stamped(bundle: bytes, stamper: Stamper) -> bytes:
+    """The bundle with the authority's answer in it."""
+    members = contents(bundle)
+    return pack([*members.items(), ("time.tsr", stamper.stamp(members["manifest.dsse"]))])
+
+
+def taken_back(
+    serial: int, since: datetime, reason: str = "", earlier: datetime | None = None
+) -> x509.RevokedCertificate:
+    """An entry of a revocation list."""
+    builder = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(since)
+    if reason:
+        flag = x509.CRLReason(x509.ReasonFlags(reason))
+        builder = builder.add_extension(flag, critical=False)
+    if earlier is not None:
+        builder = builder.add_extension(x509.InvalidityDate(earlier), critical=False)
+    return builder.build()
 
 
 def named(text: str) -> x509.Name:
