@@ -37,6 +37,7 @@ from edge_agent.live.camera import LiveCamera
 from edge_agent.live.daemon import Daemon
 from edge_agent.live.machine import memory_bytes, temperature_c
 from edge_agent.live.memory import MemoryFile, Moment
+from edge_agent.live.requests import Flag, StoppedError
 from edge_agent.live.site_file import (
     boot_of,
     box_folder,
@@ -47,7 +48,7 @@ from edge_agent.live.site_file import (
 )
 from edge_agent.live.timekeeping import FirstToKnow, Timekeeper, boot_id
 from edge_agent.live.upkeep import Upkeep
-from edge_agent.live.writer import Repeater
+from edge_agent.live.writer import JOIN_S, Repeater, aside
 from edge_agent.pipeline import Pipeline
 from edge_agent.plates import PlateKey
 from edge_agent.ports import Cabinet, Source
@@ -65,6 +66,7 @@ SETTLE_S = 600.0
 """What deletes evidence waits until the clock has had time to be set."""
 SETTLED_S = 30.0
 """A case that has begun is photographed, and its clip cut, within so long."""
+LOOK_S = 0.02
 FLUSH_S = 2.0
 DRAIN_S = 4.0
 """What was decided is written for so long when the service is stopped."""
@@ -95,15 +97,18 @@ class Appliance:
         """Called with every new connection, and what ends with it."""
 
     @contextmanager
-    def running(self) -> Iterator[None]:
-        """Bring everything up in order; take it down in reverse, however it ends."""
+    def running(self, stop: Flag | None = None) -> Iterator[None]:
+        """Bring everything up in order; take it down in reverse, however it ends.
+
+        Raises StoppedError when `stop` is set while models load, which cannot be called off.
+        """
         with ExitStack() as stack:
             # first of all: until more is known, every call is on
             self.cabinet: Cabinet = make_cabinet(self.site, self.timekeeper.read)
             stack.callback(self._close_cabinet)
             stack.enter_context(self.folder.claimed())
             self.timekeeper.refresh()
-            cameras = [self.make_camera(name) for name in self.site.cameras]
+            cameras = self._make_cameras(stop or Flag())
             self.key = device_key(self.site, is_paced(self.site))
             self.open_journal(stack, cameras)
             self._recall(cameras)
@@ -231,13 +236,14 @@ class Appliance:
         self.daemon.writer.chores = self._do_chores
         self.daemon.start()
         stack.callback(self._stop)
-        for chore in (
+        chores = (
             Repeater("ask-clock", ASK_CLOCK_S, self.timekeeper.refresh),
             Repeater("remember", REMEMBER_S, self._remember),
             Repeater("upkeep", UPKEEP_S, self._keep_up),
-        ):
+        )
+        for chore in chores:
             chore.start()
-            stack.callback(chore.close)
+            stack.callback(chore.close, JOIN_S / len(chores))
         for camera in cameras:
             self.daemon.add(camera)
 
@@ -273,6 +279,8 @@ class Appliance:
                 f"{self.folder.path}: not everything was written, for the disk did not take it in "
                 f"{DRAIN_S:g} s: check the disk"
             )
+        if not self.backlog.retry():
+            log.error("the disk is full: lost in memory", extra={"items": self.backlog.waiting})
         self.feed.tell()
         if self.uplink is not None and self.uplink.status().state == "online":
             self.uplink.flush(FLUSH_S)
@@ -307,6 +315,15 @@ class Appliance:
             cameras=cameras,
             is_paced=is_paced(site),
         )
+
+    def _make_cameras(self, stop: Flag) -> list[LiveCamera]:
+        """In a thread that may be left alone with a model that never ends to load."""
+        making = aside("load", lambda: [self.make_camera(name) for name in self.site.cameras])
+        while not making.done():
+            if stop.is_set():
+                raise StoppedError
+            stop.wait(LOOK_S)
+        return making.result()
 
     def make_camera(self, name: str) -> LiveCamera:
         """A camera that is not being read yet."""

@@ -14,6 +14,10 @@ Reload = Future["str | None"]
 """Ends with the reason why the old site file stays; None when the new one was taken over."""
 
 
+class StoppedError(Exception):
+    """It was asked to stop before it had begun."""
+
+
 class Flag:
     """`threading.Event` for signal handlers, with one thread that waits."""
 

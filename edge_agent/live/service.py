@@ -15,7 +15,7 @@ from edge_agent.live.metrics import served
 from edge_agent.live.notify import Notifier
 from edge_agent.live.reload import prepared
 from edge_agent.live.remote import LOOK_S, Remote
-from edge_agent.live.requests import Reload, Requests
+from edge_agent.live.requests import Reload, Requests, StoppedError
 from edge_agent.live.site_file import load_live
 from edge_agent.live.writer import Repeater, aside
 
@@ -31,7 +31,11 @@ def run(config: Path, workers: int, requests: Requests, notifier: Notifier, cloc
     remote = Remote(box, requests)
     box.on_uplink = remote.join
     with ExitStack() as stack:
-        stack.enter_context(box.running())
+        try:
+            stack.enter_context(box.running(requests.stop))
+        except StoppedError:
+            log.info("stopped before it had begun")
+            return
         if box.site.metrics is not None:
             stack.enter_context(served(box.site.metrics, box.snapshot))
         serve(box, requests, notifier, remote)

@@ -90,10 +90,10 @@ class Repeater(threading.Thread):
                     log.exception("chore failed", extra={"chore": self.name})
             self._closing.wait(self._every_s)
 
-    def close(self) -> None:
-        """Do it no more; returns once it is not being done."""
+    def close(self, timeout_s: float = JOIN_S) -> None:
+        """Do it no more; returns once it is not being done, or after so long."""
         self._closing.set()
-        self.join(JOIN_S)
+        self.join(timeout_s)
 
 
 def aside(name: str, action: Callable[[], T]) -> Future[T]:

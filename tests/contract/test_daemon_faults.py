@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from copy import deepcopy
@@ -351,3 +353,27 @@ def test_a_storm_of_reloads_is_one_or_two(
         assert all(each.result(boxes.PATIENCE_S) is None for each in asked)
         assert boxes.goes_on(box, "north") and box.snapshot().cameras["north"].losses == 0
     assert 1 <= [each.message for each in caplog.records].count("site file taken over") <= 2
+
+
+def test_a_box_whose_models_do_not_load_can_be_stopped(
+    boxes: Any, site: Callable[..., Path], tmp_path: Path
+) -> None:
+    """As from a card or a network disk that does not answer."""
+    folder = tmp_path / "models"
+    folder.mkdir()
+    weights = folder / "FastestDet.onnx"
+    with weights.open("wb") as file:
+        file.truncate(1 << 36)  # minutes, to be hashed
+    config = site(models_dir=str(folder))
+    config.write_text(config.read_text().replace("model: motion", "model: fastestdet"))
+    command = [sys.executable, "-m", "edge_agent", "run", "--config", str(config)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        files = Path(f"/proc/{process.pid}/fd")
+        is_loading = lambda: any(each.resolve() == weights for each in files.iterdir())  # noqa: E731
+        try:
+            assert boxes.comes_true(is_loading)
+            process.terminate()
+            said = process.communicate(timeout=10)[1]
+        finally:
+            process.kill()
+    assert process.returncode == 0 and "stopped before it had begun" in said
