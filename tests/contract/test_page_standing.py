@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from edge_agent.clock import ManualClock
@@ -145,10 +147,19 @@ def test_what_is_in_no_log_no_witness_has_seen(
     assert judge(one(device), trust).exit_code == EXIT_CODES["witness"]
 
 
-@pytest.fixture
-def authority() -> Authority:
+PSS = padding.PSS(padding.MGF1(hashes.SHA256()), 32)
+AUTHORITIES: dict[str, Callable[[], Authority]] = {
+    "P-256": lambda: Authority("CA", NOW),
+    "P-521": lambda: Authority("CA", NOW, ec.generate_private_key(ec.SECP521R1())),
+    "RSA": lambda: Authority("CA", NOW, rsa.generate_private_key(65537, 2048)),
+    "PSS": lambda: Authority("CA", NOW, rsa.generate_private_key(65537, 2048), None, PSS),
+}
+
+
+@pytest.fixture(params=AUTHORITIES)
+def authority(request: pytest.FixtureRequest) -> Authority:
     """Who certified the device."""
-    return Authority("CA", NOW)
+    return AUTHORITIES[request.param]()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -56,6 +56,8 @@ class Authority:
     now: datetime
     key: PrivateKey = field(default_factory=new_key)
     above: Authority | None = None
+    padding: padding.PSS | None = None
+    """Of its signatures, if it has an RSA key and signs in that way."""
 
     @cached_property
     def certificate(self) -> x509.Certificate:
@@ -82,7 +84,7 @@ class Authority:
         for extension in extensions:
             builder = builder.add_extension(extension, critical=True)
         dated = builder.not_valid_before(begin).not_valid_after(end)
-        return dated.sign(self.key, hashes.SHA256())
+        return dated.sign(self.key, hashes.SHA256(), rsa_padding=self.padding)
 
     def revoked(self, *entries: x509.RevokedCertificate) -> x509.CertificateRevocationList:
         """The list of what it takes back."""
@@ -90,7 +92,7 @@ class Authority:
         builder = builder.last_update(self.now).next_update(self.now + YEAR)
         for entry in entries:
             builder = builder.add_revoked_certificate(entry)
-        return builder.sign(self.key, hashes.SHA256())
+        return builder.sign(self.key, hashes.SHA256(), rsa_padding=self.padding)
 
 
 @dataclass(frozen=True)

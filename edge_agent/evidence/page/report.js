@@ -121,25 +121,25 @@ function measured(verdicts, profile) {
 /** What others than the device say of the time and of its key. */
 function aboutTime({ bracket, stamp, standing }) {
   const rows = {
-    "made, as witnessed": bracket && bracketText(bracket),
-    "signed, as time-stamped": stamp && `by ${utcText(stamp.latest)}, says ${stamp.authority}`,
-    "revocation": standing && standingText(standing),
+    witnesses: bracket && bracketText(bracket),
+    "time-stamp": stamp && `the signature was there by ${utcText(stamp.latest)} (${stamp.authority})`,
+    "revocation lists": standing && standingText(standing),
   };
   const known = Object.values(rows).some((value) => value !== null);
-  return known ? [make("h3", "What others than the device say"), factTable(rows)] : [];
+  return known ? [make("h3", "What others say, not the device"), factTable(rows)] : [];
 }
 
 function bracketText({ notBefore, notAfter }) {
   const words = [];
   if (notBefore !== null) words.push(`after ${utcText(notBefore)}`);
   if (notAfter !== null) words.push(`by ${utcText(notAfter)}`);
-  return words.join(" and ") || "nobody knows";
+  return words.length > 0 ? `made ${words.join(" and ")}, as witnessed` : "nobody knows";
 }
 
 function standingText({ flaws, isCovered }) {
   if (flaws.length > 0) return flaws.join("; ");
   return isCovered
-    ? "the lists that you chose say nothing against the certificate"
+    ? "say nothing against the certificate"
     : "no list given is by the issuer of its certificate";
 }
 

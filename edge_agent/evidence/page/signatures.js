@@ -1,4 +1,4 @@
-// Who signed: RSA (PKCS #1 v1.5), ECDSA and Ed25519 through WebCrypto.
+// Who signed: RSA (PKCS #1 v1.5, PSS), ECDSA and Ed25519 through WebCrypto.
 "use strict";
 
 const P256_ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
@@ -18,6 +18,7 @@ const CURVES = {
   "1.3.132.0.34": "P-384",
   "1.3.132.0.35": "P-521",
 };
+const RSA_PSS = "1.2.840.113549.1.1.10";
 const ALGORITHMS = {
   "1.2.840.10045.4.3.2": { key: "EC", hash: "SHA-256" },
   "1.2.840.10045.4.3.3": { key: "EC", hash: "SHA-384" },
@@ -37,14 +38,25 @@ function publicKeyOf(field) {
 
 /** Algorithm of a signature, {key, hash}; undefined for one that this page does not know. */
 function algorithmOf(field) {
-  return ALGORITHMS[oidOf(take(children(field), 0x06))];
+  const fields = children(field);
+  const oid = oidOf(take(fields, 0x06));
+  return oid === RSA_PSS ? pssOf(take(fields, 0x30)) : ALGORITHMS[oid];
+}
+
+/** RSASSA-PSS (RFC 4055, 3.1) with one hash for both of its uses, none of them left to default. */
+function pssOf(parameters) {
+  const [hash, mask, salt] = takeAll(parameters, 0xa0, 0xa1, 0xa2).map((each) => children(each)[0]);
+  const [, maskHash] = takeAll(mask, 0x06, 0x30);
+  const [outer, inner] = [hash, maskHash].map((each) => HASHES[oidOf(children(each)[0])]);
+  if (outer === undefined || outer !== inner) return undefined;
+  return { key: "RSA", hash: outer, saltLength: numberOf(salt) };
 }
 
 /** True when this key signed exactly this data. */
 async function isSigned(key, algorithm, signature, data) {
   if (algorithm === undefined || algorithm.key !== key.kind) return false;
   try {
-    return await SIGNED[key.kind](key, algorithm.hash, signature, data);
+    return await SIGNED[key.kind](key, algorithm, signature, data);
   } catch {
     return false; // a key or a length that WebCrypto refuses
   }
@@ -55,12 +67,13 @@ const SIGNED = {
     const key = await crypto.subtle.importKey("spki", spki, "Ed25519", false, ["verify"]);
     return crypto.subtle.verify("Ed25519", key, signature, data);
   },
-  async RSA({ spki }, hash, signature, data) {
-    const how = { name: "RSASSA-PKCS1-v1_5", hash };
+  async RSA({ spki }, { hash, saltLength }, signature, data) {
+    const name = saltLength === undefined ? "RSASSA-PKCS1-v1_5" : "RSA-PSS";
+    const how = { name, hash, saltLength };
     const key = await crypto.subtle.importKey("spki", spki, how, false, ["verify"]);
     return crypto.subtle.verify(how, key, signature, data);
   },
-  async EC({ spki, curve }, hash, signature, data) {
+  async EC({ spki, curve }, { hash }, signature, data) {
     const parts = signatureParts(signature, WIDTHS[curve]);
     if (parts === null) return false;
     const how = { name: "ECDSA", namedCurve: curve };
