@@ -303,7 +303,13 @@ class Appliance:
     def _do_upkeep(self, kept: Sequence[Kept]) -> None:
         now, reading = self.timekeeper.read()
         upkeep = Upkeep(self.site, state_dir(self.site), self.key, self.journal, self.feed)
-        upkeep.do(kept, now, reading.sync.is_trusted)
+        self._go_on(upkeep.do(kept, now, reading.sync.is_trusted))
+
+    def _go_on(self, steps: Iterator[None]) -> None:
+        """With one step; whatever waits for the writer comes before the next."""
+        for _ in steps:
+            self.daemon.writer.put(lambda: self._go_on(steps))
+            return
 
     def _origin(self, site: Site, cameras: Mapping[str, CameraOrigin]) -> Origin:
         return Origin(

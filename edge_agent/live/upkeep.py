@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,6 +20,9 @@ from edge_agent.journal import Journal
 
 log = logging.getLogger(__name__)
 
+STEP = 10
+"""Bundles that are deleted in one go: about a second on a slow card."""
+
 
 @dataclass(frozen=True, slots=True)
 class Upkeep:
@@ -32,31 +35,41 @@ class Upkeep:
     journal: Journal
     feed: CheckpointFeed
 
-    def do(self, kept: Sequence[Kept], now: datetime, is_clock_trusted: bool) -> None:
-        """Do it all; `kept` is a survey of the evidence, empty where nothing is to be deleted.
+    def do(self, kept: Sequence[Kept], now: datetime, is_clock_trusted: bool) -> Iterator[None]:
+        """Do it all, in steps between which something else may be written.
 
-        Without a clock that is known to be right nothing goes. What cannot be done today is told,
-        and tried again tomorrow.
+        `kept` is a survey of the evidence, empty where nothing is to be deleted. Without a clock
+        that is known to be right nothing goes. What cannot be done today is told, and tried again
+        tomorrow.
         """
-        steps: list[Callable[[], None]] = [
-            lambda: self._delete(kept, now, is_clock_trusted),
-            self.journal.tell_deletions,
-        ]
+        try:
+            yield from self._delete(kept, now, is_clock_trusted)
+        except EdgeError as error:
+            _complain(error)
+        steps: list[Callable[[], None]] = [self.journal.tell_deletions]
         if is_clock_trusted:
             steps += [lambda: self._destroy_keys(now), lambda: self._prune(now)]
         steps.append(self.journal.bundles.store_register)
         for step in steps:
+            yield
             try:
                 step()
             except EdgeError as error:
-                log.warning("upkeep not done", extra={"why": str(error)})
+                _complain(error)
 
-    def _delete(self, kept: Sequence[Kept], now: datetime, is_clock_trusted: bool) -> None:
-        policy = self.site.privacy.policy
-        if policy is not None:
-            gone = delete_due(kept, self.key, policy, now, is_clock_trusted)
-            if gone:
-                log.info("evidence deleted", extra={"bundles": len(gone), "policy": policy.name})
+    def _delete(
+        self, kept: Sequence[Kept], now: datetime, is_clock_trusted: bool
+    ) -> Iterator[None]:
+        policy, count = self.site.privacy.policy, 0
+        if policy is None:
+            return
+        for _ in delete_due(kept, self.key, policy, now, is_clock_trusted):
+            count += 1
+            if count % STEP == 0:
+                self.journal.tell_deletions()
+                yield
+        if count:
+            log.info("evidence deleted", extra={"bundles": count, "policy": policy.name})
 
     def _destroy_keys(self, now: datetime) -> None:
         """Without its key nobody can tell any more which plate a hash of that time was."""
@@ -90,3 +103,7 @@ class Upkeep:
             place = json.loads(row.body)["data"].get("log")
             return min(end, int(place["index"])) if place else 0
         return end
+
+
+def _complain(error: EdgeError) -> None:
+    log.warning("upkeep not done", extra={"why": str(error)})

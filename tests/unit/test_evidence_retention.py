@@ -80,7 +80,7 @@ def fill(tmp_path: Path, key: DeviceKey) -> Fill:
 def run(folder: Path, key: DeviceKey, now: datetime = START) -> list[Path]:
     assert LU is not None
     kept = retention.survey(folder, LU)
-    return retention.delete_due(kept, key, LU, now, is_clock_trusted=True)
+    return list(retention.delete_due(kept, key, LU, now, is_clock_trusted=True))
 
 
 def test_a_bundle_says_until_when_it_is_kept(fill: Fill) -> None:

@@ -3,7 +3,7 @@
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -58,6 +58,8 @@ class Box1:
     feed: CheckpointFeed
     sent: list[Message]
     now: datetime = START
+    left: Sequence[int] = ()
+    """Bundles that were there after every step of the latest upkeep."""
 
     @property
     def log(self) -> MerkleLog:
@@ -88,7 +90,10 @@ class Box1:
         policy = self.site.privacy.policy
         kept = [] if policy is None else survey(self.folder / "evidence", policy)
         upkeep = Upkeep(self.site, self.folder, self.key, self.journal, self.feed)
-        upkeep.do(kept, self.now, is_clock_trusted)
+        folder = self.folder / "evidence"
+        self.left = [
+            len(list(folder.glob("*.evb"))) for _ in upkeep.do(kept, self.now, is_clock_trusted)
+        ]
 
     def hear(self, note: Note) -> None:
         signed = note.with_signature(cosign(note.text, SEEN_BY.name, WITNESS, 1_800_000_000))
@@ -247,3 +252,13 @@ def test_what_cannot_be_done_keeps_nothing_else_from_being_done(
     assert len(list((tmp_path / "evidence").glob("*.evb"))) == 12
     assert (tmp_path / "evidence/.register.json").exists()
     assert box.log.minimum > 0
+
+
+def test_many_bundles_go_a_few_at_a_time(box: Box1) -> None:
+    box.live(1, cases=45)
+    box.now += 60 * DAY
+    box.live(1, cases=50)
+    sent_out(box)
+    box.keep_up()
+    assert box.left[:5] == [85, 75, 65, 55, 50]
+    assert box.journal.outbox.waiting == 45, "each is told"

@@ -8,7 +8,7 @@ originals, if what was deleted must not be recoverable.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -48,16 +48,17 @@ class Kept:
 
 def delete_due(
     kept: Sequence[Kept], key: DeviceKey, policy: Policy, now: datetime, is_clock_trusted: bool
-) -> list[Path]:
-    """What a device does once a day; returns the tombstones, of which the journal has to tell.
+) -> Iterator[Path]:
+    """What a device does once a day; yields the tombstones, of which the journal has to tell.
 
     `kept` is a survey, which takes long and may have been made by another thread a little earlier.
-    Raises EvidenceError, and deletes nothing, where the clock may be wrong.
+    One bundle goes with each step. Raises EvidenceError, and deletes nothing, where the clock may
+    be wrong.
     """
     found = due(kept, now, is_clock_trusted)
     refuse_flood(found, kept)
-    still = [each for each in found if _kept(each.path, policy) == each]
-    return list(delete(still, key, policy, now))
+    still = (each for each in found if _kept(each.path, policy) == each)
+    yield from delete(still, key, policy, now)
 
 
 def survey(evidence: Path, policy: Policy) -> list[Kept]:
@@ -90,7 +91,7 @@ def refuse_flood(found: Sequence[Kept], kept: Sequence[Kept]) -> None:
         )
 
 
-def delete(found: Sequence[Kept], key: DeviceKey, policy: Policy, now: datetime) -> Iterator[Path]:
+def delete(found: Iterable[Kept], key: DeviceKey, policy: Policy, now: datetime) -> Iterator[Path]:
     """Delete the bundles one by one; yields each one's tombstone, which is there first."""
     for each in found:
         assert each.manifest is not None
