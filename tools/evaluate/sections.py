@@ -49,8 +49,11 @@ def _plates(told: Mapping[str, Any]) -> Iterator[Figure]:
                 share = each[width]["ours"] / count
                 yield Figure(f"plates.{name}.{width}", share, "higher", count)
     total = told["total of wide plates"]
-    share = total["ours"] / max(total["photos"], 1)
-    yield Figure("plates.all.wide", share, "higher", total["photos"])
+    for figure, key in (("wide", "ours"), ("wide_as_printed", "ours as printed")):
+        share = total[key] / max(total["photos"], 1)
+        yield Figure(f"plates.all.{figure}", share, "higher", total["photos"])
+    wrong = total["ours sound and wrong"]
+    yield Figure("plates.all.wide_sound_and_wrong", wrong, "lower", total["photos"])
 
 
 def _crashes(told: Mapping[str, Any]) -> Iterator[Figure]:
