@@ -66,3 +66,21 @@ def is_active(hours: Sequence[Hours], wall: datetime, timezone: ZoneInfo) -> boo
         return True
     local = wall.astimezone(timezone)
     return any(span.covers(local) for span in hours)
+
+
+class Schedule:
+    """The hours of one rule, worked out once a minute: spans begin and end with whole minutes."""
+
+    def __init__(self, hours: Sequence[Hours], timezone: ZoneInfo) -> None:
+        self._hours, self._timezone = hours, timezone
+        self._minute: datetime | None = None
+        self._is_active = not hours
+
+    def is_active(self, wall: datetime) -> bool:
+        """True when the rule holds at that moment (UTC)."""
+        if self._hours:
+            minute = wall.replace(second=0, microsecond=0)
+            if minute != self._minute:
+                self._minute = minute
+                self._is_active = is_active(self._hours, minute, self._timezone)
+        return self._is_active

@@ -55,5 +55,5 @@ class Trespass(PresenceRule):
         super().__init__(settings, view)
         self._classes = expand_classes(settings.classes)
 
-    def _found(self, scene: Scene) -> Iterable[Track]:
-        return each_once(scene, self._classes)
+    def _found(self, scene: Scene) -> Iterator[Track]:
+        yield from each_once(scene, self._classes)  # not asked for while the zone is open

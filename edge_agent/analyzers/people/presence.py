@@ -9,7 +9,7 @@ from pydantic import Field
 
 from edge_agent import config
 from edge_agent.analyzers.people.visits import Change, PresenceWatch, Visit
-from edge_agent.analyzers.schedule import Hours, is_active
+from edge_agent.analyzers.schedule import Hours, Schedule
 from edge_agent.analyzers.view import Happening, View, rule_name
 from edge_agent.types import JSON, Event, Phase, Scene, Track
 
@@ -39,15 +39,14 @@ class PresenceRule:
         self._name = rule_name(self.kind, settings.zone, settings)
         self._dwell_s = settings.dwell_s
         self._update_s = settings.update_s
-        self._schedule = settings.schedule
-        self._timezone = view.timezone
+        self._schedule = Schedule(settings.schedule, view.timezone)
         excepted = [view.zones[zone] for zone in settings.except_zones]
         self._watch = PresenceWatch(
             view.zones[settings.zone], settings.visit_s, excepted, self._admits
         )
 
     def update(self, scene: Scene) -> Iterator[Event]:
-        active = is_active(self._schedule, scene.frame.wall, self._timezone)
+        active = self._schedule.is_active(scene.frame.wall)
         for change, visit in self._watch.update(scene, self._found(scene), active):
             yield from self._judge(scene, change, visit)
 

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from edge_agent import config
 from edge_agent.analyzers.plates.watch import PlateVotes
-from edge_agent.analyzers.schedule import Hours, is_active
+from edge_agent.analyzers.schedule import Hours, Schedule
 from edge_agent.analyzers.standing.stay import Change, Limits, Stay, StayWatch
 from edge_agent.analyzers.view import Happening, View, expand_classes, rule_name
 from edge_agent.recollection import Moved
@@ -52,7 +52,7 @@ class IllegalParking:
     def __init__(self, settings: Settings, view: View) -> None:
         self._settings = settings
         self._name = rule_name(self.kind, settings.zone, settings)
-        self._timezone = view.timezone
+        self._schedule = Schedule(settings.schedule, view.timezone)
         limits = Limits(settings.dwell_s + settings.grace_s, settings.reentry_s, settings.update_s)
         classes = expand_classes(settings.classes)
         # A stay is told to be over when its track has been gone for so long.
@@ -61,7 +61,7 @@ class IllegalParking:
 
     def update(self, scene: Scene) -> Iterable[Event]:
         self._votes.update(scene)
-        active = is_active(self._settings.schedule, scene.frame.wall, self._timezone)
+        active = self._schedule.is_active(scene.frame.wall)
         return self._events(scene, self._watch.update(scene, active))
 
     def finish(self, scene: Scene) -> Iterable[Event]:

@@ -112,8 +112,7 @@ class Stay:
         assert track.still_since_s is not None
         since_s = max(track.still_since_s, active_since_s)
         is_back = self.departed_s is not None
-        is_elsewhere = self.anchor is not None and iou(self.anchor, track.box) < SAME_PLACE_IOU
-        if self.begin_s is None or (not self.has_begun and (is_elsewhere or is_back)):
+        if self.begin_s is None or (not self.has_begun and (is_back or self._is_off(track.box))):
             self.begin_s = self.since_s = since_s
             self.already_standing = since_s <= max(track.first_s, active_since_s)
             self.anchor = track.box
@@ -126,6 +125,10 @@ class Stay:
             self.recent.append((track.last_s, track.seen or track.box))
         while track.last_s - self.recent[0][0] > MOMENT_S:
             self.recent.popleft()
+
+    def _is_off(self, box: Box) -> bool:
+        """True when it stands elsewhere than where its count began."""
+        return self.anchor is not None and iou(self.anchor, box) < SAME_PLACE_IOU
 
     def move(self) -> None:
         """It does not stand any more, and began to move a little before that showed."""
@@ -270,6 +273,8 @@ class StayWatch:
 
     def _reunite(self, t_s: float) -> Iterator[tuple[Change, Stay]]:
         """What stands exactly where another one was lost from sight is that vehicle."""
+        if all(stay.departed_s is None for stay in self._stays.values()):
+            return  # cheaper, and true of most scenes
         for key, stay in list(self._stays.items()):
             if stay.begin_s is None or stay.departed_s is not None or stay.has_begun:
                 continue
