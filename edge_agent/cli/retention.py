@@ -55,7 +55,7 @@ def retain(  # noqa: PLR0913  (click hands over one per option)
         return
     if not yes:
         retention.refuse_flood(found, kept)
-    is_replay = any(each.manifest and each.manifest.source.kind == "replay" for each in found)
+    is_replay = any(each.is_replay for each in found)
     key = app.device_key(site, is_replay)
     for path in retention.delete(found, key, policy, now):
         click.echo(printable(f"deleted     {path.name.partition('.')[0]}; tombstone {path}"))
@@ -103,9 +103,9 @@ def _note(file: Path, action: Literal["hold", "release"], by: str, reason: str) 
 
 def _say_kept(kept: Sequence[retention.Kept], now: datetime) -> None:
     for each in kept:
-        if each.manifest is None:
+        if each.until is None:
             click.echo(printable(f"unreadable  {each.path}: kept; look at it"), err=True)
-        elif each.is_held and each.until is not None and each.until <= now:
+        elif each.is_held and each.until <= now:
             click.echo(printable(f"held        {each.path}"))
 
 

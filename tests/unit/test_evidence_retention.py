@@ -20,6 +20,8 @@ from edge_agent.config import Evidence
 from edge_agent.config.privacy import Privacy, jurisdictions
 from edge_agent.errors import EvidenceError
 from edge_agent.evidence import BundleWriter, DeviceKey, verify_chain
+from edge_agent.evidence.bundle.chain import manifest_bytes
+from edge_agent.evidence.bundle.manifest import Manifest
 from edge_agent.evidence.bundle.tombstone import find, read, untold
 from edge_agent.evidence.custody import holds, retention
 from edge_agent.evidence.log import LogKey, MerkleLog
@@ -86,8 +88,8 @@ def run(folder: Path, key: DeviceKey, now: datetime = START) -> list[Path]:
 def test_a_bundle_says_until_when_it_is_kept(fill: Fill) -> None:
     assert LU is not None
     (each,) = retention.survey(fill(0)[0].parent, LU)
-    assert each.manifest is not None
-    assert each.manifest.privacy.delete_after == "2026-05-21T09:49:12.000Z"
+    told = Manifest.from_bytes(manifest_bytes(each.path))
+    assert told.privacy.delete_after == "2026-05-21T09:49:12.000Z"
     assert not each.is_due(START + 8 * DAY - timedelta(milliseconds=1))
     assert each.is_due(START + 8 * DAY)
 
@@ -130,6 +132,19 @@ def test_the_chain_goes_on_after_the_newest_bundle_was_deleted(fill: Fill, key: 
     third = Path(writer(first.parent, key).write(case(7, START), None).path)
     assert not second.exists()
     assert verify_chain([third]).is_valid
+
+
+def test_what_was_held_or_taken_away_since_it_was_found_is_left_alone(
+    fill: Fill, key: DeviceKey
+) -> None:
+    assert LU is not None
+    due, held, taken = fill(9, 9, 9)
+    kept = retention.survey(due.parent, LU)
+    holds.note(due.parent, held.stem, "hold", (START, "J. Doe", "court 12 C 34/26"))
+    taken.unlink()
+    found = list(retention.delete_due(kept, key, LU, START, is_clock_trusted=True))
+    assert [path.name.partition(".")[0] for path in found] == [due.stem]
+    assert held.exists() and not due.exists()
 
 
 def test_a_hold_keeps_it_until_its_release(fill: Fill, key: DeviceKey) -> None:

@@ -8,7 +8,7 @@ originals, if what was deleted must not be recoverable.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -32,14 +32,13 @@ FEW = 10
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One bundle and what is to become of it."""
+    """One bundle and what is to become of it; little enough to hold for all of a large disk."""
 
     path: Path
-    manifest: Manifest | None
-    """None: it cannot be read, so that nobody knows when its time is over."""
-    text: bytes
     until: datetime | None
-    is_held: bool
+    """None: it cannot be read, so that nobody knows when its time is over."""
+    is_held: bool = False
+    is_replay: bool = False
 
     def is_due(self, now: datetime) -> bool:
         """True when its time is over and nobody holds it."""
@@ -57,8 +56,7 @@ def delete_due(
     """
     found = due(kept, now, is_clock_trusted)
     refuse_flood(found, kept)
-    still = (each for each in found if _kept(each.path, policy) == each)
-    yield from delete(still, key, policy, now)
+    yield from delete(found, key, policy, now)
 
 
 def survey(evidence: Path, policy: Policy) -> list[Kept]:
@@ -91,16 +89,22 @@ def refuse_flood(found: Sequence[Kept], kept: Sequence[Kept]) -> None:
         )
 
 
-def delete(found: Iterable[Kept], key: DeviceKey, policy: Policy, now: datetime) -> Iterator[Path]:
-    """Delete the bundles one by one; yields each one's tombstone, which is there first."""
+def delete(found: Sequence[Kept], key: DeviceKey, policy: Policy, now: datetime) -> Iterator[Path]:
+    """Delete the bundles one by one; yields each one's tombstone, which is there first.
+
+    What is no more as it was found, because it was revised or is held by now, stays.
+    """
     for each in found:
-        assert each.manifest is not None
-        path = tombstone.find(each.path.parent, each.manifest.case.id)
+        if _kept(each.path, policy) != each:
+            continue
         try:
+            text = manifest_bytes(each.path)
+            manifest = Manifest.from_bytes(text)
+            path = tombstone.find(each.path.parent, manifest.case.id)
             if path is None:  # else it was cut off between the two
                 size = each.path.stat().st_size
                 why = (utc_text(now), "retention time is over", policy.name)
-                grave = Tombstone.of(each.manifest, each.text, size, why)
+                grave = Tombstone.of(manifest, text, size, why)
                 path = grave.write(each.path.parent, key)
             each.path.unlink()
             sync_folder(each.path.parent)
@@ -111,12 +115,12 @@ def delete(found: Iterable[Kept], key: DeviceKey, policy: Policy, now: datetime)
 
 def _kept(path: Path, policy: Policy) -> Kept:
     try:
-        text = manifest_bytes(path)
-        manifest = Manifest.from_bytes(text)
+        manifest = Manifest.from_bytes(manifest_bytes(path))
     except (OSError, ValueError, EvidenceError):
-        return Kept(path, None, b"", None, is_held=False)
+        return Kept(path, None)
     latest = datetime.fromisoformat(manifest.case.latest.utc)
     said = manifest.privacy.delete_after
     until = datetime.fromisoformat(said) if said else latest + policy.keep
     until = max(until, latest + policy.minimum)
-    return Kept(path, manifest, text, until, is_held(path.parent, manifest.case.id))
+    is_replay = manifest.source.kind == "replay"
+    return Kept(path, until, is_held(path.parent, manifest.case.id), is_replay)
