@@ -201,6 +201,26 @@ def test_pruning_spares_what_bundles_need(results: Results) -> None:
         invoke("evidence", "log", "prune", results.log)
 
 
+@pytest.mark.parametrize("spared", [set(), {300}])
+def test_bundles_that_are_older_than_what_is_left_are_no_fault(
+    results: Results, spared: set[int]
+) -> None:
+    """A live box keeps the entries of its bundles one by one, and nothing else from their time."""
+    log = results.reopened()
+    for number in range(700):
+        log.append(b"later %d" % number)
+    log.checkpoint()
+    log.prune(log.size, spared)
+    code, told = results.ask()
+    assert (code, told["findings"], told["bundles"]) == (0, [], 1)
+    assert log.minimum == 1_002 and told["pruned"] == 768
+    if spared:
+        assert log.prove(300).index == 300
+    else:
+        with pytest.raises(EvidenceError, match="pruned, lost"):
+            log.prove(300)
+
+
 def test_the_logs_key_is_told_with_the_devices_word_for_it(tmp_path: Path) -> None:
     site = tmp_path / "site.yaml"
     site.write_text(SITE.read_text() + f"\nstate_dir: {tmp_path / 'state'}\n")
