@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,13 +133,17 @@ class BoxFolder(Folder):
         return self.path / "memory.json"
 
     @contextmanager
-    def claimed(self) -> Iterator[None]:
-        """Keep it to this process; raises UsageError when another one has it."""
+    def claimed(self) -> Iterator[Callable[[], bool]]:
+        """Keep it to this process; yields what tells whether it is still there.
+
+        Raises UsageError when another one has it.
+        """
         try:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.evidence.mkdir(exist_ok=True)
             # the folder itself is what the log key locks, perhaps for this very process
-            handle = os.open(self.path / ".claimed", os.O_RDWR | os.O_CREAT, 0o600)
+            mark = self.path / ".claimed"
+            handle = os.open(mark, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise EvidenceError(
                 f"{self.path}: cannot be used for evidence ({error.strerror}): name another "
@@ -150,7 +154,14 @@ class BoxFolder(Folder):
             "`systemctl stop edge-agent`"
         )
         with _alone(handle, busy):
-            yield
+            yield lambda: _is_same(mark, handle)
+
+
+def _is_same(path: Path, handle: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(handle))
+    except OSError:
+        return False
 
 
 @contextmanager

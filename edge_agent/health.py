@@ -68,7 +68,8 @@ class Snapshot:
         """True while every camera delivers, every rule runs and the disk takes every case whole."""
         cameras = self.cameras.values()
         are_seeing = all(c.state == "online" and not c.rules_off for c in cameras)
-        return are_seeing and not self.backlog and self.shedding is None
+        has_disk = self.disk_free_bytes is not None
+        return are_seeing and has_disk and not self.backlog and self.shedding is None
 
 
 @dataclass

@@ -34,7 +34,7 @@ from edge_agent.identity import CameraOrigin, Origin
 from edge_agent.journal import Journal
 from edge_agent.live.backlog import Backlog
 from edge_agent.live.camera import LiveCamera
-from edge_agent.live.daemon import Daemon
+from edge_agent.live.daemon import DISK_S, Daemon
 from edge_agent.live.machine import memory_bytes, temperature_c
 from edge_agent.live.memory import MemoryFile, Moment
 from edge_agent.live.requests import Flag, StoppedError
@@ -66,6 +66,7 @@ SETTLE_S = 600.0
 """What deletes evidence waits until the clock has had time to be set."""
 SETTLED_S = 30.0
 """A case that has begun is photographed, and its clip cut, within so long."""
+GONE = "is not there any more: was it deleted, or its disk removed? It is made anew by a restart"
 LOOK_S = 0.02
 FLUSH_S = 2.0
 DRAIN_S = 4.0
@@ -92,6 +93,8 @@ class Appliance:
         self._workers = workers
         self._detectors = Detectors(model_paths(self.site))
         self._kept_up_s = self.started_s + SETTLE_S - DAY_S
+        self._gone_s: float | None = None
+        """Since when the folder is not there any more."""
         self.uplink: Uplink | None = None
         self.on_uplink: Callable[[Uplink, ExitStack], None] = lambda uplink, stack: None
         """Called with every new connection, and what ends with it."""
@@ -106,7 +109,7 @@ class Appliance:
             # first of all: until more is known, every call is on
             self.cabinet: Cabinet = make_cabinet(self.site, self.timekeeper.read)
             stack.callback(self._close_cabinet)
-            stack.enter_context(self.folder.claimed())
+            self._is_housed = stack.enter_context(self.folder.claimed())
             self.timekeeper.refresh()
             cameras = self._make_cameras(stop or Flag())
             self.key = device_key(self.site, is_paced(self.site))
@@ -127,13 +130,19 @@ class Appliance:
             uptime_s=now_s - self.started_s,
             waiting=self.outbox.waiting,
             backlog=self.backlog.waiting + self.daemon.writer.waiting,
-            disk_free_bytes=free_bytes(self.folder.path),
+            disk_free_bytes=free_bytes(self.folder.path) if self._gone_s is None else None,
             memory_bytes=memory_bytes(),
             temperature_c=temperature_c(),
             clock_synced=self.timekeeper.read()[1].sync.is_trusted,
             uplink="none" if status is None else status.reason or status.state,
             shedding=self.journal.storage.shedding if self.journal.storage else None,
         )
+
+    def stuck(self, now_s: float) -> str | None:
+        """What keeps the process from being well enough to go on; None while it is."""
+        if self._gone_s is not None and now_s - self._gone_s > DISK_S:
+            return f"{self.folder.path}: {GONE}"
+        return self.daemon.stuck(now_s) or (self.uplink.stuck(now_s) if self.uplink else None)
 
     def open_journal(self, stack: ExitStack, cameras: list[LiveCamera]) -> None:
         """What is decided becomes durable from here on."""
@@ -262,7 +271,7 @@ class Appliance:
 
     def _keep(self, states: dict[str, JSON], now: Moment, is_last: bool) -> None:
         # What no disk has taken must be decided anew should this process end.
-        if not self.backlog.waiting:
+        if not self.backlog.waiting and self._gone_s is None:
             self.memory.keep(states, now, is_last)
 
     def _moment(self) -> Moment:
@@ -279,6 +288,8 @@ class Appliance:
                 f"{self.folder.path}: not everything was written, for the disk did not take it in "
                 f"{DRAIN_S:g} s: check the disk"
             )
+        if not self._is_housed():
+            raise EvidenceError(f"{self.folder.path}: {GONE}")
         if not self.backlog.retry():
             log.error("the disk is full: lost in memory", extra={"items": self.backlog.waiting})
         self.feed.tell()
@@ -287,8 +298,13 @@ class Appliance:
 
     def _do_chores(self, now_s: float) -> None:
         """In the writer's thread, which alone touches journal, log and evidence."""
-        self.backlog.retry()
-        self.feed.tick(now_s)
+        if self._is_housed():
+            self._gone_s = None
+            self.backlog.retry()
+            self.feed.tick(now_s)
+        elif self._gone_s is None:
+            self._gone_s = now_s
+            log.critical("the data folder is gone", extra={"path": str(self.folder.path)})
 
     def _keep_up(self) -> None:
         """Once a day; to look through a large disk may take minutes, so the writer is not held."""

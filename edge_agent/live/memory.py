@@ -90,6 +90,7 @@ class MemoryFile:
     _essence: str = field(default="", init=False)
     _written: str = field(default="", init=False)
     _written_s: float = field(default=0.0, init=False)
+    _complaint: str = field(default="", init=False)
 
     def read(self) -> Recollection | None:
         """What there is to go on from; a file that is no such thing is set aside."""
@@ -121,15 +122,21 @@ class MemoryFile:
         data = json.dumps(state, sort_keys=True, allow_nan=False).encode()
         self._written_s = now.mono_s
         if len(data) > MAX_BYTES:
-            log.error("memory too large", extra={"bytes": len(data)})
+            self._complain("memory too large", f"{len(data)} bytes")
             return False
         try:
             write_whole(self.path, data, mode=0o600)
         except EvidenceError as error:
-            log.error("memory not written", extra={"why": str(error)})
+            self._complain("memory not written", str(error))
             return False
+        self._complaint = ""
         self._written, self._essence = text, essence
         return True
+
+    def _complain(self, what: str, why: str) -> None:
+        if what != self._complaint:  # once, not every few seconds of a week
+            self._complaint = what
+            log.error(what, extra={"why": why})
 
     def _parsed(self, state: JSON) -> Recollection:
         if not isinstance(state, dict) or state.get("format") != FORMAT:

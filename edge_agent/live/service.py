@@ -118,7 +118,7 @@ class Reloading:
 
 
 def _feed(box: Appliance, notifier: Notifier, now_s: float) -> None:
-    stuck = box.daemon.stuck(now_s) or (box.uplink.stuck(now_s) if box.uplink else None)
+    stuck = box.stuck(now_s)
     if stuck is None:
         notifier.watchdog()
     else:

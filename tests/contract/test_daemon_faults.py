@@ -285,6 +285,42 @@ def test_weights_that_rot_on_the_disk_are_refused_when_they_are_read_again(
         assert boxes.comes_true(lambda: north.inferred > seen + 3)
 
 
+def test_a_folder_that_is_gone_is_noticed_and_waited_for(
+    boxes: Any, site: Callable[..., Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An SSD whose plug was drawn: what lies in its place must not be taken for it."""
+    with boxes.running(site()) as box:
+        assert boxes.goes_on(box, "north") and box.snapshot().is_well
+        told = box.outbox.last_sequence
+        (tmp_path / "data").rename(tmp_path / "away")
+        (tmp_path / "data/paced").mkdir(parents=True)
+        assert boxes.comes_true(lambda: not box.snapshot().is_well)
+        assert boxes.comes_true(lambda: box.outbox.last_sequence > told)
+        assert box.stuck(CLOCK.monotonic()) is None
+        assert "is not there" in box.stuck(CLOCK.monotonic() + 61)
+        assert [path.name for path in (tmp_path / "data/paced").iterdir()] == []
+        (tmp_path / "data/paced").rmdir()
+        (tmp_path / "data").rmdir()
+        (tmp_path / "away").rename(tmp_path / "data")
+        assert boxes.comes_true(lambda: box.snapshot().is_well)
+        assert box.stuck(CLOCK.monotonic() + 1) is None
+    said = [each.message for each in caplog.records]
+    assert said.count("the data folder is gone") == 1 and "memory not written" not in said
+
+
+def test_a_box_whose_folder_was_deleted_leaves_nothing_half_behind(
+    boxes: Any, site: Callable[..., Path], tmp_path: Path
+) -> None:
+    config = site()
+    with pytest.raises(EvidenceError, match="is not there"), boxes.running(config) as box:
+        assert boxes.comes_true(lambda: box.outbox.last_sequence > 0)
+        shutil.rmtree(tmp_path / "data")
+        shutil.rmtree(tmp_path / "state")
+        assert boxes.comes_true(lambda: not box.snapshot().is_well)
+    with boxes.running(config) as box:
+        assert boxes.comes_true(lambda: box.outbox.last_sequence > 0)
+
+
 class Shifted:
     """The machine's clock, put forward or back by somebody."""
 

@@ -344,3 +344,16 @@ def test_what_a_rule_is() -> None:
     eyes_then, (parking_then, crossing_then) = keys(zones=other)
     assert (eyes_then, crossing_then) == (eyes, crossing) and parking_then != parking
     assert keys(tracker=TrackerSettings(lost_s=9.0))[0] != eyes
+
+
+def test_a_disk_that_takes_nothing_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = MemoryFile(tmp_path / "gone" / "memory.json", "box")
+    now = Moment("boot", 1.0, datetime(2026, 5, 13, tzinfo=UTC))
+    for number in range(20):
+        state = {"rules": {"r": number}, "open": [], "cases": []}
+        assert not file.keep({"north": state}, now, is_last=True)
+    assert [each.message for each in caplog.records] == ["memory not written"]
+    (tmp_path / "gone").mkdir()
+    assert file.keep({"north": state}, now, is_last=True)
