@@ -143,8 +143,11 @@ class Redactor(Protocol):
 
     models: tuple[ModelInfo, ...]
 
-    def redact(self, photo: Photo, plate: PlateRead | None) -> Redacted:
-        """A copy of the whole picture; `plate` is the subject's, which stays legible."""
+    def redact(self, photo: Photo, plate: PlateRead | None, may_guess: bool = True) -> Redacted:
+        """A copy of the whole picture; `plate` is the subject's, which stays legible.
+
+        Where it is not known it is what looks like it or, unless that may be guessed, none.
+        """
         ...
 
 

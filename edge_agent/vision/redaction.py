@@ -57,10 +57,17 @@ class PhotoRedactor:
         self._faces = faces
         self._plates = plates
 
-    def redact(self, photo: Photo, plate: PlateRead | None) -> Redacted:
-        """A copy of the photo's whole picture in which only the subject's plate can be read."""
+    def redact(self, photo: Photo, plate: PlateRead | None, may_guess: bool = True) -> Redacted:
+        """A copy of the photo's whole picture in which only the subject's plate can be read.
+
+        If `plate` does not say which that is, what looks like it, unless it must not be guessed.
+        """
         frame = photo.frame
-        found = [*_heads(photo), *self._find_faces(frame), *self._find_plates(photo, plate)]
+        found = [
+            *_heads(photo),
+            *self._find_faces(frame),
+            *self._find_plates(photo, plate, may_guess),
+        ]
         hidden = tuple(_distinct(_inside(found, frame)))
         image = frame.image.copy()
         for each in hidden:
@@ -79,14 +86,16 @@ class PhotoRedactor:
                 box = grow(Box(x1 + x, y1 + y, x2 + x, y2 + y), FACE_MARGIN)
                 yield Hidden("face", box, self._faces.model.name)
 
-    def _find_plates(self, photo: Photo, read: PlateRead | None) -> Iterator[Hidden]:
+    def _find_plates(
+        self, photo: Photo, read: PlateRead | None, may_guess: bool
+    ) -> Iterator[Hidden]:
         """Plates that were found, and of vehicles with none of those where it must be.
 
         Where a read says what the subject's plate is, that much of such a place stays.
         """
         vehicles = [box for cls, box in photo.beside if cls in VEHICLES]
         found = list(self._look_for_plates(photo, vehicles))
-        own = _own(photo, read, found)
+        own = _own(photo, read, found) if read is not None or may_guess else None
         others = [plate for plate in found if own is None or not own.is_near(plate)]
         for plate in others:
             yield Hidden("plate", _around(plate, PLATE_MARGIN), self.models[-1].name)

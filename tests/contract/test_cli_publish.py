@@ -74,7 +74,7 @@ class Blank:
 
     models: tuple[ModelInfo, ...] = ()
 
-    def redact(self, photo: Photo, plate: PlateRead | None) -> Redacted:
+    def redact(self, photo: Photo, plate: PlateRead | None, may_guess: bool = True) -> Redacted:
         image: Image = np.zeros_like(photo.frame.image)
         return Redacted(image, ())
 

@@ -60,7 +60,7 @@ class Halver:
 
     models: tuple[ModelInfo, ...] = ()
 
-    def redact(self, photo: Photo, plate: PlateRead | None) -> Redacted:
+    def redact(self, photo: Photo, plate: PlateRead | None, may_guess: bool = True) -> Redacted:
         return Redacted(photo.frame.image // 2, ())
 
 

@@ -48,7 +48,7 @@ class Nothing:
 
     models: tuple[ModelInfo, ...] = ()
 
-    def redact(self, photo: Photo, plate: PlateRead | None) -> Redacted:
+    def redact(self, photo: Photo, plate: PlateRead | None, may_guess: bool = True) -> Redacted:
         return Redacted(photo.frame.image, ())
 
 

@@ -42,7 +42,7 @@ class Blackener:
 
     models: tuple[ModelInfo, ...] = (ModelInfo("yunet", "ab" * 32),)
 
-    def redact(self, photo: Photo, plate: PlateRead | None) -> Redacted:
+    def redact(self, photo: Photo, plate: PlateRead | None, may_guess: bool = True) -> Redacted:
         image = photo.frame.image.copy()
         for box in (LEFT, RIGHT):
             image[int(box.y1) : int(box.y2), int(box.x1) : int(box.x2)] = 0
@@ -64,7 +64,7 @@ def _case() -> Case:
 class Broken(Blackener):
     """A network that fails."""
 
-    def redact(self, photo: Photo, plate: PlateRead | None) -> Redacted:
+    def redact(self, photo: Photo, plate: PlateRead | None, may_guess: bool = True) -> Redacted:
         raise ModelError("the network refused")
 
 
@@ -84,9 +84,11 @@ class Listener(Blackener):
 
     def __init__(self) -> None:
         self.told: list[PlateRead | None] = []
+        self.guesses: set[bool] = set()
 
-    def redact(self, photo: Photo, plate: PlateRead | None) -> Redacted:
+    def redact(self, photo: Photo, plate: PlateRead | None, may_guess: bool = True) -> Redacted:
         self.told.append(plate)
+        self.guesses.add(may_guess)
         return super().redact(photo, plate)
 
 
@@ -100,6 +102,9 @@ def test_only_a_read_on_which_all_agree_says_which_plate_may_stay(
     plates: dict[Role, PlateRead | None] = {"wide": read, "close": None}
     redacted_copies(replace(case, plates=plates, plate={"text": agreed}), listener)
     assert listener.told == [read if is_told else None, None]
+    assert listener.guesses == {False}
+    redacted_copies(_case(), listener)
+    assert listener.guesses == {False, True}, "a camera that reads no plates"
 
 
 @pytest.fixture

@@ -256,3 +256,4 @@ def test_a_read_says_which_of_two_plates_is_the_subjects(shared: Path, paths: li
     elsewhere = PlateRead(1, "X", (1.0,), None, ((0, 0), (9, 0), (9, 9), (0, 9)), 1.0)
     assert redactor.redact(photo(image=image, subject=whole), None).hidden == ()
     assert redactor.redact(photo(image=image, subject=whole), elsewhere).hidden
+    assert redactor.redact(photo(image=image, subject=whole), None, may_guess=False).hidden

@@ -43,7 +43,8 @@ def _copies(case: Case, redactor: Redactor) -> dict[Role, Copy]:
     copies: dict[Role, Copy] = {}
     for photo in case.photos:
         size = photo.frame.width, photo.frame.height
-        redacted = redactor.redact(photo, _own_plate(case, photo.role))
+        own, is_unread = _own_plate(case, photo.role), case.plates is None
+        redacted = redactor.redact(photo, own, may_guess=is_unread)
         hidden = [
             manifest.HiddenPart(
                 trait=each.trait, by=each.by, box=shares_of(clamp(each.box, *size), photo.frame)
@@ -59,7 +60,10 @@ def _copies(case: Case, redactor: Redactor) -> dict[Role, Copy]:
 
 
 def _own_plate(case: Case, role: Role) -> PlateRead | None:
-    """The read of that photo, if it is the plate that all looks agree on, and not a stranger's."""
+    """The read of that photo, if it is the plate that all looks agree on, and not a stranger's.
+
+    Where plates are read, one that was not is nobody's: whoever stands in front has one, too.
+    """
     read = (case.plates or {}).get(role)
     agreed = (case.plate or {}).get("text")
     return read if read is not None and agreed and read.text == agreed else None
