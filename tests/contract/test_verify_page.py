@@ -1,5 +1,6 @@
 """`verify.html` as a person uses it, in a real browser; and whatever comes in a file."""
 
+import base64
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,8 +16,10 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from edge_agent.clock import ManualClock, utc_text
-from edge_agent.evidence import EXIT_CODES, Report
+from edge_agent.evidence import EXIT_CODES, Report, verify_chain
 from edge_agent.evidence.bundle.container import contents, pack
+from edge_agent.evidence.bundle.manifest import Manifest
+from edge_agent.evidence.bundle.tombstone import FOLDER, SUFFIX, Tombstone
 from edge_agent.evidence.keys.identity import Home
 from edge_agent.evidence.keys.rotation import install
 from edge_agent.evidence.page import verify_page
@@ -185,6 +188,73 @@ def test_a_file_at_the_wrong_place_is_named_and_nothing_is_checked(
     assert says in text
     assert "VALID" not in text
     assert "INTACT" not in text
+
+
+ORDER = """
+const [bundles, graves, done] = arguments;
+const entry = ([name, text]) => entryOf(name, fromBase64(text));
+const grave = ([name, text]) => ({ name, bytes: fromBase64(text) });
+Promise.all(bundles.map(entry))
+  .then((entries) => orderOf(entries, graves.map(grave)))
+  .then(done, (error) => done(String(error.stack)));
+"""
+
+
+def in_order(browser: Browser, paths: list[Path]) -> list[str]:
+    """What both say of the order of these bundles, which must be the same."""
+    ours, folder = verify_chain(paths), paths[0].parent / FOLDER
+    graves = sorted(folder.glob(f"*{SUFFIX}"))
+    told = [
+        [[str(path), base64.b64encode(path.read_bytes()).decode()] for path in each]
+        for each in (paths, graves)
+    ]
+    seen = browser.chrome.execute_async_script(ORDER, *told)
+    assert seen["chains"] == ours.facts["chains"]
+    assert seen["deleted"] == ours.facts.get("deleted", {})
+    findings = [(each["code"], each["file"], each["text"]) for each in seen["findings"]]
+    assert findings == [(each.code, each.file, each.text) for each in ours.findings]
+    return [f"{code} {text}" for code, _, text in findings]
+
+
+def test_gaps_forks_and_changed_places_are_told(
+    browser: Browser, device: Device, tmp_path: Path
+) -> None:
+    paths = list(device.bundles(5))
+    assert in_order(browser, paths[::-1]) == []
+    assert "numbers 1 to 2 are missing" in in_order(browser, [paths[0], *paths[3:]])[0]
+    other = Device.make(tmp_path / "other", 9, "live", NOW - DAY)
+    assert in_order(browser, [*paths, *other.bundles(2)]) == []  # another box of that name
+    members = contents(paths[2].read_bytes())
+    manifest = json.loads(members["manifest.json"])
+    manifest["chain"]["index"] = 1
+    members["manifest.json"] = rfc8785.dumps(manifest)
+    fork = saved(paths[2].with_name("fork.evb"), pack(members.items()))
+    assert any("the chain forks" in each for each in in_order(browser, [*paths, fork]))
+
+
+def test_a_tombstone_by_the_device_fills_a_gap(
+    browser: Browser, device: Device, tmp_path: Path
+) -> None:
+    paths = list(device.bundles(4))
+    bundle = paths[1].read_bytes()
+    text = contents(bundle)["manifest.json"]
+    why = (utc_text(NOW), "its time was over", "30 days")
+    grave = Tombstone.of(Manifest.from_bytes(text), text, len(bundle), why)
+    rest = [paths[0], *paths[2:]]
+    lies = grave.write(paths[0].parent, Device.make(tmp_path / "other", 9).key)
+    assert in_order(browser, rest)[0].startswith("signature is not signed by the device")
+    lies.unlink()
+    assert "number 1 is missing" in in_order(browser, rest)[0]
+    grave.write(paths[0].parent, device.key)
+    assert in_order(browser, rest) == []
+
+
+def test_a_person_is_told_of_the_order_of_several(person: Person, device: Device) -> None:
+    paths = list(device.bundles(3))
+    assert "IN ORDER" in person.chooses("bundles", *paths)
+    text = person.chooses("bundles", paths[0], paths[2])
+    assert "NOT IN ORDER" in text
+    assert "the chain has a gap: number 1 is missing before it [chain]" in text
 
 
 def test_what_is_larger_than_any_bundle_is_not_read(person: Person, tmp_path: Path) -> None:

@@ -7,13 +7,14 @@ from importlib.resources import files
 
 from edge_agent import __version__
 from edge_agent.evidence.bundle.manifest import FORMAT, Manifest
+from edge_agent.evidence.bundle.tombstone import Tombstone
 from edge_agent.evidence.profiles import Profile, shipped_profiles
 from edge_agent.evidence.verification.verify import EXIT_CODES
 
 VERIFICATION = (
     *("bytes.js", "json.js", "container.js", "der.js", "signatures.js", "trust.js", "dsse.js"),
     *("log.js", "witnessed.js", "timestamp.js", "revocation.js", "succession.js"),
-    *("consistency.js", "profiles.js", "verify.js"),
+    *("consistency.js", "profiles.js", "verify.js", "order.js"),
 )
 PAGE = ("checker.js", "report.js", "page.js")
 
@@ -23,6 +24,7 @@ def verify_page() -> str:
     constants = {
         "FORMAT": FORMAT,
         "SCHEMA": Manifest.model_json_schema(),
+        "TOMBSTONE_SCHEMA": Tombstone.model_json_schema(),
         "EXIT_CODES": dict(EXIT_CODES),
         "PROFILES": {
             name: each.model_dump(mode="json") for name, each in shipped_profiles().items()

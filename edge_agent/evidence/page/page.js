@@ -15,14 +15,35 @@ async function show() {
   forgetPictures();
   place.replaceChildren();
   const trusted = await believed();
-  for (const file of trusted === null ? [] : chosen.bundles) {
+  const isTombstone = (file) => file.name.endsWith(".dsse");
+  const bundles = chosen.bundles.filter((file) => !isTombstone(file));
+  const results = [];
+  for (const file of trusted === null ? [] : bundles) {
     if (mine !== round) return;
     const waiting = make("p", `Checking ${file.name} …`, { className: "waiting" });
     place.append(waiting);
     const result = await check(file, trusted);
     waiting.replaceWith(article(file, result, trusted));
+    results.push({ ...result, name: file.name });
   }
+  if (results.length > 1) place.append(await order(results, chosen.bundles.filter(isTombstone)));
   if (mine === round) place.ariaBusy = "false";
+}
+
+/** The report on the order of several bundles, some of them perhaps deleted by rule. */
+async function order(results, tombstones) {
+  const graves = [];
+  for (const file of tombstones) {
+    graves.push({ name: file.name, bytes: new Uint8Array(await file.arrayBuffer()) });
+  }
+  const isKnown = ({ entry }) => entry !== undefined && entry.why === undefined;
+  const found = await orderOf(results.filter(isKnown).map(({ entry }) => entry), graves);
+  const unread = results.filter((result) => !isKnown(result)).map(({ name, entry, why }) => ({
+    code: "unreadable",
+    file: name,
+    text: `cannot be read: ${entry?.why ?? why}`,
+  }));
+  return orderArticle({ ...found, findings: [...unread, ...found.findings] });
 }
 
 /** Whom the verifier believes, as NOBODY, and their names; null where a choice is no good. */

@@ -65,6 +65,25 @@ function article(file, result, trusted) {
   return make("article", [verdict, make("div", parts)], { className: "report" });
 }
 
+/** About several bundles together. */
+function orderArticle({ findings, chains, deleted }) {
+  const isGood = findings.length === 0;
+  const rows = Object.entries(chains).map(([name, count]) => {
+    const gone = Object.hasOwn(deleted, name) ? `, ${deleted[name]} deleted by rule` : "";
+    return make("p", `${name}: ${count} in a row${gone}`);
+  });
+  const flaws = findings.map((each) => make("p", sentenceOf(each), { className: "missed" }));
+  const word = isGood ? "IN ORDER" : "NOT IN ORDER";
+  const sentence = isGood
+    ? "None is missing between the first and the newest of these; newer ones there may be."
+    : "A bundle is missing or out of its place, or these do not belong together.";
+  const parts = [make("h2", "Order of the bundles"), make("strong", word), make("p", sentence)];
+  const verdict = make("div", [...parts, ...(isGood ? rows : flaws)], {
+    className: `verdict ${isGood ? "valid" : "invalid"}`,
+  });
+  return make("article", verdict, { className: "report" });
+}
+
 function misses({ verdicts }) {
   return verdicts.some(({ outcome }) => outcome === "missed");
 }

@@ -162,16 +162,9 @@ class Inspection {
 
   parse() {
     try {
-      const manifest = JSON.parse(textOf(this.text));
-      const flaw = violation(SCHEMA, manifest);
-      if (flaw !== null) return `is not a manifest of ${FORMAT}: ${flaw}`;
-      parseCanonical(this.text);
-      this.manifest = manifest;
+      this.manifest = readManifest(this.text);
       return null;
     } catch (error) {
-      if (error instanceof SyntaxError || error instanceof TypeError) {
-        return `is not a manifest of ${FORMAT}: the whole: ${error.message}`;
-      }
       return error.message;
     }
   }
@@ -231,6 +224,19 @@ class Inspection {
     const where = member ? `the header of ${member.name}` : "the directory at its end";
     const text = `is not in canonical form from byte ${at} on, in ${where}: changed or repacked`;
     this.say("container", member?.name ?? "", text);
+  }
+}
+
+/** A manifest from its canonical bytes; throws, saying what is wrong, for any others. */
+function readManifest(bytes) {
+  try {
+    const manifest = JSON.parse(textOf(bytes));
+    const flaw = violation(SCHEMA, manifest);
+    if (flaw !== null) throw new Error(`is not a manifest of ${FORMAT}: ${flaw}`);
+    return parseCanonical(bytes);
+  } catch (error) {
+    if (!(error instanceof SyntaxError || error instanceof TypeError)) throw error;
+    throw new Error(`is not a manifest of ${FORMAT}: the whole: ${error.message}`);
   }
 }
 

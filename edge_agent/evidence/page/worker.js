@@ -4,7 +4,9 @@
 onmessage = async ({ data: { file, trusted } }) => {
   try {
     const bytes = new Uint8Array(await file.arrayBuffer());
-    postMessage({ ...(await verifyBundle(bytes, trusted)), sha256: hex(await sha256(bytes)) });
+    const entry = await entryOf(file.name, bytes).catch((error) => ({ why: error.message }));
+    const sum = hex(await sha256(bytes));
+    postMessage({ ...(await verifyBundle(bytes, trusted)), sha256: sum, entry });
   } catch (error) {
     postMessage({ ...NOTHING_KNOWN, verdict: "unchecked", findings: [], why: String(error.message) });
   }
