@@ -183,9 +183,15 @@ class Rounds:
     def pipeline(self) -> Pipeline:
         return make_pipeline(self.camera, self._settings, self._plan.site, self.detector)
 
-    def lap(self) -> Lap:
-        """One run of the product; its limit is measured just before and just after it."""
-        lane = Lane(_Short(self._plan, self.camera), _ungated(self.pipeline()))
+    def lap(self, is_gated: bool = False) -> Lap:
+        """One run of the product; its limit is measured just before and just after it.
+
+        The limit knows no gate; with one, the product may pass it.
+        """
+        pipeline = self.pipeline()
+        gate = pipeline.gate if is_gated else None
+        _ungated(pipeline).gate = gate
+        lane = Lane(_Short(self._plan, self.camera), pipeline)
         begin, busy = self._clock.monotonic(), _cpu_s()
         replay([lane], Silence(), self._plan.workers)
         wall_s, busy_s = self._clock.monotonic() - begin, _cpu_s() - busy
