@@ -28,7 +28,7 @@ from edge_agent.evidence import BundleWriter
 from edge_agent.evidence.custody.retention import Kept, survey
 from edge_agent.evidence.log import LogKey, certify
 from edge_agent.evidence.staging import write_whole
-from edge_agent.evidence.storage import Ballast, Storage, free_bytes
+from edge_agent.evidence.storage import MB, Ballast, Storage, free_bytes
 from edge_agent.health import Snapshot
 from edge_agent.identity import CameraOrigin, Origin
 from edge_agent.journal import Journal
@@ -67,6 +67,8 @@ SETTLE_S = 600.0
 SETTLED_S = 30.0
 """A case that has begun is photographed, and its clip cut, within so long."""
 GONE = "is not there any more: was it deleted, or its disk removed? It is made anew by a restart"
+START_BYTES = 2 * MB
+"""What opening the outbox and the log takes; on a full disk the ballast gives it."""
 LOOK_S = 0.02
 FLUSH_S = 2.0
 DRAIN_S = 4.0
@@ -146,6 +148,8 @@ class Appliance:
 
     def open_journal(self, stack: ExitStack, cameras: list[LiveCamera]) -> None:
         """What is decided becomes durable from here on."""
+        if (free_bytes(self.folder.path) or 0) < START_BYTES:
+            Ballast(self.folder.evidence).release()
         self.outbox = stack.enter_context(Outbox(self.folder.outbox))
         site, origin = self.site, self._origin(self.site, origins(cameras))
         check_owner(self.folder, origin)

@@ -118,9 +118,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.call(["umount", "-l", str(folder)])
 
 
-def test_what_a_full_disk_does_not_take_waits_and_is_told_in_the_end(
-    boxes: Any, make_video: Callable[..., Path], tmp_path: Path, small_disk: Path
-) -> None:
+@pytest.fixture
+def full(make_video: Callable[..., Path], tmp_path: Path, small_disk: Path) -> Path:
+    """The site file of a box that tells much, with its data on the small disk."""
     video = make_video(tmp_path / "lane.mp4", 50)
     config = site(tmp_path, ["rtsp://127.0.0.1:1/x"], data_dir=str(small_disk / "data"))
     text = yaml.safe_load(config.read_text())
@@ -129,7 +129,13 @@ def test_what_a_full_disk_does_not_take_waits_and_is_told_in_the_end(
     text["cameras"]["a"]["rules"] = [{"kind": "flow.line_crossing", "line": "middle"}]
     text["evidence"] = {"min_free_mb": 1}
     config.write_text(yaml.safe_dump(text))
-    with boxes.running(config) as box:
+    return config
+
+
+def test_what_a_full_disk_does_not_take_waits_and_is_told_in_the_end(
+    boxes: Any, full: Path, small_disk: Path
+) -> None:
+    with boxes.running(full) as box:
         assert boxes.comes_true(lambda: box.outbox.last_sequence > 0)
 
         def is_full() -> bool:
@@ -148,17 +154,9 @@ def test_what_a_full_disk_does_not_take_waits_and_is_told_in_the_end(
 
 
 def test_a_camera_that_joins_while_the_disk_is_full_is_told_in_the_end(
-    boxes: Any, make_video: Callable[..., Path], tmp_path: Path, small_disk: Path
+    boxes: Any, full: Path, small_disk: Path
 ) -> None:
-    video = make_video(tmp_path / "lane.mp4", 50)
-    config = site(tmp_path, ["rtsp://127.0.0.1:1/x"], data_dir=str(small_disk / "data"))
-    text = yaml.safe_load(config.read_text())
-    text["cameras"]["a"]["source"] = {"kind": "file", "path": str(video), "loop": True}
-    text["cameras"]["a"]["lines"] = {"middle": {"a": [0.5, 0], "b": [0.5, 1]}}
-    text["cameras"]["a"]["rules"] = [{"kind": "flow.line_crossing", "line": "middle"}]
-    text["evidence"] = {"min_free_mb": 1}
-    config.write_text(yaml.safe_dump(text))
-    with boxes.running(config) as box:
+    with boxes.running(full) as box:
         assert boxes.comes_true(lambda: box.outbox.last_sequence > 0)
 
         def is_full() -> bool:
@@ -166,8 +164,9 @@ def test_a_camera_that_joins_while_the_disk_is_full_is_told_in_the_end(
             return bool(box.backlog.waiting > 1)
 
         assert boxes.comes_true(is_full)
+        text = yaml.safe_load(full.read_text())
         text["cameras"]["b"] = text["cameras"].pop("a")
-        config.write_text(yaml.safe_dump(text))
+        full.write_text(yaml.safe_dump(text))
         assert boxes.reload(box) is None
         told = box.outbox.last_sequence
 
@@ -179,6 +178,16 @@ def test_a_camera_that_joins_while_the_disk_is_full_is_told_in_the_end(
         (small_disk / "filler").unlink()
         assert boxes.comes_true(lambda: box.backlog.waiting == 0)
         assert box.outbox.last_sequence > told + 2
+
+
+def test_a_box_starts_on_a_disk_that_is_full(boxes: Any, full: Path, small_disk: Path) -> None:
+    with boxes.running(full) as box:
+        assert boxes.comes_true(lambda: box.outbox.last_sequence > 0)
+    fill(small_disk)
+    with boxes.running(full) as box:
+        told = box.outbox.last_sequence
+        assert boxes.comes_true(lambda: box.outbox.last_sequence > told)
+        assert boxes.goes_on(box, "a", 20)
 
 
 def fill(folder: Path) -> None:
