@@ -171,6 +171,7 @@ class Courier:
                 return load
             self._outbox.settle_media(errand, None)
             self._struck += 1
+        self.complaint = None  # what was put off may have been deleted meanwhile
         return None
 
     def _first(self) -> Errand | None:
