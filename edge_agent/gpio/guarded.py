@@ -67,15 +67,13 @@ class GuardedFactory(Factory):  # type: ignore[misc]
         not what was asked for.
         """
         with self._lock:
-            is_early = self._beaten_s is not None and now_s - self._beaten_s < BEAT_S
-            if self._guard is not None and not is_early:
+            pause_s = RETRY_S if self._guard is None else BEAT_S
+            if self._beaten_s is None or now_s - self._beaten_s >= pause_s:
                 self._beaten_s = now_s
-                self.ask("beat")
-            elif self._guard is None and (
-                self._beaten_s is None or now_s - self._beaten_s >= RETRY_S
-            ):
-                self._beaten_s = now_s
-                self._revive()
+                if self._guard is None:
+                    self._revive()
+                else:
+                    self.ask("beat")
             trouble = self._trouble
             if self._guard is not None:
                 self._trouble = None
