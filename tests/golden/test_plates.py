@@ -15,7 +15,7 @@ RIGHT = {
     "openalpr-us": (34, 35),
     "openalpr-eu": (48, 5),
     "romania": (10, 0),
-    "argentina-crops": (142, 0),
+    "argentina-crops": (143, 0),
     "ccpd": (5, 0),
     "chinese-samples": (2, 0),
     "chinese-crops": (60, 0),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import cycle, product
 from pathlib import Path
 from typing import Protocol
 
@@ -16,15 +16,17 @@ from edge_agent.errors import ModelError
 from edge_agent.types import Image, ModelInfo
 from edge_agent.vision.cards import Card, find_card, find_weights
 from edge_agent.vision.onnx import Array
-from edge_agent.vision.plates.finder import FoundPlate
+from edge_agent.vision.plates.finder import ASPECT, FoundPlate
 from edge_agent.vision.plates.network import Network
 
+STROKES, SHARPNESS = 25, 0.8
+"""Strokes of a letter in a plate's height; share of the lost edges that sharpening puts back."""
+CONTRAST, TILES = 2.0, (4, 4)
+"""How much contrast levelling may add, and in how many parts of the plate it is measured."""
 METADATA = "metadata"
 """As a card's alphabet: the weight file itself lists the characters, one a line."""
 UPPER_ROW, LOWER_ROW = 5 / 12, 1 / 3
 """Of a plate with two rows: where the upper one ends and the lower one begins (GA 36-2018)."""
-ASPECT = 440 / 140
-"""Width to height of a plate with one row, the new-energy ones being longer (GA 36-2018)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,28 @@ class Recogniser(Protocol):
         ...
 
 
+def untouched(plate: Image) -> Image:
+    """As it is."""
+    return plate
+
+
+def sharpened(plate: Image) -> Image:
+    """With steeper edges (an unsharp mask, as wide as a letter's stroke)."""
+    soft = cv2.GaussianBlur(plate, (0, 0), plate.shape[0] / STROKES)
+    return np.asarray(cv2.addWeighted(plate, 1 + SHARPNESS, soft, -SHARPNESS, 0), np.uint8)
+
+
+def levelled(plate: Image) -> Image:
+    """With the same contrast all over (CLAHE), whatever headlights and shadows did."""
+    lab = cv2.cvtColor(plate, cv2.COLOR_BGR2LAB)
+    lab[:, :, 0] = cv2.createCLAHE(CONTRAST, TILES).apply(np.ascontiguousarray(lab[:, :, 0]))
+    return np.asarray(cv2.cvtColor(lab, cv2.COLOR_LAB2BGR), np.uint8)
+
+
+TREATMENTS = (untouched, levelled, sharpened)
+"""Before a cropping is read."""
+
+
 class SlotRecogniser:
     """A network with one distribution over its alphabet for each of a fixed number of slots.
 
@@ -80,17 +104,18 @@ class SlotRecogniser:
 
     def glance(self, image: Image, plate: FoundPlate) -> Reading:
         """What the best cropping shows."""
-        return self._spell(self._slots(image, plate, self.margins[0])[None])
+        return self._spell(self._slots(straighten(image, plate, self.margins[0]))[None])
 
     def read(self, image: Image, outlines: Sequence[FoundPlate]) -> Reading:
-        """What all croppings together show."""
+        """What all croppings together show; they are treated in turns, as their errors differ."""
         croppings = product(outlines, self.margins)
-        return self._spell(np.stack([self._slots(image, *cropping) for cropping in croppings]))
+        plates = [straighten(image, *cropping) for cropping in croppings]
+        treated = [treat(plate) for treat, plate in zip(cycle(TREATMENTS), plates, strict=False)]
+        return self._spell(np.stack([self._slots(plate) for plate in treated]))
 
-    def _slots(self, image: Image, plate: FoundPlate, margin: tuple[float, float]) -> Array:
+    def _slots(self, plate: Image) -> Array:
         """(slots, alphabet) probabilities."""
-        output = self._network.run(straighten(image, plate, margin))[0]
-        return output.reshape(-1, len(self._alphabet))
+        return self._network.run(plate)[0].reshape(-1, len(self._alphabet))
 
     def _spell(self, seen: Array) -> Reading:
         """The likeliest text; a character's score is the mean of all croppings."""
