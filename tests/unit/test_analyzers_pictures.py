@@ -133,6 +133,16 @@ def test_what_is_wrong_is_told_and_ends(kind: str, change: Change) -> None:
     assert OFF_S + 4 <= end.t_s <= OFF_S + 9
 
 
+def test_a_camera_that_is_set_to_other_proportions_is_learned_anew() -> None:
+    """Set from 16:9 to 8:3, and covered a while later; then back."""
+
+    def change(image: Picture, t_s: float) -> Picture:
+        cropped = image[:120]
+        return np.full_like(cropped, 150) if t_s > 15 else cropped
+
+    assert told(watch(change)) == [("camera.covered", "begin"), ("camera.covered", "end")]
+
+
 def test_a_black_cover_is_covered_and_dark_but_nightfall_is_only_dark() -> None:
     assert {kind for kind, _ in told(watch(plain(5)))} == {"camera.covered", "camera.dark"}
     assert {kind for kind, _ in told(watch(faded(0.15)))} == {"camera.dark"}

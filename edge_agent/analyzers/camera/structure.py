@@ -160,10 +160,14 @@ class Structure:
         """Go on from what `remember` gave."""
         self._mean, self._weight_s = Sight.recalled(state["mean"]), float(state["weight_s"])
 
+    def is_like(self, sight: Sight) -> bool:
+        """False for a picture of other proportions: nothing of it can be compared."""
+        return self._mean is None or self._mean.field.shape == sight.field.shape
+
     def learn(self, sight: Sight, step_s: float, memory_s: float, pose: Pose = HOME) -> None:
         """Blend in a picture that stands for `step_s`; until `memory_s` it is a plain mean."""
         mean = self._mean
-        if mean is None or mean.field.shape != sight.field.shape:
+        if mean is None or not self.is_like(sight):
             self._mean, self._weight_s = sight, step_s
             return
         self._weight_s = min(self._weight_s + step_s, memory_s)

@@ -107,6 +107,9 @@ class ViewCheck:
         findings = _light(grey)
         is_unlit = any(finding.holds for finding in findings.values())
         sight = Sight.of(grey)
+        if not self._structure.is_like(sight):  # somebody has set the camera: learn it anew
+            self._structure, self._pose = Structure(), HOME
+            self._learned_s, self._usual = 0.0, 1.0
         if self._learned_s < LEARN_S:
             if not is_unlit:
                 self._learn(sight, step_s, HOME)
@@ -125,7 +128,10 @@ class ViewCheck:
         """What by itself hides the view in one picture; learns nothing from it."""
         if self._learned_s < LEARN_S:
             return None
-        look = self._structure.look(Sight.of(grey))
+        sight = Sight.of(grey)
+        if not self._structure.is_like(sight):
+            return None
+        look = self._structure.look(sight)
         if look.blocks >= MIN_BLOCKS and look.faint >= IS_COVERED:
             return "covered"
         return next((kind for kind, finding in _light(grey).items() if finding.holds), None)
