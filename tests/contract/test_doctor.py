@@ -14,11 +14,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from edge_agent import doctor
 from edge_agent.clock import SystemClock
 from edge_agent.config import Site
 from edge_agent.config.models import Mqtt
-from edge_agent.doctor import Finding, Patient
+from edge_agent.doctor import Finding, Patient, uplink
 
 if TYPE_CHECKING:
     from tests.contract.conftest import Mosquitto
@@ -30,7 +29,7 @@ def _looked_at(mqtt: Mqtt, tmp_path: Path) -> dict[str, Finding]:
     site = {"site": {"name": "place"}, "device": "box", "cameras": {"street": {}}}
     given = {**site, "mqtt": mqtt.model_dump(), "state_dir": tmp_path}
     patient = Patient(Site.model_validate(given), SystemClock())
-    return {found.subject: found for found in doctor._broker(patient)}
+    return {found.subject: found for found in uplink.look_at_broker(patient)}
 
 
 @pytest.fixture

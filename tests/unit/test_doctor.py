@@ -11,10 +11,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from edge_agent import doctor
 from edge_agent.clock import ManualClock, Sync, SystemClock
 from edge_agent.config import Site
-from edge_agent.doctor import Finding, Patient
+from edge_agent.doctor import Finding, Patient, machine, sight, uplink, wires
 from edge_agent.live.timekeeping import ScriptedSync
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -49,7 +48,7 @@ def _only(found: Iterator[Finding]) -> Finding:
     ],
 )
 def test_clock(tmp_path: Path, sync: Sync | None, grade: str, text: str) -> None:
-    found = _only(doctor._clock(_patient(tmp_path, sync)))
+    found = _only(machine.look_at_clock(_patient(tmp_path, sync)))
     assert (found.grade, text in found.found) == (grade, True)
 
 
@@ -64,12 +63,12 @@ def test_clock(tmp_path: Path, sync: Sync | None, grade: str, text: str) -> None
 )
 def test_power_of_a_pi(tmp_path: Path, bits: str, grade: str, text: str) -> None:
     (tmp_path / "throttled").write_text(bits + "\n")
-    found = _only(doctor._power(_patient(tmp_path)))
+    found = _only(machine.look_at_power(_patient(tmp_path)))
     assert (found.grade, text in found.found) == (grade, True)
 
 
 def test_other_boards_do_not_tell(tmp_path: Path) -> None:
-    assert not list(doctor._power(_patient(tmp_path)))
+    assert not list(machine.look_at_power(_patient(tmp_path)))
 
 
 @pytest.mark.parametrize(
@@ -80,7 +79,7 @@ def test_certificates(tmp_path: Path, begins: int, ends: int, grade: str) -> Non
     path = tmp_path / "client.pem"
     path.write_bytes(_certificate(NOW + timedelta(begins), NOW + timedelta(ends)))
     mqtt = {"host": "broker", "tls": {"certificate": path}}
-    found = {f.subject: f for f in doctor._certificates(_patient(tmp_path, mqtt=mqtt))}
+    found = {f.subject: f for f in uplink.look_at_certificates(_patient(tmp_path, mqtt=mqtt))}
     assert found["client certificate"].grade == grade
     assert bool(found["client certificate"].remedy) == (grade != "pass")
     assert found["device key"].grade == "warn"
@@ -102,11 +101,11 @@ def _certificate(begins: datetime, ends: datetime) -> bytes:
     ],
 )
 def test_disk(tmp_path: Path, evidence: dict[str, int], grade: str) -> None:
-    assert _only(doctor._disk(_patient(tmp_path, evidence=evidence))).grade == grade
+    assert _only(machine.look_at_disk(_patient(tmp_path, evidence=evidence))).grade == grade
 
 
 def test_a_disk_that_takes_nothing(tmp_path: Path) -> None:
-    found = _only(doctor._disk(_patient(tmp_path, data_dir=Path("/proc/self/data"))))
+    found = _only(machine.look_at_disk(_patient(tmp_path, data_dir=Path("/proc/self/data"))))
     assert (found.grade, "read-only" in found.remedy) == ("fail", True)
 
 
@@ -119,7 +118,7 @@ def test_cameras_are_opened(tmp_path: Path, make_video: Callable[..., Path]) -> 
         "none": {},
     }
     patient = _patient(tmp_path, cameras=cameras)
-    found = {f.subject: f for f in doctor._cameras(Patient(patient.site, SystemClock()))}
+    found = {f.subject: f for f in sight.look_at_cameras(Patient(patient.site, SystemClock()))}
     grades = {subject: each.grade for subject, each in found.items()}
     assert grades == {
         "camera good": "pass",
@@ -137,7 +136,7 @@ def test_models_are_opened(tmp_path: Path) -> None:
         "still": {"detector": {"model": "motion"}},
         "lost": {"detector": {"model": "no_such_model"}},
     }
-    still, lost = doctor._models(_patient(tmp_path, cameras=cameras))
+    still, lost = sight.look_at_models(_patient(tmp_path, cameras=cameras))
     assert (still.grade, lost.grade) == ("warn", "fail")
     assert "no_such_model" in lost.remedy
 
@@ -149,7 +148,7 @@ def test_secrets_are_private(tmp_path: Path) -> None:
     source = {"kind": "rtsp", "url": "rtsp://192.0.2.1/1", "credentials_file": tmp_path / "north"}
     mqtt = {"host": "broker", "username": "box", "password_file": tmp_path / "mqtt"}
     patient = _patient(tmp_path, mqtt=mqtt, cameras={"north": {"source": source}})
-    found = _only(doctor._secrets(patient))
+    found = _only(uplink.look_at_secrets(patient))
     assert (found.subject, found.grade) == ("secret mqtt", "warn")
 
 
@@ -166,15 +165,15 @@ WIRING: dict[str, Any] = {
 def test_lines_are_opened_and_given_back(tmp_path: Path) -> None:
     patient = _patient(tmp_path, gpio={"factory": "mock"}, **WIRING)
     assert patient.site.gpio is not None
-    assert [doctor.open_lines(patient.site, patient.site.gpio) for _ in range(2)] == [5, 5]
-    assert _only(doctor._lines(patient)).grade == "warn", "mock moves nothing"
+    assert [wires.open_lines(patient.site, patient.site.gpio) for _ in range(2)] == [5, 5]
+    assert _only(wires.look_at_lines(patient)).grade == "warn", "mock moves nothing"
 
 
 def test_a_chip_that_is_not_there(tmp_path: Path) -> None:
     patient = _patient(tmp_path, gpio={"chip": "/dev/gpiochip97"}, **WIRING)
-    found = _only(doctor._lines(patient))
+    found = _only(wires.look_at_lines(patient))
     assert (found.grade, "/dev/gpiochip97" in found.remedy) == ("fail", True)
 
 
 def test_a_box_without_lines(tmp_path: Path) -> None:
-    assert not list(doctor._lines(_patient(tmp_path)))
+    assert not list(wires.look_at_lines(_patient(tmp_path)))
