@@ -95,11 +95,11 @@ class PhotoRedactor:
         """
         vehicles = [box for cls, box in photo.beside if cls in VEHICLES]
         found = list(self._look_for_plates(photo, vehicles))
-        own = _own(photo, read, found) if read is not None or may_guess else None
+        own = _known(read) if read else _guessed(photo, found) if may_guess else None
         others = [plate for plate in found if own is None or not own.is_near(plate)]
         for plate in others:
             yield Hidden("plate", _around(plate, PLATE_MARGIN), self.models[-1].name)
-        kept = None if read is None else _around(_known(read), OWN_MARGIN)
+        kept = _around(_known(read), OWN_MARGIN) if read else None
         for box in vehicles:
             if not any(_is_in(plate, box) for plate in others):
                 for part in without(_plate_part(box), kept):
@@ -133,15 +133,13 @@ def _heads(photo: Photo) -> Iterator[Hidden]:
             yield Hidden("head", replace(box, y2=box.y1 + head), "person box")
 
 
-def _own(photo: Photo, read: PlateRead | None, found: Iterable[FoundPlate]) -> FoundPlate | None:
-    """The subject's plate: the one that was read or, failing that, the only one on nobody nearer.
+def _guessed(photo: Photo, found: Iterable[FoundPlate]) -> FoundPlate | None:
+    """What looks like the subject's plate: the only one on it and on nobody nearer.
 
     Of several none counts as its own: one may be a vehicle's that only its plate gives away.
     """
     nearer = [b for cls, b in photo.beside if cls in VEHICLES and b.y2 > photo.subject.y2]
     able = [p for p in found if _is_in(p, photo.subject) and not any(_is_in(p, b) for b in nearer)]
-    if read is not None:
-        able = [plate for plate in able if _known(read).is_near(plate)]
     best = max(able, key=lambda plate: plate.score, default=None)
     is_alone = best is not None and all(best.is_near(p) or p.is_near(best) for p in able)
     return best if is_alone else None
