@@ -8,7 +8,7 @@ takes as much from both, an object hides the detail and brings its own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -26,6 +26,8 @@ LEARN_S = 6.0
 """How long the background is followed before anything is suspected."""
 HELD = 0.1
 """How much slower it is followed where something is suspected."""
+VEIL_S = 0.4
+"""Pause between two looks for smoke, which drifts where flames leap."""
 FLICKER_S = 1.5
 """Time over which jumps of brightness are averaged."""
 WARM_RED = 170
@@ -72,7 +74,9 @@ class Watch:
 
     def __init__(self) -> None:
         self._last: Array | None = None
-        self._age_s = 0.0
+        self._age_s = self._waited_s = 0.0
+        self._cells: Cells
+        """What was found lately."""
         self._jump: Array
         self._warm: Array
         self._detail: Array
@@ -89,39 +93,47 @@ class Watch:
         """Look at a small BGR picture; `is_busy` (rows, columns) has traffic before it."""
         grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY).astype(np.float32)
         grey = grey[: len(grey) // CELL * CELL, : grey.shape[1] // CELL * CELL]
-        detail = cv2.GaussianBlur(grey, (0, 0), 2.0)
-        np.subtract(grey, detail, out=detail)
-        if self._last is None or self._last.shape != grey.shape:
-            self._products = np.empty_like(grey)
-        tone, energy = _mean(grey), self._mean_product(detail, detail)
+        tone = _mean(grey)
         warm = _warm(image, tone.shape)
         if self._last is None or self._last.shape != grey.shape:
-            self._jump, self._cleared_s = np.zeros_like(tone), np.full_like(tone, -np.inf)
-            self._warm, self._detail, self._tone = warm, detail, tone
-            self._energy = energy
-            self._last, self._age_s = grey, step_s
-            nothing = np.zeros(tone.shape, bool)
-            return Cells(nothing, nothing, nothing, nothing, 0.0)
+            self._begin(grey, tone, warm, step_s)
+            return self._cells
         jump = _mean(cv2.absdiff(grey, self._last, self._products))
         self._last = grey
         self._jump += min(1.0, step_s / FLICKER_S) * (jump - self._jump)
         is_flame = (warm > self._warm + FLAME_SHARE) & (self._jump > JUMP) & ~is_busy
-        cells = self._veil((tone, energy, detail), is_flame, is_busy)
-        is_held = is_flame | cells.is_veil | cells.is_haze | is_busy
-        self._follow((warm, tone, energy, detail), is_held, step_s)
-        return cells
+        self._waited_s += step_s
+        if self._waited_s < VEIL_S - 1e-6:
+            self._cells = replace(self._cells, is_flame=is_flame)
+            return self._cells
+        detail = _detail(grey)
+        now = (warm, tone, self._mean_product(detail, detail), detail)
+        self._cells = self._veil(now[1:], is_flame, is_busy)
+        is_held = is_flame | self._cells.is_veil | self._cells.is_haze | is_busy
+        self._follow(now, is_held, self._waited_s)
+        self._waited_s = 0.0
+        return self._cells
 
-    def _veil(self, now: tuple[Array, Array, Array], is_flame: Array, is_busy: Array) -> Cells:
+    def _begin(self, grey: Array, tone: Array, warm: Array, step_s: float) -> None:
+        """Take the first picture for the background."""
+        self._products = np.empty_like(grey)
+        self._jump, self._cleared_s = np.zeros_like(tone), np.full_like(tone, -np.inf)
+        self._warm, self._detail, self._tone = warm, _detail(grey), tone
+        self._energy = self._mean_product(self._detail, self._detail)
+        self._last, self._age_s, self._waited_s = grey, step_s, 0.0
+        nothing = np.zeros(tone.shape, bool)
+        self._cells = Cells(nothing, nothing, nothing, nothing, 0.0)
+
+    def _veil(self, now: tuple[Array, ...], is_flame: Array, is_busy: Array) -> Cells:
         tone, energy, detail = now
-        is_other = np.abs(tone - self._tone) > TONE
+        is_free, is_other = ~is_busy, np.abs(tone - self._tone) > TONE
         static = self._mean_product(self._detail, self._detail)
-        can_tell = (static > np.maximum(HAS_DETAIL, STEADY * self._energy)) & ~is_busy
+        can_tell = (static > np.maximum(HAS_DETAIL, STEADY * self._energy)) & is_free
         contrast = self._mean_product(detail, self._detail) / np.maximum(static, 1e-3)
         brightness = (tone + 1) / (self._tone + 1)
         usual = _median(contrast[can_tell]) if can_tell.any() else 1.0
-        is_veil = can_tell & (contrast < VEIL * min(usual, 1.0) * brightness)
-        is_veil &= is_other
-        is_haze = ~can_tell & ~is_busy & is_other & (energy < HAS_DETAIL)
+        is_veil = can_tell & is_other & (contrast < VEIL * min(usual, 1.0) * brightness)
+        is_haze = ~can_tell & is_free & is_other & (energy < HAS_DETAIL)
         is_clear = is_veil & (contrast > SHINES) & (contrast**2 * static > PURITY * energy)
         self._cleared_s[is_clear] = self._age_s
         is_clear = is_veil & (self._age_s - self._cleared_s < LATELY_S)
@@ -143,6 +155,11 @@ class Watch:
 
     def _mean_product(self, a: Array, b: Array) -> Array:
         return _mean(np.multiply(a, b, out=self._products))
+
+
+def _detail(grey: Array) -> Array:
+    blurred = cv2.GaussianBlur(grey, (0, 0), 2.0)
+    return np.subtract(grey, blurred, out=blurred)
 
 
 def _median(values: Array) -> float:
