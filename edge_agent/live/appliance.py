@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
 
-from edge_agent import __version__
 from edge_agent.app import (
-    about_site,
-    change_bundle_writer,
     device_key,
-    make_bundle_writer,
     state_dir,
 )
-from edge_agent.assembly import Detectors, make_pipeline, make_redactor, model_paths
+from edge_agent.assembly import Detectors, make_pipeline, model_paths
 from edge_agent.checkpoints import CheckpointFeed
 from edge_agent.clock import Clock, ClockReading
 from edge_agent.config import Site
-from edge_agent.config.lists import hiding_key
-from edge_agent.config.load import site_sha256
 from edge_agent.errors import ConfigError, EvidenceError, SignalError
-from edge_agent.evidence import BundleWriter
 from edge_agent.evidence.custody.retention import Kept, survey
 from edge_agent.evidence.log import LogKey, certify
 from edge_agent.evidence.staging import write_whole
-from edge_agent.evidence.storage import MB, Ballast, Storage, free_bytes
+from edge_agent.evidence.storage import MB, Ballast, free_bytes
 from edge_agent.health import Snapshot
-from edge_agent.identity import CameraOrigin, Origin
 from edge_agent.journal import Journal
 from edge_agent.live.backlog import Backlog
 from edge_agent.live.camera import LiveCamera
@@ -41,16 +32,15 @@ from edge_agent.live.requests import Flag, StoppedError
 from edge_agent.live.site_file import (
     boot_of,
     box_folder,
-    check_owner,
     is_paced,
     load_live,
     witness_keys,
 )
+from edge_agent.live.speaker import Speaker, Speakers, origins
 from edge_agent.live.timekeeping import FirstToKnow, Timekeeper, boot_id
 from edge_agent.live.upkeep import Upkeep
 from edge_agent.live.writer import JOIN_S, Repeater, aside
 from edge_agent.pipeline import Pipeline
-from edge_agent.plates import PlateKey
 from edge_agent.ports import Cabinet, Source
 from edge_agent.signals import Unwired, WiredCabinet
 from edge_agent.sources import open_live
@@ -73,14 +63,6 @@ LOOK_S = 0.02
 FLUSH_S = 2.0
 DRAIN_S = 4.0
 """What was decided is written for so long when the service is stopped."""
-
-
-class Speaker(NamedTuple):
-    """What tells and documents by one site file."""
-
-    bundles: BundleWriter
-    storage: Storage
-    plate_key: Callable[[datetime], PlateKey] | None
 
 
 class Appliance:
@@ -151,29 +133,16 @@ class Appliance:
         if (free_bytes(self.folder.path) or 0) < START_BYTES:
             Ballast(self.folder.evidence).release()
         self.outbox = stack.enter_context(Outbox(self.folder.outbox))
-        site, origin = self.site, self._origin(self.site, origins(cameras))
-        check_owner(self.folder, origin)
-        bundles = make_bundle_writer(site, self.folder, self.key, origin, make_redactor(site))
-        journal = Journal(bundles.origin, self.outbox, bundles)
-        journal.storage, journal.outputs = self._storage(bundles, site), self.cabinet
-        journal.plate_key = hiding_key(self.site, state_dir(self.site))
+        self.speakers = Speakers(self.config, self.folder, self.key)
+        speaker = self.speakers.first(self.site, origins(cameras))
+        journal = Journal(speaker.bundles.origin, self.outbox, speaker.bundles)
+        journal.storage, journal.outputs = speaker.storage, self.cabinet
+        journal.plate_key = speaker.plate_key
         self.journal = stack.enter_context(journal)
         self.backlog = Backlog(self.journal)
         home = state_dir(self.site) / self.site.device
         statement = certify(self.key, LogKey.load_or_create(home), self.site.device)
         write_whole(home / "log-key.dsse", statement)
-
-    def _storage(self, bundles: BundleWriter, site: Site) -> Storage:
-        return Storage(bundles, Ballast(self.folder.evidence), site.evidence)
-
-    def make_speaker(self, site: Site, cameras: Mapping[str, CameraOrigin]) -> Speaker:
-        """What speaks by another site file, made in advance: to change to it takes no disk."""
-        present, origin = self.journal.bundles, self._origin(site, cameras)
-        is_same = site.privacy == self.site.privacy
-        redactor = present.redactor if is_same else make_redactor(site)
-        bundles = change_bundle_writer(present, site, origin, redactor)
-        plate_key = hiding_key(site, state_dir(site))
-        return Speaker(bundles, self._storage(bundles, site), plate_key)
 
     def open_uplink(self) -> None:
         """Begin to deliver, if there is anybody to deliver to."""
@@ -331,17 +300,6 @@ class Appliance:
             self.daemon.writer.put(lambda: self._go_on(steps))
             return
 
-    def _origin(self, site: Site, cameras: Mapping[str, CameraOrigin]) -> Origin:
-        return Origin(
-            site=about_site(site),
-            device=site.device,
-            boot_id=boot_of(site),
-            config_sha256=site_sha256(self.config),
-            software=f"edge-agent {__version__}",
-            cameras=cameras,
-            is_paced=is_paced(site),
-        )
-
     def _make_cameras(self, stop: Flag) -> list[LiveCamera]:
         """In a thread that may be left alone with a model that never ends to load."""
         making = aside("load", lambda: [self.make_camera(name) for name in self.site.cameras])
@@ -377,13 +335,6 @@ class Appliance:
 
     def _remake(self, camera: LiveCamera) -> Pipeline:
         return self.make_pipeline(self.site, camera.name, frozenset(camera.hung))
-
-
-def origins(cameras: Iterable[LiveCamera]) -> dict[str, CameraOrigin]:
-    """What every event says of its camera."""
-    return {
-        each.name: CameraOrigin(each.source.media, each.pipeline.detector.model) for each in cameras
-    }
 
 
 def make_cabinet(site: Site, read: Callable[[], tuple[datetime, ClockReading]]) -> Cabinet:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from edge_agent.config import Site
 from edge_agent.errors import ConfigError
 from edge_agent.identity import CameraOrigin
-from edge_agent.live.appliance import Appliance, Speaker
+from edge_agent.live.appliance import Appliance
 from edge_agent.live.camera import LiveCamera
 from edge_agent.live.site_file import is_paced
+from edge_agent.live.speaker import Speaker
 from edge_agent.pipeline import Pipeline
 
 FIXED = ("site", "device", "state_dir", "data_dir", "device_key", "models_dir", "metrics")
@@ -34,7 +35,8 @@ def prepared(box: Appliance, site: Site) -> Callable[[], None]:
         if name in moved or _is_changed(before, site, name)
     }
     fresh = {name: LiveCamera(name, sources[name], pipelines[name]) for name in moved}
-    speaker = box.make_speaker(site, _origins(box, site, pipelines, fresh))
+    cameras = _origins(box, site, pipelines, fresh)
+    speaker = box.speakers.next(box.journal.bundles, (before, site), cameras)
     return lambda: _exchange(box, site, pipelines, fresh, speaker)
 
 

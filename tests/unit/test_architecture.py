@@ -39,7 +39,7 @@ ROOMS = {
         | {"timekeeping", "upkeep", "writer"},
         {"site_file"},
         {"camera"},
-        {"daemon"},
+        {"daemon", "speaker"},
         {"appliance"},
         {"reload", "remote"},
         {"service"},
