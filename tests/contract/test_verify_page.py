@@ -145,6 +145,24 @@ def test_a_person_chooses_files_and_reads_the_verdict(
     assert "was altered: its hash is another [altered]" in text
 
 
+DROP = """
+const [place, name, text] = arguments;
+const dropped = new DataTransfer();
+dropped.items.add(new File([fromBase64(text)], name));
+const how = { dataTransfer: dropped, bubbles: true, cancelable: true };
+document.getElementById(`${place}-drop`).dispatchEvent(new DragEvent("drop", how));
+"""
+
+
+def test_files_may_be_dropped(person: Person, device: Device) -> None:
+    for place, name, data in (
+        ("bundles", "case.evb", one(device)),
+        ("root", "root.pem", device.key.chain_pem),
+    ):
+        person.chrome.execute_script(DROP, place, name, base64.b64encode(data).decode())
+    assert "\nVALID\n" in person.reads()
+
+
 def test_a_person_chooses_authorities_and_reads_what_they_say(
     person: Person, certified: Device, authority: Authority, tmp_path: Path
 ) -> None:

@@ -6,6 +6,7 @@ const MAX_MANIFEST = 2 ** 22;
 
 /** A bundle's place, as its first file says: {name, sha256, manifest, chain}; throws for none. */
 async function entryOf(name, bytes) {
+  if (!beginsWith(bytes, 0, "PK\x03\x04")) throw new Error("is not an evidence bundle");
   const first = memberAt(bytes, 0);
   if (first.name !== MANIFEST || first.data === null || first.data.length > MAX_MANIFEST) {
     throw new Error("does not begin with a manifest");
