@@ -91,6 +91,8 @@ class MemoryFile:
     _written: str = field(default="", init=False)
     _written_s: float = field(default=0.0, init=False)
     _complaint: str = field(default="", init=False)
+    _unsound: set[str] = field(default_factory=set, init=False)
+    """Cameras of which it was said that what they know cannot be written."""
 
     def read(self) -> Recollection | None:
         """What there is to go on from; a file that is no such thing is set aside."""
@@ -106,6 +108,7 @@ class MemoryFile:
 
     def keep(self, cameras: Mapping[str, JSON], now: Moment, is_last: bool = False) -> bool:
         """Write if something has begun or ended, or if it is time; True when it was written."""
+        cameras = {name: state for name, state in cameras.items() if self._is_sound(name, state)}
         text = json.dumps(cameras, sort_keys=True)
         essence = json.dumps([_essence(state) for _, state in sorted(cameras.items())])
         is_due = is_last or now.mono_s - self._written_s >= PROGRESS_S
@@ -131,6 +134,17 @@ class MemoryFile:
             return False
         self._complaint = ""
         self._written, self._essence = text, essence
+        return True
+
+    def _is_sound(self, camera: str, state: JSON) -> bool:
+        """False for one that no file can hold, and whose camera begins anew after a restart."""
+        try:
+            json.dumps(state, allow_nan=False)
+        except (ValueError, TypeError, RecursionError) as error:
+            if camera not in self._unsound:
+                self._unsound.add(camera)
+                log.error("memory useless", extra={"camera": camera, "why": str(error)})
+            return False
         return True
 
     def _complain(self, what: str, why: str) -> None:
