@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import NoReturn, Protocol
 
-from av.error import FFmpegError
 from av.packet import Packet
 from av.video.stream import VideoStream
 
@@ -139,7 +138,7 @@ class Feed:
             self._has_ended = True
         except SourceError as error:
             self._failure = error
-        except (FFmpegError, OSError, ValueError) as error:  # says the address, password and all
+        except Exception as error:  # noqa: BLE001  (its words may be the address, password and all)
             kind = type(error).__name__
             self._failure = SourceLost(f"{self.link.name}: cannot be read any further ({kind})")
         finally:

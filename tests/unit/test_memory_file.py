@@ -362,7 +362,10 @@ def test_a_disk_that_takes_nothing_is_told_once(
 def test_one_rule_that_cannot_be_written_costs_no_other_camera(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    file, now = MemoryFile(tmp_path / "memory.json", "box"), Moment("boot", 1.0, datetime(2026, 5, 13, tzinfo=UTC))
+    file, now = (
+        MemoryFile(tmp_path / "memory.json", "box"),
+        Moment("boot", 1.0, datetime(2026, 5, 13, tzinfo=UTC)),
+    )
     sound = {"rules": {"r": 1.0}, "open": [], "cases": []}
     for number in range(3):
         broken = {**sound, "rules": {"r": [float("inf"), object()][number % 2]}}

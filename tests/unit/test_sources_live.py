@@ -184,6 +184,15 @@ def test_a_silent_camera_is_lost(annex_b: Data) -> None:
     assert len(seen) >= 1
 
 
+def test_a_driver_that_fails_as_nobody_has_foreseen_is_named(annex_b: Data) -> None:
+    def fail(is_closed: threading.Event) -> None:
+        raise RuntimeError("rtsp://user:secret@camera")
+
+    with pytest.raises(SourceLost, match="RuntimeError") as caught:
+        list(live(annex_b[:5], fail).frames())
+    assert "secret" not in str(caught.value)
+
+
 def test_closing_ends_a_wait(annex_b: Data) -> None:
     source = live(annex_b[:1], threading.Event.wait)
     threading.Timer(0.3, source.close).start()
