@@ -204,15 +204,13 @@ class Daemon:
             return f"{hanging} workers hang"
         if now_s - self.writer.beat_s > DISK_S:
             return f"nothing was written for {now_s - self.writer.beat_s:.0f} s: is the disk dead?"
-        for reader in self._readers.values():
+        readers = list(self._readers.values())  # the command `selftest` asks as well
+        for reader in readers:
             if reader.is_alive() and now_s - reader.beat_s > READER_S:
                 return f"{reader.name} hangs"
-        dead = [t.name for t in (self.writer, *self._workers) if not t.is_alive()]
-        dead += [
-            reader.name
-            for name, reader in self._readers.items()
-            if not reader.is_alive() and not self.cameras[name].is_over
-        ]
+        threads = (self.writer, *self._workers, *readers)
+        over = [reader for reader in readers if reader.camera.is_over]
+        dead = [each.name for each in threads if not each.is_alive() and each not in over]
         return f"threads have ended: {', '.join(dead)}" if dead else None
 
     def stop(self) -> None:
