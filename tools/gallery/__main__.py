@@ -112,7 +112,7 @@ def _frame(clip: Path, t_s: float) -> Image:
 def _facts(data: Mapping[str, Any]) -> dict[str, Any]:
     """What the event says beside what every event says."""
     common = {"phase", "evidential", "reasons", "source", "time", "model", "config_sha256"}
-    common |= {"software", "privacy", "site", "begin_s", "object"}
+    common |= {"software", "privacy", "site", "begin_s", "object", "log"}
     return {key: value for key, value in data.items() if key not in common}
 
 
@@ -125,7 +125,7 @@ def _page(known: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     )
     for kind in sorted(known):
         entry = known[kind]
-        facts = json.dumps(entry["facts"], ensure_ascii=False)
+        facts = json.dumps(entry["facts"], ensure_ascii=False, sort_keys=True)
         yield f"\n## {entry['title']}\n\n`{kind}`: {entry['text']}\n\n"
         yield f"![{entry['title']}](pictures/gallery/{kind}.jpg)\n\n```json\n{facts}\n```\n"
 

@@ -205,6 +205,19 @@ SCENES: Mapping[str, Scene] = {
             {"t_s": 4.0, "phase": "walkers", "state": "red"},
         ),
     ),
+    "cyclist": Scene(
+        seconds=9.0,
+        actors=(
+            Actor("cyclist", (Leg((1.0, 7.5), ((-9.5, 22.0), (0.5, 9.0))),), GREEN,
+                  is_riding=True),
+        ),
+        shows=(
+            Shown("incident.cyclist", "Cyclist on the carriageway",
+                  "rides a bicycle where only motor vehicles may be."),
+        ),
+        rules=({"kind": "incident.cyclist", "zone": "carriageway"},),
+        zones={"carriageway": CARRIAGEWAY},
+    ),
     "crowd": Scene(
         seconds=16.0,
         actors=(
