@@ -10,12 +10,8 @@ import pytest
 
 from edge_agent.config.models import PlateSettings
 from edge_agent.types import ArrayPicture, Box, Frame, Image, ModelInfo, Track
-from edge_agent.vision.cards import find_card, search_path
-from edge_agent.vision.detector import Geometry, fit
-from edge_agent.vision.onnx import Array
 from edge_agent.vision.plates.finder import FoundPlate, PlateFinder
 from edge_agent.vision.plates.grammar import load_grammar
-from edge_agent.vision.plates.network import Network
 from edge_agent.vision.plates.reader import OnnxPlateReader
 from edge_agent.vision.plates.recogniser import (
     TREATMENTS,
@@ -46,33 +42,12 @@ class Finder(PlateFinder):
         self.sure_score = 0.25
         self.seen, self.closer, self.zooms = seen, closer, 0
 
-    def find(self, image: Image, area: Box, stretch: float = 1.0) -> list[FoundPlate]:
+    def find(self, image: Image, area: Box) -> list[FoundPlate]:
         return list(self.seen)
 
     def zoom(self, image: Image, plate: FoundPlate) -> list[FoundPlate]:
         self.zooms += 1
         return [replace(plate), *self.closer]
-
-
-class White(Network):
-    """A network that marks what is white."""
-
-    def __init__(self) -> None:
-        self.card = find_card("hyperlpr3_320", search_path(None, {}))
-
-    def run(self, image: Image) -> tuple[Array, Geometry]:
-        geometry = fit((320, 320), (image.shape[1], image.shape[0]), "letterbox_centre")
-        y, x = np.nonzero(cv2.resize(image, geometry.inner)[:, :, 0] > 128)
-        left, top = x.min() + geometry.offset[0], y.min() + geometry.offset[1]
-        right, low = x.max() + 1 + geometry.offset[0], y.max() + 1 + geometry.offset[1]
-        box = ((left + right) / 2, (top + low) / 2, right - left, low - top)
-        row = (*box, 1, left, top, right, top, right, low, left, low, 1, 0)
-        return np.array([row], np.float32), geometry
-
-
-class WhiteFinder(PlateFinder):
-    def __init__(self) -> None:
-        self._network, self._min_score, self._doubles = White(), 0.5, []
 
 
 class Reads:
@@ -211,27 +186,6 @@ def test_a_text_of_several_croppings_is_one_that_a_cropping_shows() -> None:
     seen = np.array([first, second, third], np.float32)
     assert seen.mean(axis=0).argmax(axis=1).tolist() == [1, 0]  # slot by slot
     assert likeliest(seen).tolist() == [0, 0]
-
-
-@pytest.mark.parametrize(
-    ("width", "height", "stretch"),
-    [(440, 140, 1.0), (300, 150, 1.57), (520, 110, 0.66), (100, 100, 1.6), (900, 100, 0.625)],
-)
-def test_a_plate_is_shown_as_wide_for_its_height_as_the_learnt_ones(
-    width: float, height: float, stretch: float
-) -> None:
-    corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32)
-    assert FoundPlate(corners, 1.0, is_double=False).stretch == pytest.approx(stretch, abs=0.01)
-    assert FoundPlate(corners, 1.0, is_double=True).stretch == 1.0
-
-
-@pytest.mark.parametrize("stretch", [0.625, 1.0, 1.6])
-def test_corners_are_told_in_the_picture_however_it_was_stretched(stretch: float) -> None:
-    image = np.zeros((400, 640, 3), np.uint8)
-    image[100:140, 300:420] = 255
-    (found,) = WhiteFinder().find(image, Box(200, 20, 520, 340), stretch)
-    expected = [(300, 100), (420, 100), (420, 140), (300, 140)]
-    assert np.abs(found.corners - np.array(expected)).max() < 3
 
 
 def test_treatments_bring_out_what_is_faint() -> None:

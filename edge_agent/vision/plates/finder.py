@@ -24,10 +24,6 @@ DOUBLE_ROW = "double_row"
 """The class of plates whose text stands in two rows."""
 ZOOM = 4.0
 """Widths of a plate that the second look takes in: the corners are then some 80 px apart."""
-ASPECT = 440 / 140
-"""Width to height of Chinese plates with one row (GA 36-2018), which the network learnt from."""
-MAX_STRETCH = 1.6
-"""Plates from 2:1 to 5:1 come out as wide for their height as the learnt ones."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,14 +47,6 @@ class FoundPlate:
         """The mean length of its left and its right edge."""
         left, right = self.corners[3] - self.corners[0], self.corners[2] - self.corners[1]
         return float(np.hypot(*left) + np.hypot(*right)) / 2
-
-    @property
-    def stretch(self) -> float:
-        """How much wider it would have to be for its height to look like the learnt ones."""
-        if self.is_double:
-            return 1.0
-        shape = self.width_px / max(self.height_px, 1.0)
-        return min(max(ASPECT / shape, 1 / MAX_STRETCH), MAX_STRETCH)
 
     def is_near(self, other: FoundPlate) -> bool:
         """The other one's centre lies on it: both mark the same plate."""
@@ -94,24 +82,16 @@ class PlateFinder:
         self._min_score = min(card.min_score, min_score)
         self._doubles = [i for i, name in card.classes.items() if name == DOUBLE_ROW]
 
-    def find(self, image: Image, area: Box, stretch: float = 1.0) -> list[FoundPlate]:
-        """The plates within a part of (H, W, 3) BGR, best first.
-
-        `stretch` makes the part wider for its height before it is looked at.
-        """
+    def find(self, image: Image, area: Box) -> list[FoundPlate]:
+        """The plates within a part of (H, W, 3) BGR, best first."""
         height, width = image.shape[:2]
         left, top = max(0, int(area.x1)), max(0, int(area.y1))
         part = image[top : min(height, round(area.y2)), left : min(width, round(area.x2))]
         if min(part.shape[:2]) < 2:
             return []
-        native = np.array(part.shape[1::-1], np.float32)
-        if stretch != 1:
-            part = np.asarray(
-                cv2.resize(part, None, fx=max(stretch, 1), fy=max(1 / stretch, 1)), np.uint8
-            )
         output, geometry = self._network.run(part)
         rows = self._best(output)
-        scale = native / np.array(geometry.inner, np.float32)
+        scale = np.array(geometry.native, np.float32) / np.array(geometry.inner, np.float32)
         inner = rows[:, 5:13].reshape(-1, 4, 2) - np.array(geometry.offset, np.float32)
         corners = np.asarray(inner * scale + (left, top), np.float32)
         return [
@@ -120,13 +100,9 @@ class PlateFinder:
         ]
 
     def zoom(self, image: Image, plate: FoundPlate) -> list[FoundPlate]:
-        """What a second look at its surroundings shows: the plate, better, and then any others.
-
-        It is shown as wide for its height as the plates are that the network learnt from: the
-        corners of European and American ones then fit better.
-        """
+        """What a second look at its surroundings shows: the plate, better, and then any others."""
         (x, y), reach = plate.corners.mean(axis=0), ZOOM * plate.width_px / 2
-        seen = self.find(image, Box(x - reach, y - reach, x + reach, y + reach), plate.stretch)
+        seen = self.find(image, Box(x - reach, y - reach, x + reach, y + reach))
         same = [closer for closer in seen if closer.is_near(plate)] or [plate]
         return [same[0], *(closer for closer in seen if not closer.is_near(plate))]
 

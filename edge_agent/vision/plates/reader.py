@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -69,23 +69,19 @@ class OnnxPlateReader:
         height, width = plate.shape[:2]
         corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32)
         whole = FoundPlate(corners, 1.0, is_double=False)
-        outlines = [whole, *islice(self._framed(plate, whole), 1)]
+        closer = (found for found in self._framed(plate) if found.fills(whole))
+        outlines = [whole, *islice(closer, 1)]
         reading, verdict = self._judged(lambda recogniser: recogniser.read(plate, outlines))
         return self._report(outlines[-1], reading, verdict, 0)
 
-    def _framed(self, plate: Image, whole: FoundPlate) -> Iterator[FoundPlate]:
-        """Its outlines as found, the best one first: the finder needs surroundings."""
+    def _framed(self, plate: Image) -> list[FoundPlate]:
+        """What is found in a picture that is too narrow for the finder: it needs surroundings."""
         edge = plate.shape[1] // 2
         grey = (GREY, GREY, GREY)
-        framed = np.asarray(
-            cv2.copyMakeBorder(plate, *(edge,) * 4, cv2.BORDER_CONSTANT, value=grey), np.uint8
-        )
+        framed = cv2.copyMakeBorder(plate, *(edge,) * 4, cv2.BORDER_CONSTANT, value=grey)
         everywhere = Box(0, 0, framed.shape[1], framed.shape[0])
-        for found in self._finder.find(framed, everywhere):
-            for outline in (self._finder.zoom(framed, found)[0], found):
-                moved = replace(outline, corners=outline.corners - edge)
-                if moved.fills(whole):
-                    yield moved
+        seen = self._finder.find(np.asarray(framed, np.uint8), everywhere)
+        return [replace(found, corners=found.corners - edge) for found in seen]
 
     def _look(self, image: Image, vehicle: Box, track_id: int) -> PlateRead | None:
         """The first plate that reads soundly, else the one that was read most surely."""

@@ -16,7 +16,7 @@ from edge_agent.errors import ModelError
 from edge_agent.types import Image, ModelInfo
 from edge_agent.vision.cards import Card, find_card, find_weights
 from edge_agent.vision.onnx import Array
-from edge_agent.vision.plates.finder import ASPECT, FoundPlate
+from edge_agent.vision.plates.finder import FoundPlate
 from edge_agent.vision.plates.network import Network
 
 STROKES, SHARPNESS = 25, 0.8
@@ -27,6 +27,8 @@ METADATA = "metadata"
 """As a card's alphabet: the weight file itself lists the characters, one a line."""
 UPPER_ROW, LOWER_ROW = 5 / 12, 1 / 3
 """Of a plate with two rows: where the upper one ends and the lower one begins (GA 36-2018)."""
+ASPECT = 440 / 140
+"""Width to height of a plate with one row, the new-energy ones being longer (GA 36-2018)."""
 
 
 @dataclass(frozen=True, slots=True)
