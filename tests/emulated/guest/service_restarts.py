@@ -52,7 +52,6 @@ def main_pid() -> int:
 
 def _life(end: str, chance: random.Random) -> dict[str, object]:
     """From a start to the end of all its processes."""
-    lines.forget()
     pid = main_pid()
     if chance.random() < SHARE_RELEASED:
         lines.wait("call", 1, WAIT_S)
@@ -65,16 +64,21 @@ def _life(end: str, chance: random.Random) -> dict[str, object]:
         time.sleep(0.005)
     await_end()
     moves = [move for move in lines.moves() if move.line == "call" and move.t_s < died_s + 2.0]
-    return {
+    result = {
         "end": end,
         "first": (moves[0].how, moves[0].level) if moves else None,
         "owned_s": died_s - moves[0].t_s if moves else 0.0,
         "edges": [(e.line, e.level, e.how) for e in lines.edges() if e.line == "call"],
         "after": {"call": lines.value("call"), "beacon": lines.value("beacon")},
     }
+    lines.forget()
+    return result
 
 
 if __name__ == "__main__":
+    systemctl("stop", UNIT)
+    lines.forget()
+    systemctl("start", "--no-block", UNIT)
     chance, names = random.Random(1), list(ENDS)
     lives = [_life(names[n % len(names)], chance) for n in range(int(sys.argv[1]))]
     sys.stdout.write(json.dumps(lives))
