@@ -212,9 +212,9 @@ def _shining(frame: Frame, box: Box, colours: Sequence[Colour]) -> Shares:
         return nothing
     middle = part.shape[1] // 2
     halves = slice(middle), slice(middle, None)
-    hues = [np.bincount(hsv[:, at, 0][shines[:, at] > 0], minlength=256) for at in halves]
+    hues = [np.bincount(hsv[:, at, 0][shines[:, at] > 0], minlength=256).tolist() for at in halves]
     return tuple(
-        sum(int(count[low : high + 1].sum()) for low, high in HUES[colour]) / shines[:, at].size
+        sum(sum(count[low : high + 1]) for low, high in HUES[colour]) / shines[:, at].size
         for colour in colours
         for count, at in zip(hues, halves, strict=True)
     )
