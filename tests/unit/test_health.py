@@ -7,7 +7,7 @@ from edge_agent.health import LAGS, RATE_S, CameraHealth, CameraVitals, Snapshot
 
 def snapshot(*cameras: CameraHealth, backlog: int = 0) -> Snapshot:
     named = {str(number): camera for number, camera in enumerate(cameras)}
-    return Snapshot(named, 1.0, 0, backlog, None, 0, None, True, "online")
+    return Snapshot(named, 1.0, 0, backlog, 10**9, 0, None, True, "online")
 
 
 def test_a_camera_from_its_start_to_its_end() -> None:
@@ -37,6 +37,7 @@ def test_pictures_on_which_nothing_is_decided_are_no_health() -> None:
     vitals.arrived(1.0)
     assert snapshot(vitals.at(1.0)).is_well
     assert not replace(snapshot(vitals.at(1.0)), shedding="disk budget").is_well
+    assert not replace(snapshot(vitals.at(1.0)), disk_free_bytes=None).is_well, "its disk is gone"
     vitals.failed("the network refused its input")
     vitals.arrived(2.0)
     found = vitals.at(2.0)
