@@ -79,6 +79,8 @@ class Appliance:
         self._kept_up_s = self.started_s + SETTLE_S - DAY_S
         self._gone_s: float | None = None
         """Since when the folder is not there any more."""
+        self._lines_trouble: str | None = None
+        """Why nobody drives the outputs; a restart may have them again."""
         self.uplink: Uplink | None = None
         self.on_uplink: Callable[[Uplink, ExitStack], None] = lambda uplink, stack: None
         """Called with every new connection, and what ends with it."""
@@ -126,7 +128,8 @@ class Appliance:
         """What keeps the process from being well enough to go on; None while it is."""
         if self._gone_s is not None and now_s - self._gone_s > DISK_S:
             return f"{self.folder.path}: {GONE}"
-        return self.daemon.stuck(now_s) or (self.uplink.stuck(now_s) if self.uplink else None)
+        stuck = self._lines_trouble or self.daemon.stuck(now_s)
+        return stuck or (self.uplink.stuck(now_s) if self.uplink else None)
 
     def open_journal(self, stack: ExitStack, cameras: list[LiveCamera]) -> None:
         """What is decided becomes durable from here on."""
@@ -164,9 +167,16 @@ class Appliance:
         try:
             cabinet = make_cabinet(site, self.timekeeper.read)
         except (ConfigError, SignalError):
-            self._take(make_cabinet(self.site, self.timekeeper.read))
+            self._take_back()
             raise
         self._take(cabinet)
+
+    def _take_back(self) -> None:
+        try:
+            self._take(make_cabinet(self.site, self.timekeeper.read))
+        except (ConfigError, SignalError) as error:  # every call is on, and stays so
+            self._lines_trouble = f"the lines cannot be had back: {error}"
+            log.critical("lines lost", extra={"why": str(error)})
 
     def _close_cabinet(self) -> None:
         self.cabinet.close()

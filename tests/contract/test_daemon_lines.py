@@ -87,6 +87,22 @@ def test_wires_are_changed_and_a_wrong_change_changes_nothing(boxes: Any, config
         assert boxes.goes_on(box, "north")
 
 
+def test_lines_that_cannot_be_had_back_are_a_case_for_a_new_process(
+    boxes: Any, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise SignalError("the chip is gone")
+
+    with boxes.running(config) as box:
+        assert box.stuck(box.clock.monotonic()) is None
+        monkeypatch.setattr("edge_agent.live.appliance.make_cabinet", refuse)
+        text = yaml.safe_load(config.read_text())
+        text["health_output"] = {**text["health_output"], "line": 25}
+        config.write_text(yaml.safe_dump(text))
+        assert "the chip is gone" in str(boxes.reload(box))
+        assert "the chip is gone" in str(box.stuck(box.clock.monotonic()))
+
+
 def test_a_box_whose_lines_are_not_there_does_not_start(boxes: Any, config: Path) -> None:
     config.write_text(config.read_text().replace("line: 13", "line: 99"))
     with pytest.raises(SignalError, match=r"health_output: line 99"), boxes.running(config):
