@@ -158,8 +158,7 @@ class LaneFlow:
             if self._direction in (None, crossing.direction):
                 self._take(minute, crossing)
         if lane is not None:
-            queue = self._queue(lane, inside, scene)
-            minute.queue = max(minute.queue or queue, queue, key=lambda each: each.share)
+            minute.queue = self._longer(minute.queue or Queue(), lane, inside, scene)
 
     def _watched_s(self, scene: Scene) -> float:
         if self._latest_s is None:
@@ -179,12 +178,16 @@ class LaneFlow:
             minute.headways.append(abs(crossing.at_s - self._crossed_s))
         self._crossed_s = crossing.at_s
 
-    def _queue(self, lane: Lane, inside: Iterable[Track], scene: Scene) -> Queue:
-        slow = {track.id for track in inside if self._paces.is_slow(track, SLOW_KMH)}
-        if not slow:
-            return Queue()  # cheaper, and true of most lanes
+    def _longer(self, known: Queue, lane: Lane, inside: Iterable[Track], scene: Scene) -> Queue:
+        """The queue that there is now, if it is longer than that."""
+        slow = {track.id: track for track in inside if self._paces.is_slow(track, SLOW_KMH)}
+        reaches = [lane.reach(track.box, scene) for track in slow.values()]
+        rears, fronts = [rear for rear, _ in reaches], [front for _, front in reaches]
+        if not slow or max(fronts) - min(rears) <= known.share:
+            return known  # cheaper, and true of most pictures
         waiting = [track for track in distinct(inside, scene) if track.id in slow]
-        return queue_of(waiting, lane, scene, self._ground)
+        queue = queue_of(waiting, lane, scene, self._ground)
+        return queue if queue.share > known.share else known
 
     def _event(self, minute: _Minute, scene: Scene) -> Event:
         subject = f"{self._name}/{utc_text(minute.start)}"
