@@ -35,11 +35,17 @@ class _Wire:
     drive: Callable[[bool], None]
     is_on: bool
     since: datetime
+    is_energised: bool = False
 
     def set(self, is_on: bool, is_energised: bool, now: datetime) -> None:
         if is_on != self.is_on:
             self.drive(is_energised)
-            self.is_on, self.since = is_on, now
+            self.is_on, self.since, self.is_energised = is_on, now, is_energised
+
+    def rest_again(self) -> None:
+        """Own up to what another has done: from then on the line follows again."""
+        if not self.is_energised:
+            self.drive(False)
 
 
 @dataclass
@@ -136,6 +142,7 @@ class WiredCabinet:
         self._troubles: dict[str, str | None] = {}
         self._ticked_s: float | None = None
         self._line_trouble: str | None = None
+        self._wires: list[_Wire] = []
         self._signals = LiveSignals()
         self._telling = Telling(self.read)
         self._recorded = MockOutputs(
@@ -190,6 +197,9 @@ class WiredCabinet:
             self._ticked_s = now_s
             self._read_lamps(now_s)
             self._drive(now_s)
+            if line_trouble is not None:
+                for wire in self._wires:
+                    wire.rest_again()
             if self._health is not None:
                 is_high = self._health.advance(now_s)
                 self._health.wire.set(is_high, is_high, self.read()[0])
@@ -319,7 +329,9 @@ class WiredCabinet:
         return _Phase(name, logic, inputs, tuple(_relying(self.site, name)), wall)
 
     def _wire(self, where: str, line: int | str, is_active_low: bool, is_on: bool) -> _Wire:
-        return _Wire(self.lines.output(where, line, is_active_low), is_on, self.read()[0])
+        wire = _Wire(self.lines.output(where, line, is_active_low), is_on, self.read()[0])
+        self._wires.append(wire)
+        return wire
 
 
 def _relying(site: Site, phase: str) -> Iterator[str]:

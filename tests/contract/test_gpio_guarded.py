@@ -7,14 +7,19 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from edge_agent.clock import SystemClock
+from edge_agent.app import load
+from edge_agent.clock import ClockReading, ManualClock, Sync, SystemClock
 from edge_agent.config.signal_io import Gpio
 from edge_agent.gpio.guard import SILENCE_S
-from edge_agent.signals import Lines
+from edge_agent.signals import Lines, WiredCabinet
+from edge_agent.types import ArrayPicture, Detections, Frame, Scene
 
 CLOCK = SystemClock()
 LATE_S = 1.0
@@ -98,6 +103,62 @@ def test_a_guard_that_dies_or_hangs_is_replaced(rig: Rig, end: signal.Signals) -
     rig.relay(False)
     rig.relay(True)
     assert rig.is_energised and rig.beats(0.3) == []
+
+
+SITE = """
+site: {name: crossing}
+device: box
+gpio: {factory: mock}
+cameras:
+  street:
+    zones: {stop: [[0, 0.5], [1, 0.5], [1, 1], [0, 1]]}
+    rules: [{kind: camera.health}]
+calls: {ns: {line: 5, camera: street, zone: stop}}
+outputs: {gate: {line: 6, pulse_ms: 300}}
+"""
+
+
+class Crossing:
+    """A cabinet behind a guard; the cabinet's time is played, the guard's is real."""
+
+    def __init__(self, path: Path) -> None:
+        path.write_text(SITE)
+        self.clock, site = ManualClock(), load(path)
+        lines = Lines(Gpio(factory="mock"), is_guarded=True)
+        self.cabinet = WiredCabinet(site, self._read, lines)
+        self.cabinet.fault("street", None)
+
+    def _read(self) -> tuple[datetime, ClockReading]:
+        mono_ns = round(self.clock.monotonic() * 1e9)
+        return self.clock.now(), ClockReading(mono_ns, Sync("ntp", True, 1.0))
+
+    def run(self, seconds: float) -> list[tuple[bool, bool]]:
+        """What call and alarm were like, energised or not, while nobody came."""
+        found, pins = [], [self.cabinet.lines.relays.pin(line) for line in (5, 6)]
+        for _ in range(round(seconds / 0.1)):
+            self.clock.advance(0.1)
+            t_s = self.clock.monotonic()
+            picture = ArrayPicture(np.zeros((100, 100, 3), np.uint8))
+            frame = Frame("street", int(10 * t_s), t_s, self.clock.now(), picture)
+            self.cabinet.see(Scene(frame, Detections.none(), ()))
+            list(self.cabinet.tick(t_s))
+            found.append((bool(pins[0].state), bool(pins[1].state)))
+        return found
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_after_silence_a_call_is_taken_back_and_no_alarm_is_lost(
+    tmp_path: Path, is_late: bool
+) -> None:
+    crossing = Crossing(tmp_path / "site.yaml")
+    with closing(crossing.cabinet):
+        if is_late:
+            crossing.run(31)
+        CLOCK.sleep(SILENCE_S + 0.3)  # a box loads its models, or hangs
+        found = crossing.run(31)
+        assert found[10] == (False, False) and found[-1] == (True, False)
+        crossing.cabinet.pulse("gate", crossing.clock.now())
+        assert any(gate for _, gate in crossing.run(1))
 
 
 def test_it_ends_after_its_owner_only(rig: Rig) -> None:
