@@ -64,7 +64,7 @@ def _life(end: str, chance: random.Random) -> dict[str, object]:
         time.sleep(0.005)
     await_end()
     moves = [move for move in lines.moves() if move.line == "call" and move.t_s < died_s + 2.0]
-    result = {
+    result: dict[str, object] = {
         "end": end,
         "first": (moves[0].how, moves[0].level) if moves else None,
         "owned_s": died_s - moves[0].t_s if moves else 0.0,
