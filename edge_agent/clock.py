@@ -6,7 +6,7 @@ Everything else receives time in frames. `ManualClock` is what replays and tests
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal, Protocol
 
@@ -31,6 +31,12 @@ class Sync:
     is_synced: bool
     max_error_ms: float | None
     """Upper bound; None when nobody knows."""
+
+    def within(self, error_ms: float) -> Sync:
+        """The same for something whose moment is known no better than that."""
+        if self.max_error_ms is None:
+            return self
+        return replace(self, max_error_ms=round(self.max_error_ms + error_ms, 3))
 
     @property
     def is_trusted(self) -> bool:

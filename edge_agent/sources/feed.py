@@ -158,7 +158,8 @@ class Feed:
         sent = _wall_clock(packet)
         if sent is not None:
             self.pace.hear(sent, t_s, wall.timestamp(), arrived_s)
-        return Parcel(bytes(packet), pts, packet.is_keyframe, t_s, segment)
+        delay_s = max(arrived_s - t_s, 0.0)
+        return Parcel(bytes(packet), pts, packet.is_keyframe, t_s, segment, delay_s)
 
     def _now_s(self) -> float:
         return self._read()[1].mono_ns / 1e9

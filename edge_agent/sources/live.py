@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 
+from edge_agent.clock import ClockReading
 from edge_agent.errors import SourceError, SourceLost
 from edge_agent.sources.feed import Feed, Link, Read
 from edge_agent.sources.pair import LargePictures, PairedPicture
@@ -116,7 +117,7 @@ class LiveSource:
                 pair = self._paired(shown, t_s + _shift_s(seen, beside)) if beside else shown
                 if pair is not None and t_s >= self._last_s + CLOSEST_S:
                     self._last_s = t_s
-                    yield self._frame(t_s, pair)
+                    yield self._frame(t_s, pair, parcel.delay_s)
 
     def _paired(self, small: VideoPicture, t_s: float) -> Picture | None:
         """With its large picture, once there is one."""
@@ -132,11 +133,12 @@ class LiveSource:
         self._is_odd = abs(shape - 1) > SAME_SHAPE
         return pair
 
-    def _frame(self, t_s: float, picture: Picture) -> Frame:
+    def _frame(self, t_s: float, picture: Picture, delay_s: float) -> Frame:
+        """A picture that came late may have been taken late: its time is no surer than that."""
         wall, clock = self._read()
         age_ns = clock.mono_ns - round(t_s * 1e9)
         taken = wall - timedelta(microseconds=age_ns / 1000)
-        stamp = replace(clock, mono_ns=clock.mono_ns - age_ns)
+        stamp = ClockReading(clock.mono_ns - age_ns, clock.sync.within(1000 * delay_s))
         return Frame(self.camera, self._seq - 1, t_s, taken, picture, stamp)
 
 

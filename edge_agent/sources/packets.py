@@ -75,6 +75,8 @@ class Parcel:
     t_s: float
     """CLOCK_MONOTONIC, in s."""
     segment: Segment
+    delay_s: float = 0.0
+    """It arrived so much after that: the way, or the camera's clock has jumped back."""
 
     def packet(self) -> Packet[VideoStream]:
         """A copy that FFmpeg may do with as it likes."""

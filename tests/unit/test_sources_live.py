@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
 from itertools import pairwise
@@ -147,14 +148,17 @@ class Scripted:
     name = "scripted"
     is_monotonic = False
 
-    def __init__(self, data: Data, then: Then) -> None:
+    def __init__(self, data: Data, then: Then, jumps: dict[int, int] | None = None) -> None:
         self.segment = Segment("h264", 160, 120, Fraction(1, 25))
-        self._data, self._then = data, then
+        self._data, self._then, self._jumps = data, then, jumps or {}
 
     def packets(self, is_closed: threading.Event) -> Iterator[tuple[Packet[VideoStream], Segment]]:
-        for pts, (data, is_key) in enumerate(self._data):
+        jumped = 0
+        for at, (data, is_key) in enumerate(self._data):
+            jumped += self._jumps.get(at, 0)
             packet = cast("Packet[VideoStream]", Packet(data))
-            packet.pts, packet.time_base, packet.is_keyframe = pts, Fraction(1, 25), is_key
+            packet.pts, packet.time_base = at + jumped, Fraction(1, 25)
+            packet.is_keyframe = is_key
             yield packet, self.segment
             is_closed.wait(0.04)
         self._then(is_closed)
@@ -247,3 +251,20 @@ def test_a_wall_clock_step_moves_no_frame(small: Path) -> None:
     frames = list(source.frames())
     assert is_even([frame.t_s for frame in frames])
     assert frames[-1].wall.year == frames[0].wall.year - 1
+
+
+def test_a_time_is_no_surer_than_the_picture_was_late(annex_b: Data) -> None:
+    """A camera whose clock jumps back looks like a slow network: its stamps come too early."""
+
+    def read() -> tuple[datetime, ClockReading]:
+        wall, clock = READ()
+        return wall, replace(clock, sync=Sync("ntp", True, 1.0))
+
+    link = Scripted(annex_b[:40], lambda is_closed: None, jumps={10: -15})
+    source = LiveSource("c", Links(link), read, Limits(1.0, 10.0, 1 << 20))
+    syncs = [frame.clock.sync for frame in source.frames() if frame.clock]
+    errors_ms = [sync.max_error_ms for sync in syncs if sync.max_error_ms is not None]
+    assert len(errors_ms) == len(syncs) > 20
+    assert max(errors_ms[:10]) < 300
+    assert min(errors_ms[10:]) >= 600
+    assert Sync("none", False, None).within(600).max_error_ms is None
