@@ -70,7 +70,8 @@ class Courier:
         self._ack_timeout_s = ack_timeout_s
         self._load: _Load | None = None
         self._keys = count(FIRST_KEY)
-        self._held: set[str] = set()
+        self._held: dict[str, None] = {}
+        """Topics of what was put off, in that order."""
         self._resumes_s = 0.0
         self._retry_s = RETRY_MIN_S
         self._heard_at = 0.0
@@ -175,11 +176,11 @@ class Courier:
         return None
 
     def _first(self) -> Errand | None:
-        """What is due for longest, and what was put off only when nothing else is."""
+        """What is due for longest; one that was put off only when nothing else is, in turns."""
         errand = self._outbox.next_media(self._held)
-        if errand is None and self._held:
-            self._held.clear()
-            errand = self._outbox.next_media()
+        while errand is None and self._held:
+            del self._held[next(iter(self._held))]
+            errand = self._outbox.next_media(self._held)
         return errand
 
     def _opened(self, errand: Errand, session: Carrier, settings: MediaSettings) -> _Load | None:
@@ -208,7 +209,7 @@ class Courier:
         if why != self.complaint:
             log.warning("uplink: %s", why, extra={"topic": errand.topic})
         self.complaint, self._load, self._strikes = why, None, 0
-        self._held.add(errand.topic)
+        self._held[errand.topic] = None
         self._resumes_s = self._clock.monotonic() + self._retry_s
         self._retry_s = min(2 * self._retry_s, RETRY_MAX_S)
 

@@ -3,8 +3,10 @@
 import hashlib
 import json
 import logging
+import sqlite3
 import zipfile
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -219,6 +221,28 @@ def test_a_refused_photo_is_put_off_longer_and_longer_and_others_go(
     assert (outbox.waiting_media, courier.complaint) == (0, None)
 
 
+def test_a_new_photo_goes_before_all_that_were_put_off(
+    outbox: Outbox, courier: Courier, clock: ManualClock, tmp_path: Path
+) -> None:
+    """Else a role that the broker never takes would hold up the others, by a minute per case."""
+    for name in "abcde":
+        file(tmp_path, name, wide=b"w")
+        deliver(outbox, name)
+    wire = Wire()
+    for number in range(8):  # each of them once, and some again
+        clock.advance(60)
+        courier.fill(wire)
+        courier.settle([Ack(wire.sent[number].key, "Not authorized")])
+    assert [message.topic[len(CASE)] for message in wire.sent] == list("abcdeabc")
+    file(tmp_path, "f", close=b"c")
+    deliver(outbox, "f")
+    clock.advance(60)
+    courier.fill(wire)
+    assert wire.sent[-1].topic == f"{CASE}f/media/close"
+    courier.settle([Ack(wire.sent[-1].key, None)])
+    assert "Not authorized" in str(courier.complaint), "what was put off waits still"
+
+
 def test_a_photo_that_costs_the_connection_is_put_off(
     outbox: Outbox, courier: Courier, clock: ManualClock, tmp_path: Path
 ) -> None:
@@ -238,6 +262,31 @@ def test_a_photo_that_costs_the_connection_is_put_off(
     go_on(courier, wire)
     assert wire.roles == ["close", "wide"]
     assert (outbox.waiting_media, courier.complaint) == (0, None)
+
+
+def test_losses_between_which_parts_are_taken_are_nobodys_fault(
+    outbox: Outbox, courier: Courier, tmp_path: Path
+) -> None:
+    file(tmp_path, "a", wide=b"w" * 120_000)
+    deliver(outbox, "a")
+    for has_progress in (False, False, True, False, False):
+        courier.begin()
+        courier.fill(wire := Wire())
+        if has_progress:
+            courier.settle([Ack(wire.sent[0].key, None)])
+        courier.lose()
+    assert courier.complaint is None
+
+
+def test_what_was_sent_is_forgotten_with_its_record(tmp_path: Path, clock: ManualClock) -> None:
+    with Outbox(tmp_path / "outbox.db", keep=2) as outbox:
+        courier = Courier(outbox, BOTH, clock, 30.0)
+        for name in "abcdef":
+            file(tmp_path, name, wide=b"w", close=b"c")
+            deliver(outbox, name)
+            go_on(courier, Wire())
+    with closing(sqlite3.connect(tmp_path / "outbox.db")) as found:
+        assert found.execute("SELECT count(*) FROM media").fetchone()[0] <= 3 * len(BOTH.roles)
 
 
 def test_what_retention_has_deleted_is_struck_off(
