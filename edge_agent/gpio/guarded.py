@@ -21,7 +21,8 @@ log = logging.getLogger(__name__)
 BEAT_S = 0.1
 ANSWER_S = 0.5
 """A guard that takes longer hangs: it is killed, and the kernel lets its lines go."""
-START_S = 8.0
+START_S, AGAIN_S = 30.0, 8.0
+"""A guard may take so long to begin: while a box boots, and while systemd's watchdog waits."""
 RETRY_S = 1.0
 Line = int | str
 
@@ -41,7 +42,7 @@ class GuardedFactory(Factory):  # type: ignore[misc]
         self._lapses = 0
         self._trouble: str | None = None
         self._beaten_s: float | None = None
-        self._guard: _Guard | None = _Guard(kind, chip)
+        self._guard: _Guard | None = _Guard(kind, chip, START_S)
 
     @property
     def guard_pid(self) -> int | None:
@@ -123,7 +124,7 @@ class GuardedFactory(Factory):  # type: ignore[misc]
     def _revive(self) -> None:
         """Begin with a new guard, every line at rest."""
         try:
-            self._guard, self._lapses = _Guard(self._kind, self._chip), 0
+            self._guard, self._lapses = _Guard(self._kind, self._chip, AGAIN_S), 0
             for pin in self._pins.values():
                 pin.take_again()
         except OSError as error:
@@ -179,7 +180,7 @@ class GuardedPin(Pin):  # type: ignore[misc]
 class _Guard:
     """The process, from outside."""
 
-    def __init__(self, kind: str, chip: str) -> None:
+    def __init__(self, kind: str, chip: str, patience_s: float) -> None:
         self._link, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             number = theirs.fileno()
@@ -187,7 +188,7 @@ class _Guard:
             self._process = subprocess.Popen(
                 [*program, str(number), kind, chip], pass_fds=[number], stdin=subprocess.DEVNULL
             )
-        self._link.settimeout(START_S)
+        self._link.settimeout(patience_s)
         try:
             self.ask({"do": "beat"})
         except OSError:
