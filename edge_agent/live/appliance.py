@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import wait
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -188,10 +189,17 @@ class Appliance:
         """From now on events and evidence name the present site file."""
         is_rerouted = before.mqtt != self.site.mqtt
         if is_rerouted:
-            self._uplinks.close()
+            self._meanwhile(self._uplinks.close)
             self.open_uplink()
         # after that: what the log's checkpoints go out by is chosen once, and last, by the writer
         self.daemon.writer.put(lambda: self._change_speaker(speaker))
+
+    def _meanwhile(self, slow: Callable[[], None]) -> None:
+        """Do what may take seconds; without their ticks all outputs would go to rest."""
+        doing = aside("meanwhile", slow)
+        while wait((doing,), LOOK_S).not_done:
+            self.daemon.tick(self.clock.monotonic())
+        doing.result()
 
     def _change_speaker(self, speaker: Speaker) -> None:
         self.journal.change(speaker.bundles, speaker.storage)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +87,37 @@ def test_wires_are_changed_and_a_wrong_change_changes_nothing(boxes: Any, config
         assert bool(_pin(box, 19).state) and box.site.calls["ns"].line == 19
         assert box.journal.outputs is box.daemon.cabinet is box.cabinet
         assert boxes.goes_on(box, "north")
+
+
+def test_lines_are_driven_while_a_dead_broker_is_left_for_another(boxes: Any, config: Path) -> None:
+    """A main thread that waits for it would be taken for one that hangs, and every call go on."""
+    text = yaml.safe_load(config.read_text())
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        config.write_text(yaml.safe_dump({**text, "mqtt": _broker(port)}))
+        with boxes.running(config) as box:
+            health = _pin(box, 13)
+            assert boxes.goes_on(box, "north")
+            with _newest(silent):  # and never a word of TLS
+                count = len(health.states)
+                config.write_text(yaml.safe_dump({**text, "mqtt": _broker(port, keepalive_s=20)}))
+                assert boxes.reload(box) is None
+                assert boxes.comes_true(lambda: len(health.states) > count + 1)
+            assert max(state.timestamp for state in health.states[count:]) < 2.0
+
+
+def _newest(listener: socket.socket) -> socket.socket:
+    """The next connection, whatever waits already."""
+    listener.setblocking(False)
+    with suppress(BlockingIOError):
+        while True:
+            listener.accept()[0].close()
+    listener.settimeout(30.0)
+    return listener.accept()[0]
+
+
+def _broker(port: int, **more: int) -> dict[str, object]:
+    return {"host": "127.0.0.1", "port": port, "tls": {}, **more}
 
 
 def test_lines_that_cannot_be_had_back_are_a_case_for_a_new_process(
