@@ -21,10 +21,10 @@ from edge_agent.assembly import Detectors, make_pipeline, make_redactor, model_p
 from edge_agent.checkpoints import CheckpointFeed
 from edge_agent.clock import SystemClock
 from edge_agent.config import Camera, Site, load_site
+from edge_agent.config.coherence import unfed
 from edge_agent.config.lists import hiding_key, list_hashes
 from edge_agent.config.load import located, site_sha256
 from edge_agent.config.models import Mqtt
-from edge_agent.config.signal_io import unfed
 from edge_agent.drawing import draw_zones
 from edge_agent.errors import UsageError
 from edge_agent.evidence import BundleWriter, DeviceKey

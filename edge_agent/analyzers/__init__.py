@@ -29,14 +29,14 @@ from edge_agent.analyzers.traffic.line_crossing import LineCrossing
 from edge_agent.analyzers.traffic.red_light import RedLight
 from edge_agent.analyzers.traffic.wrong_way import WrongWay
 from edge_agent.analyzers.view import View
-from edge_agent.config import Rule, Settings
+from edge_agent.config import Rule, RuleSettings
 from edge_agent.ports import Analyzer
 
 
 class Registered(NamedTuple):
     """How the site file's text for a rule becomes an analyzer."""
 
-    settings: type[Settings]
+    settings: type[RuleSettings]
     make: Callable[[Any, View], Analyzer]
 
 
@@ -76,7 +76,7 @@ NEED_HEADS = frozenset({"safety.helmet"})
 """Kinds for which heads have to be looked at."""
 
 
-def rule_settings() -> dict[str, type[Settings]]:
+def rule_settings() -> dict[str, type[RuleSettings]]:
     """What the site file may say for each kind of rule."""
     return {kind: registered.settings for kind, registered in ANALYZERS.items()}
 

@@ -11,14 +11,15 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ValidationError, create_model
 from pydantic.json_schema import models_json_schema
 
-from edge_agent.config import document, lists, signal_io, uplink
-from edge_agent.config.base import Settings
+from edge_agent.config import coherence, document, lists, signal_io
 from edge_agent.config.document import Document, Problem, dotted
-from edge_agent.config.models import Rule, Site
+from edge_agent.config.models import Rule, RuleSettings, Site
 from edge_agent.config.wording import NAME_PATTERN, plain_errors, suggestion
 from edge_agent.errors import ConfigError
 from edge_agent.types import JSON
 
+Rules = Mapping[str, type[RuleSettings]]
+"""What may be said of each kind of rule."""
 _MAX_LISTED: Final = 50
 _PROFILE: Final = ("evidence", "profile")
 _FILES: Final[tuple[document.Path, ...]] = (
@@ -50,7 +51,7 @@ _SITE_REFERENCES: Final = {"lists": "plate_lists", "output": "outputs"}
 
 def load_site(
     path: Path,
-    rules: Mapping[str, type[Settings]],
+    rules: Rules,
     find_profile: Callable[[str], object] = lambda name: None,
 ) -> Site:
     """Read and check a site file (YAML, UTF-8).
@@ -91,7 +92,7 @@ def site_sha256(path: Path) -> str:
     return hashlib.sha256(_bytes(path)).hexdigest()
 
 
-def site_schema(rules: Mapping[str, type[Settings]]) -> dict[str, Any]:
+def site_schema(rules: Rules) -> dict[str, Any]:
     """JSON Schema (2020-12) of a site file, for editors that complete and check while typing."""
     kinds = [_rule_with_kind(kind, model) for kind, model in rules.items()]
     models: list[type[BaseModel]] = [Site, *kinds]
@@ -101,7 +102,7 @@ def site_schema(rules: Mapping[str, type[Settings]]) -> dict[str, Any]:
     return {**head, **refs[Site, "validation"], "$defs": schema["$defs"]}
 
 
-def _rule_with_kind(kind: str, model: type[Settings]) -> type[Settings]:
+def _rule_with_kind(kind: str, model: type[RuleSettings]) -> type[RuleSettings]:
     """The settings as they stand in the file: beside `kind`."""
     fields: dict[str, Any] = {"kind": (Literal[kind], ...)}
     return create_model("Rule_" + kind.replace(".", "_"), __base__=model, **fields)
@@ -149,11 +150,11 @@ def _listed(path: Path, problems: list[Problem]) -> str:
 class _Check:
     """One pass over one file's data, noting every problem."""
 
-    def __init__(self, found: Document, path: Path, rules: Mapping[str, type[Settings]]) -> None:
+    def __init__(self, found: Document, path: Path, rules: Rules) -> None:
         self._found = found
         self._folder = path.parent.absolute()
         self._rules = rules
-        self._placed: list[tuple[document.Path, Settings]] = []
+        self._placed: list[tuple[document.Path, RuleSettings]] = []
         self.problems = found.problems
 
     def site(self) -> Site | None:
@@ -172,7 +173,7 @@ class _Check:
         for place, settings in self._placed:
             for key, text in settings.problems(site.cameras[str(place[1])], site.site):
                 self._add((*place, key), text)
-        for where, text in (*signal_io.problems(site), *uplink.problems(site)):
+        for where, text in coherence.problems(site):
             self._add(where, text)
         return site
 
@@ -226,12 +227,12 @@ class _Check:
             if getattr(settings, "classes", None) == ():
                 text = "names nothing to watch for; leave it out, or write e.g. [vehicle, person]"
                 self._add((*place, "classes"), text)
-            if isinstance(settings, Settings):
+            if isinstance(settings, RuleSettings):
                 self._placed.append((place, settings))
                 rules.append(Rule(kind=raw["kind"], settings=settings))
         return {**camera, "rules": rules}
 
-    def _rule_model(self, raw: JSON, place: document.Path) -> type[Settings] | None:
+    def _rule_model(self, raw: JSON, place: document.Path) -> type[RuleSettings] | None:
         known = f"known kinds: {', '.join(self._rules)}"
         if not isinstance(raw, dict):
             self._add(place, f"a rule is a group of keys that starts with `kind:`; {known}")
@@ -250,7 +251,7 @@ class _Check:
     def _check_references(
         self,
         camera: dict[str, Any],
-        model: type[Settings],
+        model: type[RuleSettings],
         raw: dict[str, Any],
         place: document.Path,
     ) -> None:

@@ -283,6 +283,14 @@ class Camera(Settings):
         return self
 
 
+class RuleSettings(Settings):
+    """Base of what a rule is told."""
+
+    def problems(self, camera: Camera, site: SiteInfo) -> Iterable[tuple[str, str]]:
+        """What a rule with these settings lacks there: (key, what is wrong and what to do)."""
+        return ()
+
+
 class Evidence(Settings):
     """How a case is documented."""
 

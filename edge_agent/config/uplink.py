@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
 from edge_agent.config.base import Settings
-
-if TYPE_CHECKING:
-    from edge_agent.config.models import Site
 
 CommandName = Literal["snapshot", "reload", "selftest"]
 MediaRole = Literal["enter", "wide", "close", "leave", "manifest"]
@@ -83,14 +79,3 @@ class Metrics(Settings):
     """Figures for Prometheus, on this machine only."""
 
     port: Annotated[int, Field(ge=1, le=65535)] = 9464
-
-
-def problems(site: Site) -> Iterator[tuple[tuple[str, ...], str]]:
-    """What a site wants to send and does not make: (where, what is wrong and what to do)."""
-    media = site.mqtt.media if site.mqtt else None
-    if media is not None and not (media.originals or site.privacy.redact):
-        yield (
-            ("mqtt", "media"),
-            "there are no redacted copies to send while `privacy.redact` is off: switch that on, "
-            "or send the pictures as they are with `originals: true`",
-        )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edge_agent.config import Site
-from edge_agent.config.signal_io import Contact, Gpio, Output, unfed
+from edge_agent.config.coherence import unfed
+from edge_agent.config.signal_io import Contact, Gpio, Output
 from edge_agent.doctor.finding import Finding, Patient
 from edge_agent.doctor.service import service_state
 from edge_agent.errors import ConfigError, SignalError

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import Field
 
-from edge_agent.config.base import Settings
+from edge_agent.config import RuleSettings
 from edge_agent.config.load import load_site
 from edge_agent.config.models import Site
 from edge_agent.errors import ConfigError
@@ -44,7 +44,7 @@ PIECES = [
 ]  # fmt: skip
 
 
-class Parking(Settings):
+class Parking(RuleSettings):
     zone: str | list[str]
     dwell_s: Annotated[float, Field(gt=0)] = 60.0
     classes: tuple[str, ...] = ()

@@ -13,18 +13,18 @@ import pytest
 import yaml
 from pydantic import Field
 
-from edge_agent.config.base import Settings
+from edge_agent.config import RuleSettings
 from edge_agent.config.load import load_site, site_schema, site_sha256
 from edge_agent.config.models import Site
 from edge_agent.errors import ConfigError
 
 
-class Hours(Settings):
+class Hours(RuleSettings):
     start: Annotated[time, Field(alias="from")] = time(0)
     end: Annotated[time, Field(alias="to")] = time(0)
 
 
-class Parking(Settings):
+class Parking(RuleSettings):
     zone: str
     dwell_s: Annotated[float, Field(gt=0)] = 60.0
     share: Annotated[float, Field(ge=0, le=1)] = 0.5
@@ -32,13 +32,13 @@ class Parking(Settings):
     when: str | None = None
 
 
-class Count(Settings):
+class Count(RuleSettings):
     line: str
     zones: list[str] = Field(default_factory=list)
     limit: int | list[int] = 3
 
 
-RULES: dict[str, type[Settings]] = {"parking.illegal": Parking, "flow.count": Count}
+RULES: dict[str, type[RuleSettings]] = {"parking.illegal": Parking, "flow.count": Count}
 
 GOOD = """\
 site: {name: demo-street, timezone: Europe/Berlin, responsible: Tiefbauamt Süd 街道}

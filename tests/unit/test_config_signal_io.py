@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.app import load
-from edge_agent.config.signal_io import unfed
+from edge_agent.config.coherence import unfed
 from edge_agent.errors import ConfigError
 
 SITE = """

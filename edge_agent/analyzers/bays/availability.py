@@ -34,7 +34,7 @@ class BayAvailability:
 
     kind = "parking.availability"
 
-    class Settings(config.Settings):
+    class Settings(config.RuleSettings):
         """What the site file says beside `kind`."""
 
         confirm_s: Confirm = None

@@ -40,7 +40,7 @@ class EvBay:
 
     kind = "parking.ev_bay"
 
-    class Settings(config.Settings):
+    class Settings(config.RuleSettings):
         """What the site file says beside `kind`."""
 
         dwell_s: Annotated[float, Field(ge=0, le=86_400)] = 300.0

@@ -65,7 +65,7 @@ class OutsideBay:
 
     kind = "parking.outside_bay"
 
-    class Settings(config.Settings):
+    class Settings(config.RuleSettings):
         """What the site file says beside `kind`."""
 
         dwell_s: Annotated[float, Field(ge=0, le=86_400)] = 60.0

@@ -32,7 +32,7 @@ class BayStay:
 
     kind = "parking.bay"
 
-    class Settings(config.Settings):
+    class Settings(config.RuleSettings):
         """What the site file says beside `kind`."""
 
         confirm_s: Confirm = None

@@ -32,7 +32,7 @@ class CameraHealth:
 
     kind = "camera.health"
 
-    class Settings(config.Settings):
+    class Settings(config.RuleSettings):
         """What the site file says beside `kind`."""
 
         after_s: Annotated[float, Field(ge=1, le=3600)] = 5.0

@@ -58,7 +58,7 @@ class Crash:
 
     kind = "incident.crash"
 
-    class Settings(config.Settings):
+    class Settings(config.RuleSettings):
         """What the site file says beside `kind`."""
 
         zone: str | None = None

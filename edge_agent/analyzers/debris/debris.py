@@ -64,7 +64,7 @@ class Debris:
 
     kind = "incident.debris"
 
-    class Settings(config.Settings):
+    class Settings(config.RuleSettings):
         """What the site file says beside `kind`."""
 
         zone: str

@@ -29,7 +29,7 @@ class Crowd:
 
     kind = "flow.crowd"
 
-    class Settings(config.Settings):
+    class Settings(config.RuleSettings):
         """What the site file says beside `kind`."""
 
         zone: str

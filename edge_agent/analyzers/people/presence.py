@@ -14,7 +14,7 @@ from edge_agent.analyzers.view import Happening, View, rule_name
 from edge_agent.types import JSON, Event, Phase, Scene, Track
 
 
-class PresenceSettings(config.Settings):
+class PresenceSettings(config.RuleSettings):
     """What the site file says beside `kind`."""
 
     zone: str

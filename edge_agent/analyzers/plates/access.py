@@ -25,7 +25,7 @@ class AccessGranted:
 
     kind = "access.granted"
 
-    class Settings(config.Settings):
+    class Settings(config.RuleSettings):
         """What the site file says beside `kind`."""
 
         zone: str

@@ -29,7 +29,7 @@ class PlateReading:
 
     kind = "plate.read"
 
-    class Settings(config.Settings):
+    class Settings(config.RuleSettings):
         """What the site file says beside `kind`."""
 
         zone: str | None = None

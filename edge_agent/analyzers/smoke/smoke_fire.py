@@ -60,7 +60,7 @@ class SmokeFire:
 
     kind = "incident.smoke_fire"
 
-    class Settings(config.Settings):
+    class Settings(config.RuleSettings):
         """What the site file says beside `kind`."""
 
         after_s: Annotated[float, Field(ge=2, le=600)] = 5.0

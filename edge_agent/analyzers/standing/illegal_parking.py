@@ -35,7 +35,7 @@ class IllegalParking:
 
     kind = "parking.illegal"
 
-    class Settings(config.Settings):
+    class Settings(config.RuleSettings):
         """What the site file says beside `kind`."""
 
         zone: str

@@ -24,7 +24,7 @@ class StoppedVehicle:
 
     kind = "incident.stopped_vehicle"
 
-    class Settings(config.Settings):
+    class Settings(config.RuleSettings):
         """What the site file says beside `kind`."""
 
         zone: str

@@ -39,7 +39,7 @@ class Congestion:
 
     kind = "incident.congestion"
 
-    class Settings(config.Settings):
+    class Settings(config.RuleSettings):
         """What the site file says beside `kind`."""
 
         zone: str

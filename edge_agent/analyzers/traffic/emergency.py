@@ -106,7 +106,7 @@ class EmergencyVehicle:
 
     kind = "flow.emergency_vehicle"
 
-    class Settings(config.Settings):
+    class Settings(config.RuleSettings):
         """What the site file says beside `kind`."""
 
         zone: str | None = None

@@ -83,7 +83,7 @@ class LaneFlow:
 
     kind = "flow.lane"
 
-    class Settings(config.Settings):
+    class Settings(config.RuleSettings):
         """What the site file says beside `kind`."""
 
         zone: str | None = None

@@ -15,7 +15,7 @@ class LineCrossing:
 
     kind = "flow.line_crossing"
 
-    class Settings(config.Settings):
+    class Settings(config.RuleSettings):
         """What the site file says beside `kind`."""
 
         line: str

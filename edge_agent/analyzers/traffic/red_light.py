@@ -31,7 +31,7 @@ class RedLight:
 
     kind = "incident.red_light"
 
-    class Settings(config.Settings):
+    class Settings(config.RuleSettings):
         """What the site file says beside `kind`."""
 
         line: str

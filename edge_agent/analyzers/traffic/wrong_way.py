@@ -67,7 +67,7 @@ class WrongWay:
 
     kind = "incident.wrong_way"
 
-    class Settings(config.Settings):
+    class Settings(config.RuleSettings):
         """What the site file says beside `kind`."""
 
         zone: str
