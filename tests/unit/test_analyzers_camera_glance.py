@@ -68,6 +68,23 @@ def test_one_odd_picture_is_not_suspected() -> None:
     assert suspicions(show) == []
 
 
+def test_odd_pictures_with_good_ones_between_are_not_suspected() -> None:
+    def show(t_s: float) -> Picture:
+        is_flash = t_s >= ON_S and round(t_s / PAUSE_S) % 2
+        return noisy(np.full_like(STREET, 255) if is_flash else STREET, t_s)
+
+    assert suspicions(show) == []
+
+
+def test_what_froze_once_is_suspected_as_soon_again() -> None:
+    def show(t_s: float) -> Picture:
+        is_frozen = ON_S <= t_s < ON_S + 15 or t_s >= ON_S + 20
+        return noisy(STREET, ON_S if is_frozen else t_s)
+
+    first, again = suspicions(show, end_s=ON_S + 25)
+    assert first[0] - ON_S <= 0.7 and again[0] - (ON_S + 20) <= 0.7
+
+
 def test_a_picture_that_stands_by_nature_is_suspected_only_after_three_times_as_long() -> None:
     def show(t_s: float) -> Picture:
         """Every second a new one; from `ON_S` on none."""
