@@ -65,7 +65,10 @@ def _unplug() -> None:
 
 
 def _plug_in() -> None:
+    """As it was: a new one writes what it likes all over the picture."""
     (CAMERA / "bind").write_text("vivid.0")
+    while subprocess.run(["/usr/local/sbin/emulated-camera"], check=False).returncode:
+        time.sleep(0.1)
 
 
 def _set(control: int, value: int) -> Callable[[], None]:
