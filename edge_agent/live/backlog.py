@@ -66,16 +66,25 @@ class Backlog:
     def retry(self) -> bool:
         """Offer again what waits; True when nothing does any more. For the runner, now and then."""
         self._drain()
-        still: dict[Key, None] = {}
-        for _ in range(len(self.cases)):
-            case, clip = self.cases.popleft()
-            if _key(case) in still or not self._files(case, clip):
-                still[_key(case)] = None
-                self.cases.append((case, clip))
+        self._file_all()
         if self._is_told and not self.waiting:
             self._is_told = False
             log.warning("the disk has taken what waited")
         return not self.waiting
+
+    def _file_all(self) -> None:
+        """In order of each case's revisions; one that raises is gone, and changes no order."""
+        still: set[Key] = set()
+        count = 0
+        try:
+            for _ in range(len(self.cases)):
+                case, clip = self.cases.popleft()
+                if _key(case) in still or not self._files(case, clip):
+                    still.add(_key(case))
+                    self.cases.append((case, clip))
+                    count += 1
+        finally:
+            self.cases.rotate(count)  # those that wait still came before the rest
 
     def _shed_event(self) -> None:
         """Give up what says least; when everything says something, the oldest."""

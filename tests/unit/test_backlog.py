@@ -105,6 +105,19 @@ def test_what_can_never_be_signed_is_not_kept(backlog: Backlog) -> None:
     assert backlog.waiting == 0
 
 
+def test_what_can_never_be_signed_leaves_the_others_in_order(
+    backlog: Backlog, tmp_path: Path
+) -> None:
+    (tmp_path / "evidence").rename(tmp_path / "away")
+    for each in (case(1), case(1, revision=2)):
+        backlog.case(each, None)
+    strange = replace(case(0), latest=event(0, "parking.illegal", speed=2**60))
+    backlog.cases.insert(1, (strange, None))
+    with pytest.raises(EvidenceError, match="cannot be signed"):
+        backlog.retry()
+    assert [each.revision for each, _ in backlog.cases] == [1, 2]
+
+
 def test_memory_ends_as_well(backlog: Backlog, tmp_path: Path) -> None:
     (tmp_path / "evidence").rename(tmp_path / "away")
     for number in range(MAX_CASES):
