@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from edge_agent.types import Box
 
 Point = tuple[float, float]
+Edges = tuple[float, float, float, float]
+"""A box as plain numbers, x1, y1, x2, y2 in px: for loops over few boxes."""
 
 EDGE = 1e-6
 """Rounding of a point on the edge of a zone, normalised."""
@@ -47,6 +49,25 @@ def iou(a: Box, b: Box) -> float:
     """Intersection over union, 0..1."""
     inter = overlap(a, b)
     return inter / max(a.area + b.area - inter, 1e-9) if inter else 0.0
+
+
+def area_of(box: Edges) -> float:
+    """px^2."""
+    return max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1])
+
+
+def shared(a: Edges, b: Edges) -> float:
+    """Area that both boxes share in px^2."""
+    if a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]:
+        return 0.0  # cheaper, and true of most pairs
+    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    return max(0.0, width) * max(0.0, height)
+
+
+def edges_iou(a: Edges, b: Edges) -> float:
+    """Intersection over union, 0..1."""
+    both = shared(a, b)
+    return both / max(area_of(a) + area_of(b) - both, 1e-9) if both else 0.0
 
 
 def clamp(box: Box, width: float, height: float) -> Box:

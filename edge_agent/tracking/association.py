@@ -10,24 +10,21 @@ import lap
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.geometry import iou_matrix, ious
+from edge_agent.geometry import Edges, area_of, iou_matrix, ious, shared
 from edge_agent.tracking.sameness import (
     LIKE_AREA,
     PART_AREA,
     SAME,
     Floats,
-    area_of,
     areas_of,
     group,
     is_part,
     is_same,
     overlaps,
-    shared,
 )
 from edge_agent.types import Detections
 
 if TYPE_CHECKING:
-    from edge_agent.tracking.kalman import Edges
     from edge_agent.tracking.trace import Trace
 
 FORBIDDEN = 1e3

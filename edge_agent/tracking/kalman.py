@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 
-Edges = tuple[float, float, float, float]
-"""x1, y1, x2, y2 in px."""
+from edge_agent.geometry import Edges
 
 MEASURE = 0.05
 """Standard deviation of a detector's edge, in sizes of the object."""

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.geometry import Edges, area_of, edges_iou, shared
 from edge_agent.types import VEHICLES
 
 if TYPE_CHECKING:
-    from edge_agent.tracking.kalman import Edges
     from edge_agent.tracking.trace import Trace
 
 Floats = NDArray[np.float32]
@@ -97,22 +97,3 @@ def is_same(inner: Edges, outer: Edges) -> bool:
         return False
     is_level = abs(inner[3] - outer[3]) <= LEVEL * (outer[3] - outer[1])
     return small >= (PART_AREA if is_level else LIKE_AREA) * area_of(outer)
-
-
-def area_of(box: Edges) -> float:
-    """px^2."""
-    return max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1])
-
-
-def shared(a: Edges, b: Edges) -> float:
-    """Area that both boxes share in px^2."""
-    if a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]:
-        return 0.0  # cheaper, and true of most pairs
-    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    return max(0.0, width) * max(0.0, height)
-
-
-def edges_iou(a: Edges, b: Edges) -> float:
-    """Intersection over union, 0..1."""
-    both = shared(a, b)
-    return both / max(area_of(a) + area_of(b) - both, 1e-9) if both else 0.0

@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
-from edge_agent.tracking.kalman import Edges, scaled
+from edge_agent.geometry import Edges
+from edge_agent.tracking.kalman import scaled
 
 BEAT_S = 0.2
 AGREE = 0.03

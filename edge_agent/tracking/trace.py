@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from edge_agent.geometry import clamp
-from edge_agent.tracking.kalman import Edges, Motion, scaled, size_of
-from edge_agent.tracking.sameness import area_of, edges_iou
+from edge_agent.geometry import Edges, area_of, clamp, edges_iou
+from edge_agent.tracking.kalman import Motion, scaled, size_of
 from edge_agent.tracking.stillness import Stillness, way
 from edge_agent.types import Box, Track
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from edge_agent.tracking.kalman import Edges, Motion
+from edge_agent.geometry import Edges
+from edge_agent.tracking.kalman import Motion
 from edge_agent.tracking.stillness import cut_by, way
 
 CAR: Edges = (100, 100, 180, 150)

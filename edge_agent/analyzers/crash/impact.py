@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from edge_agent.analyzers.crash.trails import Edges, Sight, Trail, around, likeness, size_of
+from edge_agent.analyzers.crash.trails import Sight, Trail, around, size_of
+from edge_agent.geometry import Edges, edges_iou
 
 WINDOW_S = 0.5
 """Velocities are measured over so long before and after; so much later it shows what happened."""
@@ -325,7 +326,7 @@ def is_undisturbed(found: Impulse, others: Sequence[Trail], picture: Size) -> bo
     now_s = found.trail.last_s
     box = found.trail.box
     own = found.before.place(before(found.trail, found.t_s)[-1].box, now_s - found.t_s)
-    if likeness(own, box) >= SAME:
+    if edges_iou(own, box) >= SAME:
         return True
     for other in others:
         sights = before(other, found.t_s)
@@ -333,7 +334,7 @@ def is_undisturbed(found: Impulse, others: Sequence[Trail], picture: Size) -> bo
         if theirs is None:
             continue
         place = theirs.place(sights[-1].box, now_s - sights[-1].t_s)
-        if max(likeness(place, box), likeness(around(own, place), box)) >= SAME:
+        if max(edges_iou(place, box), edges_iou(around(own, place), box)) >= SAME:
             return True
     return False
 

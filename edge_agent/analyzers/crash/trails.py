@@ -14,10 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from edge_agent.geometry import Edges, area_of, edges_iou, shared
 from edge_agent.types import Detections
-
-Edges = tuple[float, float, float, float]
-"""x1, y1, x2, y2 in px. Plain numbers: a handful of vehicles is dearer in arrays."""
 
 MEMORY_S = 1.6
 """How far back a trail is remembered, and for how long after its last sight."""
@@ -118,27 +116,9 @@ def around(a: Edges, b: Edges) -> Edges:
     return min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])
 
 
-def area_of(box: Edges) -> float:
-    """px^2."""
-    return max(1e-6, (box[2] - box[0]) * (box[3] - box[1]))
-
-
 def size_of(box: Edges) -> float:
     """Square root of its area, px."""
-    return math.sqrt(area_of(box))
-
-
-def shared(a: Edges, b: Edges) -> float:
-    """Area that both have, px^2."""
-    if a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]:
-        return 0.0  # cheaper, and true of most pairs
-    return (min(a[2], b[2]) - max(a[0], b[0])) * (min(a[3], b[3]) - max(a[1], b[1]))
-
-
-def likeness(a: Edges, b: Edges) -> float:
-    """Intersection over union, 0..1."""
-    both = shared(a, b)
-    return both / (area_of(a) + area_of(b) - both) if both else 0.0
+    return math.sqrt(max(1e-6, area_of(box)))
 
 
 def outlines(detections: Detections, classes: frozenset[str]) -> list[Edges]:
@@ -286,7 +266,7 @@ def _merged(
             for column, box in enumerate(boxes):
                 if not MERGED * area <= areas[column] <= area / MERGED:
                     continue
-                fit = likeness(both, box)
+                fit = edges_iou(both, box)
                 if fit > fits or (best is None and fit == fits):
                     best, fits = column, fit
         if best is not None:
