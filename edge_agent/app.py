@@ -293,11 +293,11 @@ def _zones(site: Site) -> dict[str, dict[str, Polygon]]:
 
 def _delivers(uplink: Uplink) -> bool:
     """Wait for the broker for as long as it keeps taking messages."""
-    waiting = uplink.status().waiting
+    taken = uplink.status().taken
     while not uplink.flush(PATIENCE_S):
-        if uplink.status().waiting >= waiting:
+        if uplink.status().taken == taken:
             return False
-        waiting = uplink.status().waiting
+        taken = uplink.status().taken
     return True
 
 

@@ -49,6 +49,8 @@ class Status:
     reason: str | None
     waiting: int
     """Undelivered envelopes, and photos that are to follow them."""
+    taken: int
+    """Envelopes and parts of photos that a broker has taken so far: while it grows, it goes on."""
 
 
 class Uplink:
@@ -94,7 +96,7 @@ class Uplink:
         self._answers: dict[int, Message] = {}
         self._unsent: set[int] = set()
         self._numbers = count(_GOODBYE - 1, -1)
-        self._in_flight = 0
+        self._in_flight = self._taken = 0
         self._closing = threading.Event()
         self._changed = threading.Condition()
         self._state: tuple[State, str | None] = ("connecting", None)
@@ -170,7 +172,8 @@ class Uplink:
         """The connection's state now."""
         state, reason = self._state
         whys = (reason, self._delivery.complaint, self._courier.complaint, self._refused)
-        return Status(state, "; ".join(why for why in whys if why) or None, self._left)
+        why_not = "; ".join(why for why in whys if why) or None
+        return Status(state, why_not, self._left, self._taken)
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until everything is delivered; False when that takes longer than `timeout_s`."""
@@ -261,6 +264,7 @@ class Uplink:
     def _settle(self, acks: list[Ack]) -> bool:
         """Take note of what the broker has answered; True when that was our goodbye."""
         rows = []
+        self._taken += sum(ack.key > 0 and ack.failure is None for ack in acks)
         is_through = self._courier.settle(ack for ack in acks if ack.key >= FIRST_KEY)
         for ack in acks:
             if ack.key >= FIRST_KEY:
