@@ -40,10 +40,9 @@ class Machine:
             stdout=subprocess.DEVNULL,
         )
         self._socket = socket.socket(socket.AF_UNIX)
-        while not path.exists():
+        while self._socket.connect_ex(str(path)):
             assert self._process.poll() is None, "qemu ended: see above"
             time.sleep(0.1)
-        self._socket.connect(str(path))
         self._replies = self._socket.makefile("rb")
         self._socket.settimeout(BOOT_S)
         self._ask("guest-sync", id=1)  # answered once the system is up
