@@ -185,8 +185,14 @@ def test_what_is_lost_is_told_from_what_was_pruned(tmp_path: Path, large: Path) 
     assert audit.record_flaw(513, record(513)) is None
     assert audit.record_flaw(514, b"forged") is not None
     assert audit.record_flaw(5, b"forgotten") is None
-    (tmp_path / "tile/0/200").unlink()
-    assert [code for code, _ in LogAudit.open(tmp_path).tree_flaws()] == ["inclusion"]
+    for lost in ("tile/0/200", "tile/0/117"):  # the second is the first that was not pruned
+        kept = (tmp_path / lost).read_bytes()
+        (tmp_path / lost).unlink()
+        assert [code for code, _ in LogAudit.open(tmp_path).tree_flaws()] == ["inclusion"]
+        (tmp_path / lost).write_bytes(kept)
+    whole = shutil.copytree(large, tmp_path / "whole")
+    (whole / "tile/0/000").unlink()
+    assert [code for code, _ in LogAudit.open(whole).tree_flaws()] == ["inclusion"]
 
 
 def test_by_the_dates_of_its_files_a_log_knows_how_old_it_is(tmp_path: Path) -> None:

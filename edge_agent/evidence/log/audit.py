@@ -82,14 +82,13 @@ class LogAudit:
     def _level_flaws(self, level: int, full: int) -> Iterator[Flaw]:
         """Of a level's full tiles: those that are there, or were not pruned."""
         bits = WIDTH_BITS * (level + 1)
-        forgotten, is_begun = self._tiles.minimum >> bits, False
+        forgotten = self._tiles.minimum >> bits
         for index in range(full):
             path = self._tiles.path(level, index)
             may_lack = index < forgotten
-            if not path.exists() and (may_lack or not is_begun):
+            if may_lack and not path.exists():
                 self.pruned = max(self.pruned, (index + 1) << bits)
                 continue
-            is_begun = is_begun or not may_lack
             if may_lack and not self._is_there(level + 1, index >> WIDTH_BITS):
                 continue  # a cut left it over
             try:
