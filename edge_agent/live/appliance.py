@@ -43,7 +43,7 @@ from edge_agent.live.upkeep import Upkeep
 from edge_agent.live.writer import JOIN_S, Repeater, aside
 from edge_agent.pipeline import Pipeline
 from edge_agent.ports import Cabinet, Source
-from edge_agent.signals import Unwired, WiredCabinet
+from edge_agent.signals import BOOT, RELOAD, Unwired, WiredCabinet
 from edge_agent.sources import open_live
 from edge_agent.types import JSON
 from edge_agent.uplink import Outbox, Uplink, topics
@@ -166,7 +166,7 @@ class Appliance:
         """
         self.cabinet.close()
         try:
-            cabinet = make_cabinet(site, self.timekeeper.read)
+            cabinet = make_cabinet(site, self.timekeeper.read, RELOAD)
         except (ConfigError, SignalError):
             self._take_back()
             raise
@@ -174,7 +174,7 @@ class Appliance:
 
     def _take_back(self) -> None:
         try:
-            self._take(make_cabinet(self.site, self.timekeeper.read))
+            self._take(make_cabinet(self.site, self.timekeeper.read, RELOAD))
         except (ConfigError, SignalError) as error:  # every call is on, and stays so
             self._lines_trouble = f"the lines cannot be had back: {error}"
             log.critical("lines lost", extra={"why": str(error)})
@@ -355,8 +355,10 @@ class Appliance:
         return self.make_pipeline(self.site, camera.name, frozenset(camera.hung))
 
 
-def make_cabinet(site: Site, read: Callable[[], tuple[datetime, ClockReading]]) -> Cabinet:
-    """What the site's contacts and lamps are wired to."""
+def make_cabinet(
+    site: Site, read: Callable[[], tuple[datetime, ClockReading]], cause: str = BOOT
+) -> Cabinet:
+    """What the site's contacts and lamps are wired to; `cause`: why that is made now."""
     if site.gpio is None:
         return Unwired(site.outputs)
-    return WiredCabinet(site, read)
+    return WiredCabinet(site, read, cause=cause)

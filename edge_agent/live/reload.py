@@ -12,12 +12,14 @@ from edge_agent.live.camera import LiveCamera
 from edge_agent.live.site_file import is_paced
 from edge_agent.live.speaker import Speaker
 from edge_agent.pipeline import Pipeline
+from edge_agent.signals import relying
 
 FIXED = ("site", "device", "state_dir", "data_dir", "device_key", "models_dir", "metrics")
 """What a box is; only a restart changes that."""
 SHARED = ("evidence", "privacy", "plate_lists", "outputs", "calls")
 """What the pipelines of all cameras are made with."""
 WIRES = ("gpio", "outputs", "calls", "phases", "health_output")
+"""Sections that say what the lines are and do."""
 
 
 def prepared(box: Appliance, site: Site) -> Callable[[], None]:
@@ -58,7 +60,7 @@ def _exchange(
     speaker: Speaker,
 ) -> None:
     before = box.site
-    if not _are_same(before, site, WIRES) or _are_rewired(before, site):
+    if not _are_same(before, site, WIRES) or _served(before) != _served(site):
         box.change_cabinet(site)
     box.site = site
     for name in [name for name in before.cameras if name not in site.cameras or name in fresh]:
@@ -81,12 +83,15 @@ def _refuse_unchangeable(before: Site, site: Site) -> None:
         )
 
 
-def _are_rewired(before: Site, site: Site) -> bool:
-    """True when a call serves another zone, or a phase other rules, than before."""
+def _served(site: Site) -> object:
+    """What the lines know of the cameras: a call its zone, a phase those that rely on it.
+
+    Nothing else of a camera: to take the lines anew puts every call on for half a minute.
+    """
     if site.gpio is None:
-        return False
-    old, new = ({name: (c.zones, c.rules) for name, c in s.cameras.items()} for s in (before, site))
-    return old != new
+        return None
+    zones = [site.cameras[call.camera].zones[call.zone] for call in site.calls.values()]
+    return zones, [list(relying(site, phase)) for phase in site.phases]
 
 
 def _is_moved(before: Site, site: Site, name: str) -> bool:

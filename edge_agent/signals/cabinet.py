@@ -16,7 +16,7 @@ from edge_agent.config import Site
 from edge_agent.config.signal_io import Call, Output
 from edge_agent.geometry import Polygon
 from edge_agent.ports import LineState
-from edge_agent.signals.call import REST_S, STALL_S, CallLogic
+from edge_agent.signals.call import BOOT, REST_S, STALL_S, CallLogic
 from edge_agent.signals.lamps import CONFLICT, LAMPS, LiveSignals, PhaseLogic
 from edge_agent.signals.lines import Input, Lines
 from edge_agent.signals.outputs import MockOutputs
@@ -134,6 +134,8 @@ class WiredCabinet:
     """Wall clock, and what is known of it."""
     opened: InitVar[Lines | None] = None
     """By default what the site file names is opened."""
+    cause: str = BOOT
+    """Why the lines are taken now."""
     lines: Lines = field(init=False)
 
     def __post_init__(self, opened: Lines | None) -> None:
@@ -275,7 +277,7 @@ class WiredCabinet:
         shown = {phase.name: phase.logic.state for phase in self._phases}
         wall = self.read()[0]
         for call in self._calls:
-            trouble = self._line_trouble or self._troubles.get(call.settings.camera, "boot")
+            trouble = self._line_trouble or self._troubles.get(call.settings.camera, self.cause)
             phase = shown.get(call.settings.phase or "")
             is_on = call.logic.advance(now_s, trouble, phase)
             call.wire.set(is_on, not is_on, wall)
@@ -305,7 +307,7 @@ class WiredCabinet:
     def _open_call(self, name: str, settings: Call) -> _Call:
         zone = Polygon(self.site.cameras[settings.camera].zones[settings.zone])
         wire = self._wire(f"calls.{name}.line", settings.line, settings.active_low, True)
-        return _Call(name, settings, zone, wire, CallLogic(settings))
+        return _Call(name, settings, zone, wire, CallLogic(settings, self.cause))
 
     def _open_alarms(self) -> Iterator[tuple[str, _Alarm]]:
         for name, settings in self.site.outputs.items():
@@ -326,7 +328,7 @@ class WiredCabinet:
         logic = PhaseLogic(settings)
         for lamp, wire in inputs.items():
             logic.edge(lamp, wire.read(), reading.mono_ns / 1e9)
-        return _Phase(name, logic, inputs, tuple(_relying(self.site, name)), wall)
+        return _Phase(name, logic, inputs, tuple(relying(self.site, name)), wall)
 
     def _wire(self, where: str, line: int | str, is_active_low: bool, is_on: bool) -> _Wire:
         wire = _Wire(self.lines.output(where, line, is_active_low), is_on, self.read()[0])
@@ -334,7 +336,7 @@ class WiredCabinet:
         return wire
 
 
-def _relying(site: Site, phase: str) -> Iterator[str]:
+def relying(site: Site, phase: str) -> Iterator[str]:
     """Cameras whose calls or rules look at that phase; the first one where there is none."""
     calls = {call.camera for call in site.calls.values() if call.phase == phase}
     found = [

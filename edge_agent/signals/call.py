@@ -14,6 +14,8 @@ from typing import Protocol
 
 from edge_agent.config.signal_io import Call
 
+BOOT, RELOAD = "boot", "reload"
+"""Why lines are taken: the box has only just started, or its wiring has been changed."""
 HEALTHY_S = 30.0
 """A call that a fault brought is taken back after so much health."""
 REST_S = 0.25
@@ -51,13 +53,15 @@ class _Demand(Protocol):
 class CallLogic:
     """One call. `see` and `advance` are given rising times in seconds of one monotonic clock."""
 
-    def __init__(self, settings: Call) -> None:
+    def __init__(self, settings: Call, cause: str = BOOT) -> None:
+        """cause: why it begins, which is a fault until its camera has been well for a while."""
         self.settings = settings
         self.is_on = True
-        self.fault: str | None = "boot"
+        self.fault: str | None = cause
         """Why it is on whoever waits; None while the camera can vouch for an empty zone."""
         self.occupied_s: float | None = None
         """Since when somebody has been in the zone."""
+        self._cause = cause
         self._demand: _Demand = (Presence if settings.mode == "presence" else Pulses)(settings)
         self._phase: str | None = None
         self._pace = Pace(settings.max_age_s)
@@ -111,7 +115,7 @@ class CallLogic:
 
     def _own_trouble(self, now_s: float) -> str | None:
         if self._pace.seen_s is None:
-            return "boot"
+            return self._cause
         if now_s - self._pace.seen_s > self._pace.limit_s:
             return "picture too old"
         if self._asked_s is not None and now_s - self._asked_s > STALL_S:

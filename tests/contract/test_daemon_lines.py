@@ -89,6 +89,37 @@ def test_wires_are_changed_and_a_wrong_change_changes_nothing(boxes: Any, config
         assert boxes.goes_on(box, "north")
 
 
+def test_lines_are_taken_anew_only_for_what_they_serve(boxes: Any, config: Path) -> None:
+    """Every time puts every call of the crossing on for half a minute."""
+    text = yaml.safe_load(config.read_text())
+    north = text["cameras"]["north"]
+    text["cameras"]["south"] = {
+        "source": north["source"],
+        "zones": {"bay": [[0, 0], [1, 0], [1, 1]]},
+    }
+
+    def reloaded(box: Appliance) -> WiredCabinet:
+        config.write_text(yaml.safe_dump(text))
+        assert boxes.reload(box) is None
+        return _wired(box)
+
+    config.write_text(yaml.safe_dump(text))
+    with boxes.running(config) as box:
+        before = _wired(box)
+        south = text["cameras"]["south"]
+        for dwell_s in (20, 30):
+            south["rules"] = [{"kind": "parking.illegal", "zone": "bay", "dwell_s": dwell_s}]
+            assert reloaded(box) is before
+        north["zones"]["drive"] = [[0, 0], [1, 0], [1, 0.5]]
+        assert reloaded(box) is before, "no call serves it"
+        north["zones"]["stop"][0] = [0.1, 0.5]
+        after = reloaded(box)
+        assert after is not before
+        after.tick(box.clock.monotonic())
+        assert {call.logic.fault for call in after._calls} == {"reload"}
+        assert box.daemon.cabinet is after
+
+
 def test_lines_are_driven_while_a_dead_broker_is_left_for_another(boxes: Any, config: Path) -> None:
     """A main thread that waits for it would be taken for one that hangs, and every call go on."""
     text = yaml.safe_load(config.read_text())
