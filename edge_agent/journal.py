@@ -46,6 +46,9 @@ RETOLD = 16
 """So many bundles may lie untold after a power cut: one, and those that waited for the disk."""
 INTERNAL = frozenset({"suspect", "dismissed"})
 """Phases that only the case collector needs; a suspicion is nobody else's business."""
+LOGGED = ("phase", "zone", "reason", "end_reason", "output", "outputs")
+"""What a log line says of an envelope's data; whom it is about stays out of logs."""
+FAULT = "edge.io.fault.v1"
 
 
 @dataclass
@@ -183,7 +186,7 @@ class Journal:
         if self.lines is not None:
             self._append(self.lines, record + b"\n")
             self.envelopes.append(stored)
-        logger.info("told", extra={"type": stored["type"], "subject": stored["subject"]})
+        logger.log(_level(stored), "told", extra=_log_fields(stored))
         self.on_envelope()
 
     def _keep_leaf(self, index: int, leaf: bytes) -> None:
@@ -222,6 +225,23 @@ class Journal:
         except OSError as error:
             self._file.truncate(end)
             raise _cannot_write(path, error) from error
+
+
+def _level(envelope: Mapping[str, Any]) -> int:
+    """A camera that cannot vouch for its zones is for whoever keeps the box well."""
+    is_fault = envelope["type"] == FAULT and envelope["data"]["phase"] == "begin"
+    return logging.WARNING if is_fault else logging.INFO
+
+
+def _log_fields(envelope: Mapping[str, Any]) -> dict[str, Any]:
+    """What happened where: the `extra` of a log line."""
+    data = envelope["data"]
+    told = {"type": envelope["type"], "camera": data["source"]["camera"]}
+    for name in LOGGED:
+        if name in data:
+            value = data[name]
+            told[name] = ",".join(value) if isinstance(value, list) else value
+    return {**told, "subject": envelope["subject"]}
 
 
 def _pulse_event(cause: Event, pulse: Pulse) -> Event:

@@ -1,5 +1,6 @@
 """What a decision moves, and what is told of plates."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ from edge_agent.config import Evidence, Output
 from edge_agent.evidence import BundleWriter, DeviceKey
 from edge_agent.identity import CameraOrigin, Origin
 from edge_agent.journal import Journal
+from edge_agent.live.logbook import FieldFormatter, entry
 from edge_agent.plates import PlateKey, hashed
 from edge_agent.signals import MockOutputs
 from edge_agent.types import Box, Case, Event, Media, ModelInfo, Track
@@ -113,3 +115,32 @@ def test_plates_leave_the_box_as_hashes_where_privacy_asks_for_it(
     # Evidence is not for everybody, and a court reads plates.
     (bundle,) = journal.written.values()
     assert bundle.manifest["plate"]["text"] == "AB12"
+
+
+@pytest.mark.parametrize(("phase", "level"), [("begin", "WARNING"), ("end", "INFO")])
+def test_the_log_says_what_happened_where(
+    phase: Any, level: str, journal: Journal, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "edge_agent.journal")
+    facts = {"reason": "frames_stopped", "outputs": ["ns-call", "ew-call"]}
+    fault = replace(event("io.fault", **facts), phase=phase, zone=None, track=None, plate=None)
+    journal.event(fault)
+    (record,) = caplog.records
+    text = FieldFormatter("%(levelname)s: %(message)s").format(record)
+    assert text.startswith(
+        f"{level}: told type=edge.io.fault.v1 camera=c1 phase={phase} reason=frames_stopped "
+        "outputs=ns-call,ew-call subject=case/"
+    )
+    sent = entry(record, text)
+    assert b"\nCAMERA=c1\n" in sent or sent.startswith(b"CAMERA=c1\n")
+
+
+def test_the_log_names_the_zone_and_no_plate(
+    journal: Journal, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "edge_agent.journal")
+    journal.event(grant())
+    told, pulse = (FieldFormatter("%(message)s").format(record) for record in caplog.records)
+    assert " camera=c1 phase=end zone=entry output=gate " in told
+    assert " camera=c1 " in pulse and " output=gate " in pulse and " zone=" not in pulse
+    assert PLATE["text"] not in told + pulse
