@@ -44,8 +44,11 @@ class Hours(Settings):
     """A span of local time on some weekdays; `to` at or before `from` ends on the next day."""
 
     days: Annotated[tuple[Day, ...], BeforeValidator(_spell_out), Field(min_length=1)] = DAYS  # type: ignore[assignment]
+    """`mon-fri`, `sat` or `[mon, wed, fri]`; every day when absent."""
     start: Annotated[ClockTime, Field(alias="from")] = time(0, 0)
+    """Local time such as `"07:00"`."""
     end: Annotated[ClockTime, Field(alias="to")] = time(0, 0)
+    """`"24:00"` is the end of the day."""
 
     def covers(self, local: datetime) -> bool:
         """True when the local time lies inside the span (start included, end excluded)."""

@@ -25,8 +25,11 @@ class Tariff(config.Settings):
     per_hour: Annotated[int, Field(ge=0, le=10**9)]
     """Minor units, e.g. cents or fen."""
     step_s: Annotated[int, Field(ge=1, le=86_400)] = 900
+    """What is charged at once; a begun step is charged in full."""
     free_s: Annotated[int, Field(ge=0, le=86_400)] = 0
+    """So much costs nothing."""
     max_per_day: Annotated[int, Field(ge=0, le=10**9)] | None = None
+    """Minor units for any 24 hours; no limit when absent."""
 
     def charge(self, duration_s: float) -> dict[str, JSON]:
         """The charge record for a stay of that length; exact to the millisecond."""

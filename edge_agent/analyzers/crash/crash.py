@@ -53,7 +53,7 @@ class Crash:
 
     A vehicle's velocity changes faster than tyres can bring about, where it meets another one, or
     where it stops dead and its outline turns or touches another one. Which cues fired, with their
-    figures, is in `cues`; speeds are in sizes of the vehicle per second (see `impact`).
+    figures, is in `cues`; speeds are in sizes of the vehicle per second.
     """
 
     kind = "incident.crash"

@@ -34,11 +34,13 @@ class Crowd:
 
         zone: str
         limit_persons: Annotated[float, Field(gt=0, le=10_000)] | None = None
+        """Persons in the zone that are a crowd; this or `limit_per_m2` is needed."""
         limit_per_m2: Annotated[float, Field(gt=0, le=10)] | None = None
         """Persons per square metre of the zone; needs the camera's `ground`."""
         clear_share: Annotated[float, Field(gt=0, le=1)] = 0.8
         """It is over below this share of the limits."""
         window_s: Annotated[float, Field(ge=0, le=600)] = 5.0
+        """Counts are averaged over this time."""
         update_s: Annotated[float, Field(gt=0, le=86_400)] = 60.0
 
         @model_validator(mode="after")

@@ -69,12 +69,13 @@ class Helmet(PresenceRule):
         """What the site file says beside `kind`."""
 
         line: str | None = None
+        """Only who has crossed this line is checked; without it everybody in the zone."""
         dwell_s: Annotated[float, Field(ge=0, le=600)] = 2.0
-        """Heads have to be seen over at least this time ..."""
+        """A head has to be seen over at least this time."""
         sightings: Annotated[int, Field(ge=2, le=100)] = 5
-        """... and at least so often, ..."""
+        """A head has to be seen at least so often."""
         majority: Annotated[float, Field(gt=0.5, le=1)] = 0.8
-        """... this share of them alike, weighted by score, within the last ten seconds."""
+        """Share of its sights that are alike, weighted by score, within the last ten seconds."""
         visit_s: Annotated[float, Field(ge=0, le=86_400)] = 60.0
         """Who is back later than that is on another visit."""
         responsible: str | None = None

@@ -33,6 +33,7 @@ class AccessGranted:
         lists: Annotated[tuple[str, ...], Field(min_length=1)]
         """Lists of those who may enter, as long as their row holds."""
         output: str
+        """Name of the contact under `outputs` that is closed."""
         min_reads: Annotated[int, Field(ge=2, le=20)] = 2
         min_confidence: Annotated[float, Field(gt=0, le=1)] = 0.8
         """Of the weakest character; a misread plate must not let a stranger in."""

@@ -44,6 +44,7 @@ class IllegalParking:
         grace_s: Annotated[float, Field(ge=0, le=3600)] = 0.0
         """Tolerance on top of `dwell_s` before an offence is reported."""
         reentry_s: Annotated[float, Field(ge=0, le=600)] = 3.0
+        """Who leaves and stands in the zone again within this time goes on with one offence."""
         update_s: Annotated[float, Field(gt=0, le=86_400)] = 60.0
         classes: tuple[str, ...] = ("vehicle",)
         schedule: tuple[Hours, ...] = ()

@@ -46,6 +46,7 @@ class Congestion:
         vehicles: Annotated[int, Field(ge=1, le=1000)] = 3
         """So many slow ones at least."""
         slow_kmh: Annotated[float, Field(gt=0, le=100)] = 10.0
+        """Below that a vehicle is slow, where `ground` is measured."""
         hold_s: Annotated[float, Field(ge=0, le=3600)] = 10.0
         """It must last that long; longer than a red light where one stops the lane."""
         clear_s: Annotated[float, Field(ge=0, le=3600)] = 5.0

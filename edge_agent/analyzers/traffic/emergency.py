@@ -112,6 +112,7 @@ class EmergencyVehicle:
         zone: str | None = None
         """The whole picture when absent."""
         colours: Annotated[tuple[Colour, ...], Field(min_length=1)] = ("blue", "red")
+        """Lights that are looked for."""
         classes: tuple[str, ...] = ("vehicle",)
 
     def __init__(self, settings: Settings, view: View) -> None:

@@ -87,7 +87,9 @@ class LaneFlow:
         """What the site file says beside `kind`."""
 
         zone: str | None = None
+        """The lane, with its arrow under `directions`; this or `line` is needed."""
         line: str | None = None
+        """Where it counts; across the middle of the zone when absent."""
         direction: str | None = None
         """As the line names it; both when absent."""
         classes: tuple[str, ...] = ("vehicle", "bicycle")
