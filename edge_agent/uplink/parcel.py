@@ -7,6 +7,7 @@ difference which version of MQTT, or which bridge, a message has been through.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import zipfile
@@ -65,9 +66,13 @@ class Parcel:
                 name, wanted = _place(facts, role, originals)
                 data = found.read(name)
             until = facts["privacy"]["delete_after"]
-            delete_after = None if until is None else datetime.fromisoformat(until)
+            delete_after = None if until is None else _moment(until)
         except FileNotFoundError as error:
             raise NothingToSend(f"{bundle}: is not there any more") from error
+        except OSError as error:
+            if error.errno not in (None, errno.EINVAL):  # else of what was read, not of the disk
+                raise
+            raise NothingToSend(f"{bundle}: is damaged: {error}") from error
         except _DAMAGE as error:
             raise NothingToSend(f"{bundle}: is damaged: {error}") from error
         sha256 = hashlib.sha256(data).hexdigest()
@@ -97,6 +102,13 @@ class Parcel:
             "count": count,
         }
         return canonical(facts) + b"\n"
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text} has no time zone")
+    return moment
 
 
 def _place(facts: Mapping[str, Any], role: str, originals: bool) -> tuple[str, str | None]:

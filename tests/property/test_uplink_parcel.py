@@ -4,13 +4,17 @@ import hashlib
 import json
 import random
 import re
+import zipfile
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.uplink.parcel import CHUNK, JPEG, JPEG_START, LEAST, Parcel
+from edge_agent.uplink.parcel import CHUNK, JPEG, JPEG_START, LEAST, NothingToSend, Parcel
 
 TEXT = Path(__file__).parents[2].joinpath("docs", "mqtt.md").read_text("utf-8")
 (CONSUMER,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
@@ -67,3 +71,45 @@ def test_the_line_says_what_it_is() -> None:
     head = json.loads(body.partition(b"\n")[0])
     assert head["role"] == "wide" and head["content_type"] == "image/jpeg"
     assert (head["index"], head["count"], head["bytes"]) == (1, 2, 3000)
+
+
+def bundle_of(path: Path, delete_after: str | None) -> bytes:
+    facts = {
+        "case": {"id": "c"},
+        "derived": [
+            {"path": "derived/wide-redacted.jpg", "sha256": hashlib.sha256(b"x").hexdigest()}
+        ],
+        "privacy": {"delete_after": delete_after},
+    }
+    with zipfile.ZipFile(path, "w") as made:
+        made.writestr("manifest.json", json.dumps(facts))
+        made.writestr("derived/wide-redacted.jpg", b"x")
+    return path.read_bytes()
+
+
+@given(st.data())
+def test_a_damaged_bundle_never_will_be_sent(data: st.DataObject) -> None:
+    """Whatever a byte was turned into: no other error, which would be tried again for ever."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "c.evb")
+        whole = bytearray(bundle_of(path, None))
+        for _ in range(data.draw(st.integers(1, 3))):
+            at = data.draw(st.integers(0, len(whole) - 1))
+            whole[at] = data.draw(st.integers(0, 255))
+        path.write_bytes(bytes(whole))
+        with suppress(NothingToSend):
+            assert Parcel.read(path, "wide", originals=False).data == b"x"
+
+
+@pytest.mark.parametrize("field", ["offset of the directory", "time without a zone"])
+def test_damage_that_looks_like_something_else(tmp_path: Path, field: str) -> None:
+    path = tmp_path / "c.evb"
+    if field == "time without a zone":
+        bundle_of(path, "2026-05-21T09:49:12")
+    else:
+        whole = bytearray(bundle_of(path, None))
+        end = whole.rindex(b"PK\x05\x06")
+        whole[end + 16 : end + 20] = b"\xff\xff\xff\x7f"
+        path.write_bytes(bytes(whole))
+    with pytest.raises(NothingToSend, match="damaged"):
+        Parcel.read(path, "wide", originals=False)

@@ -1,5 +1,6 @@
 """Retention: what is due goes and leaves a tombstone, and nothing else goes, ever."""
 
+import errno
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -104,6 +105,23 @@ def test_what_is_due_goes_and_the_rest_stays_in_order(fill: Fill, key: DeviceKey
     report = verify_chain([new, newest])
     assert report.is_valid
     assert list(report.facts["deleted"].values()) == [1]
+
+
+def test_a_bundle_that_cannot_be_deleted_keeps_no_other_beyond_its_time(
+    fill: Fill, key: DeviceKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stuck, other = sorted(fill(10, 9))
+    unlink = Path.unlink
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        if path == stuck:
+            raise OSError(errno.EIO, "Input/output error")
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(EvidenceError, match=f"{stuck.name}.*cannot be deleted"):
+        run(stuck.parent, key)
+    assert (stuck.exists(), other.exists()) == (True, False)
 
 
 def test_without_a_tombstone_of_the_device_it_is_a_gap(

@@ -92,8 +92,10 @@ def refuse_flood(found: Sequence[Kept], kept: Sequence[Kept]) -> None:
 def delete(found: Sequence[Kept], key: DeviceKey, policy: Policy, now: datetime) -> Iterator[Path]:
     """Delete the bundles one by one; yields each one's tombstone, which is there first.
 
-    What is no more as it was found, because it was revised or is held by now, stays.
+    What is no more as it was found, because it was revised or is held by now, stays. What cannot be
+    deleted keeps no other: EvidenceError at the end says which was the first.
     """
+    failed: EvidenceError | None = None
     for each in found:
         if _kept(each.path, policy) != each:
             continue
@@ -108,9 +110,13 @@ def delete(found: Sequence[Kept], key: DeviceKey, policy: Policy, now: datetime)
                 path = grave.write(each.path.parent, key)
             each.path.unlink()
             sync_folder(each.path.parent)
-        except OSError as error:
-            raise cannot(each.path, "be deleted", error) from error
+        except (OSError, EvidenceError) as error:
+            flaw = cannot(each.path, "be deleted", error) if isinstance(error, OSError) else error
+            failed = failed or flaw
+            continue
         yield path
+    if failed is not None:
+        raise failed
 
 
 def _kept(path: Path, policy: Policy) -> Kept:
