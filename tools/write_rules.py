@@ -90,6 +90,8 @@ def example(kind: str) -> str:
         EVERYTHING.read_text("utf-8"),
         re.MULTILINE,
     )
+    if found is None and kind not in ELSEWHERE:
+        raise SystemExit(f"{EVERYTHING.name}: has no `- {{kind: {kind}, ...}}` to be the example")
     return found[1] if found else ELSEWHERE[kind]
 
 

@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from edge_agent.analyzers import ANALYZERS
+from edge_agent.uplink import schemas
 from write_rules import PAGE, example, page
 
 
@@ -25,3 +26,8 @@ def test_every_setting_has_a_row() -> None:
         assert len(rows) == len(registered.settings.model_fields)
     assert "stands in the zone again" in sections["parking.illegal"]
     assert "| `dwell_s` | seconds, from 5 to 3,600 | `10` |" in sections["incident.debris"]
+
+
+def test_what_every_rule_says_has_a_schema() -> None:
+    speaking = ANALYZERS.keys() - {"camera.health"}  # tells what ails it: camera.covered and others
+    assert {f"urn:edge-agent:schema:{kind}:1" for kind in speaking} <= schemas().keys()

@@ -11,7 +11,7 @@ from edge_agent.types import Scene, Track
 
 
 class Pedestrian(PresenceRule):
-    """`incident.pedestrian`: somebody on foot, neither who rides a bike nor who sits in a vehicle."""
+    """`incident.pedestrian`: somebody on foot, not who rides a bike or sits in a vehicle."""
 
     kind = "incident.pedestrian"
 
