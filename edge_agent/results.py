@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,6 +128,7 @@ def conclude(result: ReplayResult) -> list[CaseVerdict]:
         site=result.site.site.name,
         software=f"edge-agent {__version__}",
         recordings=[_recording(lane, result) for lane in result.lanes],
+        root=_as_typed(result.certificate),
         envelopes=result.envelopes,
         cases=[_case_report(case) for case in cases],
         warnings=result.warnings,
@@ -152,20 +155,37 @@ def _verdict(bundle: Bundle, root: bytes) -> CaseVerdict:
     )
 
 
+def _as_typed(path: Path) -> str:
+    """As a shell takes it; reports are passed on, so it does not name the user's home."""
+    full = path.absolute()
+    home = Path(os.path.expanduser("~"))  # unlike Path.home, does not fail where there is none
+    if full.is_relative_to(home):
+        return printable(f"~/{shlex.quote(str(full.relative_to(home)))}")
+    return printable(shlex.quote(str(full)))
+
+
 def _case_report(case: CaseVerdict) -> CaseReport:
-    photos = _photos(case) if case.is_valid else {}
-    return CaseReport(case.case_id, case.manifest, photos, case.text, case.is_valid)
-
-
-def _photos(case: CaseVerdict) -> dict[str, bytes]:
-    """What a report shows, as reports are passed on: redacted copies, if there are any."""
+    """With redacted copies, if there are any, for reports are passed on."""
     derived = (item for item in case.manifest["derived"] if item.get("redaction"))
     copies = {item["derived_from"]: item["path"] for item in reversed(list(derived))}
-    with ZipFile(case.path) as bundle:
-        photos = (item for item in case.manifest["media"] if item["path"].endswith(".jpg"))
-        return {
-            photo["role"]: bundle.read(copies.get(photo["path"], photo["path"])) for photo in photos
-        }
+    shown = {
+        item["role"]: copies.get(item["path"], item["path"])
+        for item in case.manifest["media"]
+        if item["path"].endswith(".jpg") and case.is_valid
+    }
+    return CaseReport(
+        case_id=case.case_id,
+        manifest=case.manifest,
+        photos=_read(case.path, shown) if shown else {},
+        redacted=frozenset(role for role, path in shown.items() if path in copies.values()),
+        verdict=case.text,
+        is_valid=case.is_valid,
+    )
+
+
+def _read(bundle: Path, paths: Mapping[str, str]) -> dict[str, bytes]:
+    with ZipFile(bundle) as opened:
+        return {role: opened.read(path) for role, path in paths.items()}
 
 
 def _recording(lane: Lane, result: ReplayResult) -> Recording:
@@ -178,7 +198,16 @@ def _recording(lane: Lane, result: ReplayResult) -> Recording:
             still = _coarse(still)
         drawn = draw_zones(still, camera.zones, camera.lines, camera.directions)
         scene = cv2.imencode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
-    return Recording(name, media.name, media.sha256, utc_text(media.start), lane.last_s, scene)
+    return Recording(
+        camera=name,
+        media_name=media.name,
+        sha256=media.sha256,
+        start=utc_text(media.start),
+        start_from=media.start_from,
+        duration_s=lane.last_s,
+        scene_jpeg=scene,
+        is_coarse=result.site.privacy.redact,
+    )
 
 
 def _coarse(image: Image) -> Image:

@@ -24,16 +24,10 @@ from edge_agent.evidence import EXIT_CODES, Report, extract, verify, verify_chai
 from edge_agent.evidence.page import verify_page
 from edge_agent.evidence.profiles import Profile
 from edge_agent.evidence.staging import make_folder, write_whole
+from edge_agent.report import START_FROM
 from edge_agent.score import load_events, load_truth, score_events
 from edge_agent.text import printable
 
-START_FROM = {
-    "given": "as the operator said",
-    "name": "from the file's name",
-    "metadata": "from the file's metadata",
-    "assumed": "assumed: nobody knows",
-    "clock": "by the clock of the box",
-}
 CODES = "\n".join(f"    {code}  {kind}" for kind, code in EXIT_CODES.items())
 
 
@@ -161,6 +155,8 @@ def page(out: Path) -> None:
 
 def _say(report: Report) -> None:
     for finding in report.findings:
+        if not report.path and finding.code == "unreadable":
+            continue  # the bundle's own report says so
         name = report.path or "order of the bundles"
         click.echo(printable(f"INVALID  {name}: {finding} [{finding.code}]"))
     if not report.is_valid:

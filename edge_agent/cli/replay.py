@@ -18,6 +18,7 @@ from edge_agent.cli.words import FILE, Moment, program, split_cameras
 from edge_agent.config import Mqtt
 from edge_agent.demo import Shown, run_demo
 from edge_agent.errors import UsageError
+from edge_agent.report import START_FROM
 from edge_agent.results import CaseVerdict, ReplayResult, conclude, summary
 from edge_agent.runner import Lane
 from edge_agent.types import Frame
@@ -114,8 +115,9 @@ def _say(result: ReplayResult, verdicts: Sequence[CaseVerdict], as_json: bool) -
         click.echo(f"{count:6d}  {kind}")
     zone = ZoneInfo(result.site.site.timezone)
     for lane in result.lanes:
-        began = lane.source.media.start.astimezone(zone)
-        click.echo(f"begins    {began:%Y-%m-%d %H:%M:%S} {zone.key}  {lane.source.media.name}")
+        media = lane.source.media
+        began = f"{media.start.astimezone(zone):%Y-%m-%d %H:%M:%S} {zone.key}"
+        click.echo(f"begins    {began} ({START_FROM[media.start_from]})  {media.name}")
     click.echo(f"events    {result.folder.events}")
     for verdict in verdicts:
         click.echo(f"evidence  {verdict.path}  {verdict.text}")

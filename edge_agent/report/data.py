@@ -17,9 +17,13 @@ class Recording:
     sha256: str | None
     start: str
     """Wall clock of the first frame, as it is to be read."""
+    start_from: str
+    """How that is known: a key of `START_FROM`."""
     duration_s: float | None
     scene_jpeg: bytes | None = None
     """One picture with the zones and lines drawn on it."""
+    is_coarse: bool = False
+    """Whether that picture was pixelated, so that nobody in it can be recognised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,8 @@ class CaseReport:
     verdict: str
     """What verification said, in one sentence."""
     is_valid: bool = True
+    redacted: frozenset[str] = frozenset()
+    """Roles of which `photos` holds the redacted copy, not the original."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,8 @@ class ReportData:
     site: str
     software: str
     recordings: Sequence[Recording]
+    root: str
+    """The box's own certificate, as a shell takes its path."""
     envelopes: Sequence[Mapping[str, JSON]]
     """Events in their order, cases among them."""
     cases: Sequence[CaseReport] = ()

@@ -18,6 +18,7 @@ from edge_agent.report.tables import Facts, Table, merged, tables
 from edge_agent.report.timeline import Timeline, timeline
 from edge_agent.report.wording import (
     ROLES,
+    START_FROM,
     clock,
     facts,
     hashes,
@@ -45,6 +46,7 @@ class CameraView:
     """One camera's part of the page."""
 
     recording: Recording
+    begins: str
     scene: str | None
     timeline: Timeline
     table: CountTable | None
@@ -66,6 +68,7 @@ class PhotoView:
     """Left, top, width and height of the vehicle in per cent; None in a close-up."""
     plate: str = ""
     """What it shows of the plate, where that was looked at."""
+    is_redacted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,11 @@ class CaseView:
     photos: tuple[PhotoView, ...]
     facts: tuple[tuple[str, str], ...]
     hashes: tuple[tuple[str, str], ...]
+
+    @property
+    def is_redacted(self) -> bool:
+        """Whether any photo is not the original."""
+        return any(photo.is_redacted for photo in self.photos)
 
 
 def write_report(path: Path, data: ReportData) -> None:
@@ -129,6 +137,7 @@ def _camera(recording: Recording, told: _Told, links: Mapping[str, tuple[str, st
     duration_s = recording.duration_s or 0.0
     return CameraView(
         recording=recording,
+        begins=f"{recording.start}, {START_FROM[recording.start_from]}",
         scene=_data_uri(recording.scene_jpeg),
         timeline=timeline(ours, duration_s, links),
         table=count_table(crossings) if crossings else None,
@@ -174,6 +183,7 @@ def _photo(role: str, each: CaseReport) -> PhotoView:
         sharpness=f"{item['sharpness']:.0f}",
         frame=_frame(item["box"]) if item["crop"] is None else None,
         plate=plate(item["plate"]) if item.get("plate") else "",
+        is_redacted=role in each.redacted,
     )
 
 

@@ -13,6 +13,14 @@ ROLES: Final = {
     "close": "Close-up",
     "leave": "Leaving",
 }
+START_FROM: Final = {
+    "given": "as the operator said",
+    "name": "from the file's name",
+    "metadata": "from the creation time in the file's metadata",
+    "assumed": "assumed: nobody knows",
+    "clock": "by the clock of the box",
+}
+"""How it is known when a recording begins."""
 _KINDS: Final = {
     "parking.illegal": "Illegal parking",
     "parking.bay": "Stay in a bay",

@@ -180,6 +180,14 @@ def test_show_of_something_else_says_what_it_is(tmp_path: Path) -> None:
     assert done.stdout.startswith("INVALID")
 
 
+def test_a_bundle_that_is_not_there_is_told_once(bundle: Path, tmp_path: Path) -> None:
+    done = run("verify", tmp_path / "nope.evb", bundle)
+    assert done.exit_code == EXIT_CODES["unreadable"]
+    assert [line.partition("  ")[0] for line in done.stdout.splitlines()] == ["INVALID", "INTACT"]
+    assert "Errno" not in done.stdout
+    assert "order" not in done.stdout
+
+
 def test_an_invalid_bundle_is_unpacked_after_it_was_called_so(bundle: Path, tmp_path: Path) -> None:
     alter(bundle)
     done = run("show", bundle, "--extract", tmp_path / "case")

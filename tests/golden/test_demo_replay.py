@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shlex
 import subprocess
 import zipfile
 from collections.abc import Callable
@@ -125,6 +128,13 @@ def test_the_demo_ends_with_a_verified_case(edge_agent: Cli, tmp_path: Path) -> 
     assert (done.returncode, done.stderr) == (0, "")
     assert "valid, complete; not evidential: replay" in done.stdout
     assert "/replay/cam/street/event/parking/illegal" in done.stdout
+    report = (tmp_path / "demo" / "report.html").read_text("utf-8")
+    assert "redacted copies" in report and "untouched" not in report
+    command = re.search(r"<code>edge-agent (evidence verify .*?)</code>", report)
+    assert command is not None
+    verify = [os.path.expanduser(word) for word in shlex.split(command[1])]
+    verify[2] = str(tmp_path / "demo" / verify[2])
+    assert edge_agent(*verify).stdout.startswith("VALID")
     again = edge_agent("demo", "--out", tmp_path / "demo")
     assert again.returncode == 0, "a second demo replaces the first"
 

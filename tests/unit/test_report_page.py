@@ -118,7 +118,8 @@ def sample() -> ReportData:
     return ReportData(
         site="demo",
         software="edge-agent 1.0",
-        recordings=[Recording("north", "street.mp4", "aa" * 32, "09:49 UTC", 95.0, JPEG)],
+        recordings=[Recording("north", "street.mp4", "aa" * 32, "09:49 UTC", "name", 95.0, JPEG)],
+        root="~/box/device-cert.pem",
         envelopes=events,
         cases=[CaseReport("c1", manifest(), photos, "Valid, but partial.")],
         warnings=["the last frames are damaged"],
@@ -143,7 +144,8 @@ def test_says_what_happened() -> None:
         "0:12.2 · 2026-05-13 09:49:22.123 UTC",
         "car (91% sure)",
         "stood for 1 min 15 s",
-        "edge-agent evidence verify evidence/c1.evb",
+        "begins 09:49 UTC, from the file's name",
+        "edge-agent evidence verify evidence/c1.evb --root ~/box/device-cert.pem",
     ):
         assert text in page.text
     assert page.text.count("no photo") == 1
@@ -185,6 +187,7 @@ def test_text_from_outside_stays_text() -> None:
         site=evil,
         software=evil,
         recordings=[replace(data.recordings[0], media_name=evil, start=evil, sha256=evil)],
+        root=evil,
         envelopes=[
             envelope(f"flow.{evil}", evil, 2.0, **told),
             envelope("parking.illegal", "x", 3.0, phase="begin", begin_s=1.0, zone=evil),
@@ -198,6 +201,21 @@ def test_text_from_outside_stays_text() -> None:
     assert "script" not in page.tags
     assert text.count("</title>") == page.tags.count("title")
     assert page.text.count("alert(1)") > 10
+
+
+def test_it_says_which_pictures_are_not_the_original() -> None:
+    data = sample()
+    text = Page(render_report(data)).text
+    assert "The photos themselves are the originals, untouched." in text
+    assert "redacted" not in text
+    assert "pixelated" not in text
+    copies = replace(data.cases[0], redacted=frozenset({"enter", "wide", "close"}))
+    coarse = replace(data.recordings[0], is_coarse=True)
+    text = Page(render_report(replace(data, cases=[copies], recordings=[coarse]))).text
+    assert "untouched" not in text
+    assert text.count("redacted copy") == 3
+    assert "The photos shown here are redacted copies" in text
+    assert "site file. It is pixelated on purpose" in text
 
 
 def test_umlauts_and_characters(tmp_path: Path) -> None:
@@ -214,7 +232,7 @@ def test_nothing_happened() -> None:
     assert "Nothing to report" in page.text
     assert "svg" not in page.tags
     assert "Camera north" in page.text
-    bare = replace(data, recordings=[Recording("north", "x.mp4", None, "unknown", None)])
+    bare = replace(data, recordings=[Recording("north", "x.mp4", None, "unknown", "assumed", None)])
     assert "length unknown" in Page(render_report(bare)).text
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -100,11 +101,14 @@ def test_lanes_and_bays() -> None:
     assert lot.rows == (("lot", "28 of 40", "11", "1", "10", "2", "15 min", "no history"),)
 
 
+def _data(events: Sequence[dict[str, Any]]) -> ReportData:
+    recording = Recording("north", "x.mp4", None, "now", "given", 60.0)
+    return ReportData("demo", "x", [recording], "root.pem", events)
+
+
 def test_tables_stand_on_the_page() -> None:
     events = [envelope("flow.lane", "m0", 60.0, phase="end", begin_s=0.0, zone="<up>", **MINUTE)]
-    page = render_report(
-        ReportData("demo", "x", [Recording("north", "x.mp4", None, "now", 60.0)], events)
-    )
+    page = render_report(_data(events))
     assert "<h3>Lanes, minute by minute</h3>" in page and "<td>&lt;up&gt;</td>" in page
 
 
@@ -114,8 +118,7 @@ def test_only_line_crossings_are_counted() -> None:
         envelope("flow.lane", "m", 60.0, line="entry", direction="in", phase="end", **MINUTE),
         envelope("incident.red_light", "r", 3.6, line="entry", direction="in", phase="begin"),
     )
-    recording = Recording("north", "x.mp4", None, "now", 60.0)
-    page = render_report(ReportData("demo", "x", [recording], told))
+    page = render_report(_data(told))
     counts = page[page.index("Counts") :]
     cells = re.findall(r"<td[^>]*>(?:<b>|<strong>)?([^<]*)", counts)
     assert cells == ["entry", "in", "1", "1"]
