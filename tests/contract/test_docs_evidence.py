@@ -108,22 +108,37 @@ class Walk:
         return "no" if self.status == 0 else str(len(self.passed))
 
 
+def environment(home: Path) -> dict[str, str]:
+    """A person's, who has the command."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return {**os.environ, "HOME": str(home), "PATH": path}
+
+
 @pytest.fixture
 def walk(tmp_path: Path) -> Callable[..., Walk]:
-    """Does what the blocks say, as if `make demo` had just left that bundle."""
+    """Does literally what the document says, as if `make demo` had just left that bundle."""
 
-    def follow(bundle: bytes, root: bytes, blocks: list[str], folder: str = "walk") -> Walk:
-        here = tmp_path / folder
-        (here / "out/demo/evidence").mkdir(parents=True)
-        (here / "out/demo/evidence/case-1.evb").write_bytes(bundle)
-        (here / ".local/state/edge-agent/demo-box").mkdir(parents=True)
-        (here / ".local/state/edge-agent/demo-box/device-cert.pem").write_bytes(root)
-        (here / "witness.vkey").write_text(f"{VKEY}\n")
-        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    def follow(
+        bundle: bytes,
+        root: bytes,
+        blocks: list[str],
+        folder: str = "walk",
+        vkey: Vkey | None = VKEY,
+    ) -> Walk:
+        home = tmp_path / folder
+        clone, by_hand = home / "edge-agent", home / "by-hand"
+        (clone / "out/demo/evidence").mkdir(parents=True)
+        (clone / "out/demo/evidence/case-1.evb").write_bytes(bundle)
+        (home / ".local/state/edge-agent/demo-box").mkdir(parents=True)
+        (home / ".local/state/edge-agent/demo-box/device-cert.pem").write_bytes(root)
+        subprocess.run(["bash", "-ec", FETCH], cwd=clone, env=environment(home), check=True)
+        (by_hand / "steps.sh").write_text("".join(blocks))
+        if vkey is not None:
+            (by_hand / "witness.vkey").write_text(f"{vkey}\n")
         done = subprocess.run(
-            ["bash", "-c", "\n".join([FETCH, *blocks])],
-            cwd=here,
-            env={**os.environ, "HOME": str(here), "PATH": path},
+            ["bash", "steps.sh"],
+            cwd=by_hand,
+            env=environment(home),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -174,8 +189,10 @@ def test_a_genuine_bundle_passes_every_step(live: Any, walk: Callable[..., Walk]
 def test_a_replay_has_no_witness(tmp_path: Path, walk: Callable[..., Walk]) -> None:
     device = Device.make(tmp_path / "box", 6)
     root, bundle = device.key.chain_pem, next(device.bundles(1)).read_bytes()
-    done = walk(bundle, root, [*STEPS, COMMANDS], "replay")
+    done = walk(bundle, root, [*STEPS, WITNESSED, COMMANDS], "replay", None)
     assert (done.status, done.passed) == (0, "012345"), done.output
+    assert "no witness.vkey: that a witness saw it was not checked" in done.output
+    assert "FAILED" not in done.output
     assert "VALID    case.evb" in done.output
     assert "written  verify.html" in done.output
     assert walk(bundle, root, [*STEPS, WITNESSED], "asked").failed_at == "6"
@@ -201,7 +218,7 @@ def test_only_the_witness_stops_a_second_history(
     device, bundles = live
     keys = (thief, device.key, device.log_key)
     forged = forked_log(Scene.of(bundles[1], bundles[0], keys, 1))
-    assert walk(forged, device.key.chain_pem, STEPS, "alone").status == 0
+    assert walk(forged, device.key.chain_pem, [*STEPS, WITNESSED], "alone", None).status == 0
     assert walk(forged, device.key.chain_pem, [*STEPS, WITNESSED]).failed_at == "6"
 
 
