@@ -143,6 +143,11 @@ def test_a_person_chooses_files_and_reads_the_verdict(
     text = person.chooses("bundles", forged)
     assert "INVALID" in text
     assert "was altered: its hash is another [altered]" in text
+    captions = [each.text for each in person.chrome.find_elements(By.TAG_NAME, "figcaption")]
+    (marked,) = (each for each in captions if "ALTERED" in each)
+    first = Manifest.from_bytes(contents(bundle)["manifest.json"]).media[0]
+    assert marked.startswith("ALTERED: not the file that was recorded")
+    assert f"SHA-256 expected: {first.sha256}" in marked
 
 
 DROP = """

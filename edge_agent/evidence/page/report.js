@@ -162,7 +162,8 @@ function standingText({ flaws, isCovered }) {
     : "no list given is by the issuer of its certificate";
 }
 
-function aboutCase({ manifest, manifestSha256, places }, file) {
+function aboutCase({ manifest, manifestSha256, places, findings }, file) {
+  const altered = findings.filter(({ code }) => code === "altered").map((finding) => finding.file);
   const { case: kase, source, device, site, plate } = manifest;
   const rows = {
     "what happened": `${kase.kind}${kase.zone ? ` in zone ${kase.zone}` : ""}`,
@@ -181,9 +182,9 @@ function aboutCase({ manifest, manifestSha256, places }, file) {
     make("h3", "What the bundle says"),
     factTable(rows),
     make("h3", "Pictures, as recorded"),
-    make("div", manifest.media.map((item) => figure(item, file, places)), { className: "photos" }),
+    make("div", manifest.media.map((item) => figure(item, file, places, altered)), { className: "photos" }),
     make("h3", "Copies for reading, and other files"),
-    fileTable([...manifest.derived, ...manifest.attached], file, places),
+    fileTable([...manifest.derived, ...manifest.attached], file, places, altered),
   ];
 }
 
@@ -221,13 +222,17 @@ function link(item, file, places) {
   return url;
 }
 
-function figure(item, file, places) {
+/** `altered`: paths of files that are not what was signed, whatever they show. */
+function figure(item, file, places, altered) {
   const url = link(item, file, places);
   const time = item.utc ? `${item.utc}, frame ${item.frame}` : `${item.begin_s} s to ${item.end_s} s`;
+  const isAltered = altered.includes(item.path);
+  const hash = `SHA-256 ${isAltered ? "expected: " : ""}${item.sha256}`;
   const caption = make("figcaption", [
+    isAltered ? make("div", warning()) : null,
     make("strong", item.role),
     ` ${time}`,
-    make("div", `SHA-256 ${item.sha256}`, { className: "hash" }),
+    make("div", hash, { className: "hash" }),
   ]);
   if (url === null) return make("figure", ["not there", caption]);
   if (item.plain) {
@@ -239,12 +244,17 @@ function figure(item, file, places) {
   return make("figure", [picture, caption]);
 }
 
-function fileTable(items, file, places) {
+function warning() {
+  return make("strong", "ALTERED: not the file that was recorded", { className: "missed" });
+}
+
+function fileTable(items, file, places, altered) {
   const rows = items.map((item) => {
     const url = link(item, file, places);
     const name = url ? make("a", item.path, { href: url, download: item.path.split("/").pop() }) : item.path;
     const from = item.derived_from ? `made from ${[item.derived_from].flat().join(", ")}` : "";
-    return make("tr", [make("td", name), make("td", from), make("td", item.sha256, { className: "hash" })]);
+    const shown = altered.includes(item.path) ? [name, " ", warning()] : name;
+    return make("tr", [make("td", shown), make("td", from), make("td", item.sha256, { className: "hash" })]);
   });
   return make("table", rows);
 }
