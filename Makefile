@@ -38,14 +38,16 @@ gallery: $(VENV)/.test
 	PYTHONPATH=tools $(BIN)/python -m gallery
 
 $(VENV)/bin/python:
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "edge-agent needs Python 3.11 or newer: make PYTHON=python3.12 demo")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "edge-agent needs Python 3.11 or newer: make PYTHON=python3.12 demo")'
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
+	@echo 'installing into $(VENV), about a minute'
 	$(BIN)/python -m pip install --quiet --editable '.[demo]'
 	touch $@
 
 $(VENV)/.test: pyproject.toml | $(VENV)/bin/python
+	@echo 'installing into $(VENV), about a minute'
 	$(BIN)/python -m pip install --quiet --editable '.[demo,test]'
 	touch $@
 
