@@ -21,11 +21,9 @@ from edge_agent.cli.replay import demo, replay
 from edge_agent.cli.run import run
 from edge_agent.cli.site import check
 from edge_agent.cli.witness import witness
+from edge_agent.cli.words import INTERRUPTED
 from edge_agent.errors import EdgeError
 from edge_agent.live.logbook import open_logbook
-
-INTERRUPTED = 130
-"""128 + SIGINT, as shells expect."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -11,20 +11,15 @@ import click
 from rich.table import Table
 
 from edge_agent.app import load
-from edge_agent.cli.words import FILE, tables
+from edge_agent.cli.words import INTERRUPTED, config_option, tables
 from edge_agent.clock import ClockReading, Sync, SystemClock
 from edge_agent.config import Site
 from edge_agent.errors import UsageError
 from edge_agent.signals import WiredCabinet
 
-INSTALLED = Path("/etc/edge-agent/site.yaml")
 TICK_S = 0.01
 SETTLE_S = 0.1
 """Lamps are believed after that."""
-
-config_option = click.option(
-    "--config", type=FILE, default=INSTALLED, show_default=True, help="The site file."
-)
 
 
 @click.group("io")
@@ -44,7 +39,12 @@ def io() -> None:
 @io.command()
 @config_option
 def show(config: Path) -> None:
-    """What is wired, and how it is now."""
+    """What is wired, and how it is now.
+
+    \b
+    edge-agent io show
+    edge-agent io show --config site.yaml
+    """
     site = load(config)
     with _opened(site) as (cabinet, clock):
         _settle(cabinet, clock, SETTLE_S)
@@ -53,10 +53,24 @@ def show(config: Path) -> None:
 
 @io.command()
 @click.argument("name")
-@click.option("--seconds", type=click.FloatRange(0.1, 60), default=1.0, show_default=True)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.1, 60),
+    default=1.0,
+    show_default=True,
+    help="For so long.",
+)
 @config_option
 def pulse(name: str, seconds: float, config: Path) -> None:
-    """Move the contact NAME for a moment: a call goes off, an alarm on."""
+    """Move a contact for a moment: a call goes off, an alarm on.
+
+    NAME is that of a call (`calls:` of the site file) or of an alarm (an entry of `outputs:` that
+    has a line); `edge-agent io show` lists them.
+
+    \b
+    edge-agent io pulse ns-call
+    edge-agent io pulse ns-call --seconds 3 --config site.yaml
+    """
     site = load(config)
     known = [*site.calls, *(n for n, output in site.outputs.items() if output.line is not None)]
     if name not in known:
@@ -74,8 +88,19 @@ def pulse(name: str, seconds: float, config: Path) -> None:
 @click.option("--seconds", type=click.FloatRange(min=0.1), help="For so long; default: for ever.")
 @config_option
 def watch(seconds: float | None, config: Path) -> None:
-    """Every change of a signal phase, until Ctrl-C."""
+    """Every change of a signal phase, until Ctrl-C.
+
+    \b
+    edge-agent io watch
+    edge-agent io watch --seconds 60 --config site.yaml
+
+    A line for each: seconds since the command began, the phase, and what its lamps mean now.
+    """
     site = load(config)
+    if not site.phases:
+        raise UsageError(
+            f"{config}: no signal is wired: it has no `phases:`; see docs/signal-io.md"
+        )
     with _opened(site) as (cabinet, clock):
         begin_s, shown = clock.monotonic(), dict.fromkeys(site.phases, "unknown")
         while seconds is None or clock.monotonic() - begin_s < seconds:
@@ -100,6 +125,8 @@ def _opened(site: Site) -> Iterator[tuple[WiredCabinet, SystemClock]]:
     cabinet = WiredCabinet(site, read)
     try:
         yield cabinet, clock
+    except KeyboardInterrupt:
+        raise click.exceptions.Exit(INTERRUPTED) from None
     finally:
         cabinet.close()
 

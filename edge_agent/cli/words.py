@@ -17,8 +17,18 @@ from edge_agent.sources.start import FIRST_YEAR, LAST_YEAR
 WIDTH = 120
 """Columns of a table that goes into a file or a pipe, where nobody says how wide it may be."""
 
+INTERRUPTED = 130
+"""Exit status: 128 + SIGINT, as shells expect."""
+
 FILE = click.Path(path_type=Path, readable=False)
 """A path that is judged where it is opened, in words that say what to do."""
+
+INSTALLED = Path("/etc/edge-agent/site.yaml")
+
+config_option = click.option(
+    "--config", type=FILE, default=INSTALLED, show_default=True, help="The site file."
+)
+"""For what is asked of an installed box."""
 
 
 def tables() -> Console:

@@ -7,6 +7,9 @@ nothing is wired to.
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -116,3 +119,18 @@ def test_the_technicians_commands(tmp_path: Path) -> None:
     refused = ask(cli, ["io", "pulse", "lamp", *words], standalone_mode=False)
     assert "there is no contact `lamp`; known: ns, gate" in str(refused.exception)
     assert "main: conflict" in ask(cli, ["io", "watch", *words]).stdout
+    path.write_text(SITE.partition("phases:")[0])
+    refused = ask(cli, ["io", "watch", *words], standalone_mode=False)
+    assert "no signal is wired: it has no `phases:`" in str(refused.exception)
+
+
+def test_ctrl_c_ends_watching_without_a_word(tmp_path: Path) -> None:
+    path = tmp_path / "site.yaml"
+    path.write_text(SITE)
+    run, pipe = ["io", "watch", "--config", str(path)], subprocess.PIPE
+    begun = [sys.executable, "-m", "edge_agent", *run]
+    with subprocess.Popen(begun, text=True, stdout=pipe, stderr=pipe) as process:
+        assert process.stdout is not None and "main: " in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=10)
+    assert (process.returncode, said) == (130, ("", ""))
