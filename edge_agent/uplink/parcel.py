@@ -119,6 +119,7 @@ def _place(facts: Mapping[str, Any], role: str, originals: bool) -> tuple[str, s
     listed = [each for each in facts["media"] if each["role"] == role] if originals else []
     listed += [] if originals else [each for each in facts["derived"] if each["path"] == copy]
     if not listed:
-        what = "photo" if originals else "redacted copy"
+        was_taken = any(each["role"] == role for each in facts["media"])
+        what = "redacted copy" if was_taken else "photo"
         raise NothingToSend(f"case {facts['case']['id']}: has no {what} of the role {role}")
     return str(listed[0]["path"]), str(listed[0]["sha256"])

@@ -142,5 +142,5 @@ def _failure(card: Card, part: Path, error: Exception) -> ModelError:
     return (ModelError if is_final else ModelUnreachable)(
         f"model {card.name!r}: {card.source} {what}; {kept} of {card.bytes} bytes are kept. Check "
         f"the network and run `edge-agent models pull {card.name}` again, or fetch {card.file} "
-        "elsewhere and put it into a models folder"
+        f"elsewhere and put it into {part.parent}"
     )

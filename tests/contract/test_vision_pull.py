@@ -176,6 +176,7 @@ def test_no_server_is_said_so(tmp_path: Path) -> None:
         with pytest.raises(ModelUnreachable, match=r"cannot be reached.*Check the net") as failed:
             pull("mine", [tmp_path], tmp_path / "cache")
         assert failed.value.exit_code == 69
+        assert str(failed.value).endswith(f"elsewhere and put it into {tmp_path / 'cache'}")
 
 
 def test_a_cache_that_cannot_be_written_is_said_so(cache: Path) -> None:

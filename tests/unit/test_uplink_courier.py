@@ -425,3 +425,6 @@ def test_originals_go_as_they_lie_in_the_bundle(tmp_path: Path, outbox: Outbox) 
     assert part == sealed and json.loads(head)["content_type"] == "application/octet-stream"
     with pytest.raises(NothingToSend, match="no redacted copy of the role wide"):
         Parcel.read(path, "wide", originals=False)
+    for originals in (True, False):
+        with pytest.raises(NothingToSend, match="has no photo of the role close"):
+            Parcel.read(path, "close", originals)
