@@ -17,7 +17,7 @@ from edge_agent.clock import SystemClock
 from edge_agent.demo import CLIP, SITE
 
 
-@click.command()
+@click.command(short_help="Measure frames/s against what the cores could do.")
 @click.argument("video", required=False, type=FILE)
 @click.option("--config", type=FILE, help="A site file; else a plain one.")
 @click.option("--model", help="Model card to use instead of the site's.")

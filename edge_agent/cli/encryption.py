@@ -22,7 +22,7 @@ identity_option = click.option(
 )
 
 
-@click.command()
+@click.command(short_help="Write encrypted originals in plain text.")
 @click.argument("file", type=FILE)
 @click.option("--identity", required=True, type=FILE, help="Secret key as age-keygen writes it.")
 @click.option("--out", "folder", required=True, type=FILE, help="Folder for the originals.")

@@ -55,7 +55,11 @@ for command in (
     evidence.add_command(command)
 
 
-@evidence.command("verify", epilog=f"\b\nExit status beside 0:\n{CODES}")
+@evidence.command(
+    "verify",
+    epilog=f"\b\nExit status beside 0:\n{CODES}",
+    short_help="Say whether bundles are what was signed.",
+)
 @click.argument("files", nargs=-1, required=True, type=FILE)
 @click.option("--profile", "wanted", metavar="NAME|FILE", help="Rules to measure them by.")
 @click.option("--json", "as_json", is_flag=True, help="Print findings as JSON.")
@@ -112,7 +116,7 @@ def _tell(reports: Sequence[Report], profile: Profile | None, as_json: bool) -> 
             say_verdicts(report, profile)
 
 
-@evidence.command("show")
+@evidence.command("show", short_help="Print what a bundle says; unpack it on request.")
 @click.argument("file", type=FILE)
 @click.option("--extract", "folder", type=FILE, help="Unpack files there.")
 @click.option("--json", "as_json", is_flag=True, help="Print manifest and verdict as JSON.")
@@ -139,7 +143,7 @@ def show(file: Path, trusted: Trusted, folder: Path | None, as_json: bool) -> No
     raise click.exceptions.Exit(report.exit_code)
 
 
-@evidence.command("page")
+@evidence.command("page", short_help="Write the page that checks bundles in a browser.")
 @click.option("--out", type=FILE, default=Path("verify.html"), show_default=True)
 def page(out: Path) -> None:
     """Write the page with which anybody checks bundles in a browser, offline.
@@ -266,7 +270,7 @@ def _show(facts: Mapping[str, Any]) -> None:
     console.print(files)
 
 
-@click.command()
+@click.command(short_help="Compare reported events with the truth.")
 @click.option("--events", required=True, type=FILE, help="events.jsonl")
 @click.option("--truth", required=True, type=FILE, help="What happened.")
 @click.option("--min-detection-rate", type=click.FloatRange(0, 1), help="Exit 1 below this.")

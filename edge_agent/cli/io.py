@@ -22,7 +22,7 @@ SETTLE_S = 0.1
 """Lamps are believed after that."""
 
 
-@click.group("io")
+@click.group("io", short_help="Look at the contacts and lamps of the cabinet.")
 def io() -> None:
     """Look at the contacts and lamps of the cabinet, and move a contact.
 

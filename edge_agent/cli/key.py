@@ -28,7 +28,7 @@ REASONS = [flag.value for flag in x509.ReasonFlags if flag is not x509.ReasonFla
 Command = Callable[..., None]
 
 
-@click.group()
+@click.group(short_help="Show, certify, replace or take back the device's key.")
 def key() -> None:
     """Show, certify, replace or take back the key that signs a device's evidence.
 
@@ -51,7 +51,7 @@ def _options(command: Command) -> Command:
     return command
 
 
-@key.command("show")
+@key.command("show", short_help="Print the key's grade, fingerprint and certificate.")
 @_options
 def show(config: Path, as_json: bool) -> None:
     """Print the key's grade and fingerprint, and what its certificate says.
@@ -85,7 +85,7 @@ def csr(config: Path, out: Path | None, as_json: bool) -> None:
         click.echo(request.decode(), nl=False)
 
 
-@key.command("install")
+@key.command("install", short_help="Use a certificate that a CA issued for the key.")
 @click.argument("chain", type=FILE)
 @_options
 def install(chain: Path, config: Path, as_json: bool) -> None:
@@ -102,7 +102,7 @@ def install(chain: Path, config: Path, as_json: bool) -> None:
     _say(_facts(home), as_json)
 
 
-@key.command("rotate")
+@key.command("rotate", short_help="Give the device a new key.")
 @click.option(
     "--old",
     type=click.Choice(["keep", "destroy"]),
@@ -128,7 +128,7 @@ def rotate(config: Path, old: str, as_json: bool) -> None:
     _say({**_facts(home), **facts, "old_certificate": str(done.retired)}, as_json)
 
 
-@key.command("revoke")
+@key.command("revoke", short_help="Take the device's certificate back.")
 @click.option("--reason", type=click.Choice(REASONS), default="keyCompromise", show_default=True)
 @click.option("--since", type=Moment(), help="From when on the key was not safe any more.")
 @click.option("--crl", type=FILE, help="The list of the CA that issued the certificate.")

@@ -60,7 +60,7 @@ class Verdict:
         self.findings += [(flaw[0], where, flaw[1]) for flaw in flaws if flaw is not None]
 
 
-@click.group("log")
+@click.group("log", short_help="Check the append-only log of events and bundles.")
 def log_commands() -> None:
     """Check the append-only log that every event and every bundle is an entry of.
 
@@ -69,7 +69,7 @@ def log_commands() -> None:
     """
 
 
-@log_commands.command("verify")
+@log_commands.command("verify", short_help="Say whether a log is whole and who signed it.")
 @click.argument("folder", type=FILE)
 @click.option("--events", type=FILE, help="events.jsonl: is every line an entry?")
 @click.option("--bundles", type=FILE, help="Folder of .evb files: is every one an entry?")
@@ -109,7 +109,7 @@ def verify_log(  # noqa: PLR0913  (click hands over one per option)
     raise click.exceptions.Exit(verdict.exit_code)
 
 
-@log_commands.command("key")
+@log_commands.command("key", short_help="Print the key that signs this device's log.")
 @click.option("--config", required=True, type=FILE, help="The site file.")
 @click.option("--out", type=FILE, help="Also write the device's signed statement there.")
 def tell_key(config: Path, out: Path | None) -> None:

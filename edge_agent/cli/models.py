@@ -65,7 +65,7 @@ def _remedy(model: store.ModelStatus) -> str:
     return f"cannot be downloaded: {program()} models check {model.name}"
 
 
-@models.command("pull")
+@models.command("pull", short_help="Download weights and verify their SHA-256.")
 @click.argument("names", nargs=-1, required=True)
 def pull(names: Sequence[str]) -> None:
     """Download weights from where their card says; resumes, and verifies the SHA-256.
@@ -86,7 +86,7 @@ def _teller(bar: Progress, name: str) -> Callable[[int, int | None], None]:
     return lambda done, total: bar.update(task, completed=done, total=total)
 
 
-@models.command("add")
+@models.command("add", short_help="Take in a weight file (ONNX) of your own.")
 @click.argument("file", type=FILE)
 @click.option("--name", help="Name of the model; default: the file's.")
 @click.option("--decoder", help="How its outputs are read, if it does not say so itself.")

@@ -12,7 +12,7 @@ from edge_agent.plates.rows import hash_rows, parse_entry, read_rows, write_rows
 from edge_agent.plates.secrecy import make_key, read_key
 
 
-@click.group()
+@click.group(short_help="Keep lists of number plates.")
 def plates() -> None:
     """Keep lists of number plates, as CSV with the columns plate, valid_from, valid_until, note.
 
@@ -41,7 +41,7 @@ def key_command(file: Path) -> None:
     click.echo(f"{file}: name it in the site file: privacy: {{plates: hashed, key_file: {file}}}")
 
 
-@plates.command("hash")
+@plates.command("hash", short_help="Replace every plate of a list by its hash.")
 @click.argument("file", type=FILE)
 @click.option("--key", required=True, type=FILE, help="The key file of the site.")
 @click.option("--out", type=FILE, help="Where to write the hashed list; default: in its place.")

@@ -18,7 +18,7 @@ from edge_agent.evidence.profiles import Profile, Verdict, find_profile, shipped
 STYLES = {"met": "green", "missed": "red", "not checkable": "yellow"}
 
 
-@click.command("profiles")
+@click.command("profiles", short_help="List what authorities ask of a case.")
 @click.argument("names", nargs=-1, metavar="[NAME|FILE]...")
 @click.option("--json", "as_json", is_flag=True, help="Print rules as JSON.")
 def profiles(names: Sequence[str], as_json: bool) -> None:

@@ -24,7 +24,7 @@ NOTICE = "notice.json"
 """What the copies are, and of which bundle."""
 
 
-@click.command()
+@click.command(short_help="Take the redacted copies out of a bundle.")
 @click.argument("file", type=FILE)
 @click.option("--out", "folder", required=True, type=FILE, help="Folder for the copies.")
 @click.option("--config", type=FILE, help="Site file: sign Content Credentials into the copies.")
@@ -58,7 +58,7 @@ def publish(file: Path, folder: Path, config: Path | None, as_json: bool) -> Non
         click.echo(printable(f"published  {path}"))
 
 
-@click.command()
+@click.command(short_help="Check the Content Credentials of a published copy.")
 @click.argument("file", type=FILE)
 @click.option("--root", type=FILE, help="PEM of the CA to trust.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")

@@ -56,7 +56,7 @@ class ProgressBar(Observer):
         self._bar.stop()
 
 
-@click.command()
+@click.command(short_help="Play recorded footage instead of cameras.")
 @click.argument("videos", nargs=-1, type=FILE)
 @click.option("--config", required=True, type=FILE, help="The site file.")
 @click.option("--out", required=True, type=FILE, help="Folder for results.")
@@ -124,7 +124,7 @@ def _say(result: ReplayResult, verdicts: Sequence[CaseVerdict], as_json: bool) -
     click.echo(f"report    {result.folder.report}")
 
 
-@click.command()
+@click.command(short_help="Show the product at work on footage that ships with it.")
 @click.option("--out", type=FILE, default=Path("edge-agent-demo"), show_default=True)
 @click.option("--broker", metavar="HOST[:PORT]", help="Your own broker instead of a built-in one.")
 def demo(out: Path, broker: str | None) -> None:

@@ -21,7 +21,7 @@ from edge_agent.live.timekeeping import FirstToKnow
 from edge_agent.text import printable
 
 
-@click.command()
+@click.command(short_help="Delete the bundles of a folder whose time is over.")
 @click.argument("folder", type=FILE)
 @click.option("--config", required=True, type=FILE, help="The site file with `privacy.retention`.")
 @click.option("--now", "moment", type=Moment(), help="Judge by this time, e.g. 2026-05-20.")
@@ -65,7 +65,7 @@ def retain(  # noqa: PLR0913  (click hands over one per option)
             click.echo(f"destroyed   the key that plates were hashed with from {name} on")
 
 
-@click.command()
+@click.command(short_help="Keep a bundle although its time is over.")
 @click.argument("file", type=FILE)
 @click.option("--by", required=True, help="Who says so.")
 @click.option("--reason", required=True, help="Why, e.g. the number of the proceedings.")

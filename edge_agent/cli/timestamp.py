@@ -15,7 +15,7 @@ from edge_agent.errors import UsageError
 from edge_agent.evidence.verification.timestamp import add_timestamp
 
 
-@click.command()
+@click.command(short_help="Add an authority's word for when bundles were there.")
 @click.argument("files", nargs=-1, required=True, type=FILE)
 @click.option("--url", metavar="URL", help="Address of the authority (RFC 3161 over HTTP).")
 @click.option("--config", type=FILE, help="Site file that names one: evidence: timestamp: url.")

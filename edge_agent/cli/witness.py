@@ -17,7 +17,7 @@ from edge_agent.witness import Alarm, Watch, WitnessBook, WitnessService, Witnes
 REMEDY = "is no witness file; write its keys: `name:`, `state_dir:`, `mqtt:` and `logs:`"
 
 
-@click.command()
+@click.command(short_help="Cosign the logs of devices, and watch over them.")
 @click.option("--config", type=FILE, required=True, help="The witness's file (YAML).")
 @click.option("--show-key", is_flag=True, help="Print the witness's verifier key and end.")
 def witness(config: Path, show_key: bool) -> None:
