@@ -18,7 +18,7 @@ COLOURS = {"pass": "green", "warn": "yellow", "fail": "bold red"}
 INSTALLED = Path("/etc/edge-agent/site.yaml")
 
 
-@click.command()
+@click.command(short_help="Look at all that the box needs: cameras, broker, clock, disk.")
 @click.option("--config", type=FILE, default=INSTALLED, show_default=True, help="The site file.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def doctor(config: Path, as_json: bool) -> None:

@@ -13,7 +13,7 @@ from edge_agent.cli.words import FILE, split_cameras
 from edge_agent.live.site_file import check_live
 
 
-@click.command()
+@click.command(short_help="Check a site file, and draw its zones onto a picture.")
 @click.option("--config", required=True, type=FILE, help="The site file.")
 @click.option(
     "--still", "stills", multiple=True, metavar="NAME=PICTURE", help="Draw zones onto this."
