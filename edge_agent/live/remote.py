@@ -15,8 +15,11 @@ from edge_agent.errors import UsageError
 from edge_agent.identity import Origin
 from edge_agent.live.appliance import Appliance
 from edge_agent.live.requests import Requests
-from edge_agent.uplink import Uplink
+from edge_agent.live.site_file import is_paced
+from edge_agent.uplink import Uplink, topics
+from edge_agent.uplink.commands import Commands
 from edge_agent.uplink.presence import introduce, present
+from edge_agent.uplink.session import Message
 from edge_agent.uplink.standing import StandingFeed
 
 LOOK_S = 2.0
@@ -35,17 +38,28 @@ class Remote:
         self._feed: StandingFeed | None = None
         self._origin: Origin | None = None
         """As it was told last."""
-
-    def join(self, uplink: Uplink, stack: ExitStack) -> None:
-        """Speak and listen on a new connection for as long as `stack` lasts."""
-        box = self._box
         handlers = {
             "snapshot": self.take_picture,
             "reload": self.reload,
             "selftest": self.test_itself,
         }
-        presence = present(box.site, uplink, box.journal.origin, handlers, box.clock)
+        tree = topics.root(box.site.site.name, box.site.device, is_paced(box.site))
+        self._commands = Commands(tree, (), handlers, self._answer, box.clock)
+
+    def join(self, uplink: Uplink, stack: ExitStack) -> None:
+        """Speak and listen on a new connection for as long as `stack` lasts."""
+        box = self._box
+        presence = present(box.site, uplink, box.journal.origin, self._commands)
         self._feed, self._origin = stack.enter_context(presence), box.journal.origin
+
+    def close(self) -> None:
+        """Do nothing more of what is asked; waits for what is being done, but not for ever."""
+        self._commands.close()
+
+    def _answer(self, message: Message) -> None:
+        """On the connection that there is by now: a reload may have changed it."""
+        if self._box.uplink is not None:
+            self._box.uplink.publish(message)
 
     def tell(self) -> None:
         """Tell what has changed, every `LOOK_S`; waits for a disk that is busy."""

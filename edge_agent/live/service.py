@@ -62,6 +62,7 @@ def serve(box: Appliance, requests: Requests, notifier: Notifier, remote: Remote
     log.info("stopping")
     reloading.close()
     telling.close()
+    remote.close()
 
 
 class Reloading:

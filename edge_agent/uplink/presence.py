@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from edge_agent.clock import Clock
 from edge_agent.config.models import Site
 from edge_agent.identity import Origin
-from edge_agent.uplink import topics
-from edge_agent.uplink.commands import Commands, Handler
+from edge_agent.uplink.commands import Commands
 from edge_agent.uplink.homeassistant import discovery
 from edge_agent.uplink.mqtt import Uplink
 from edge_agent.uplink.standing import StandingFeed
@@ -18,22 +16,25 @@ from edge_agent.uplink.standing import StandingFeed
 
 @contextmanager
 def present(
-    site: Site, uplink: Uplink, origin: Origin, handlers: Mapping[str, Handler], clock: Clock
+    site: Site, uplink: Uplink, origin: Origin, commands: Commands
 ) -> Iterator[StandingFeed]:
     """Announce the box as its site file wishes and obey what that allows, while the block runs.
 
-    Yields the feed that tells how it is. Recordings played as live say and obey nothing.
+    Yields the feed that tells how it is. Recordings played as live say and obey nothing. What was
+    asked on one connection may be answered on the next: `commands` outlives this one.
     """
     mqtt = site.mqtt
-    tree = topics.root(site.site.name, site.device, origin.is_replay)
     if mqtt is None or origin.is_replay:
-        yield StandingFeed(tree, lambda message: None)
+        yield StandingFeed(commands.tree, lambda message: None)
         return
     _show(site, uplink, origin)
-    with Commands(tree, mqtt.commands, handlers, uplink.publish, clock) as commands:
-        if mqtt.commands:
-            uplink.listen(commands.requests, commands.hear)
-        yield StandingFeed(tree, uplink.announce)
+    commands.allowed = mqtt.commands
+    if mqtt.commands:
+        uplink.listen(commands.requests, commands.hear)
+    try:
+        yield StandingFeed(commands.tree, uplink.announce)
+    finally:
+        commands.allowed = ()
 
 
 def introduce(site: Site, uplink: Uplink, origin: Origin) -> None:

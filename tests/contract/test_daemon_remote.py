@@ -142,6 +142,25 @@ def test_a_box_tells_how_it_is_and_does_what_it_may_be_asked(
             operator.close()
 
 
+def test_a_reload_that_changes_the_connection_is_answered_on_the_new_one(
+    boxes: Any, config: Path
+) -> None:
+    with boxes.running(config) as box:
+        operator, uplink = Operator(box.site.mqtt.port), box.uplink
+        try:
+            operator.wait(f"{TREE}/status", lambda body: body["state"] == "online")
+            site = yaml.safe_load(config.read_text())
+            site["mqtt"]["keepalive_s"] = 20
+            config.write_text(yaml.safe_dump(site))
+            begun_s = box.clock.monotonic()
+            taken = operator.ask("reload", {})
+            assert taken["ok"] and box.uplink is not uplink, taken
+            assert box.clock.monotonic() - begun_s < 2.0, "nobody waits for the one that asked"
+            assert operator.ask("selftest", {})["ok"], "and it goes on obeying"
+        finally:
+            operator.close()
+
+
 def test_a_reload_tells_the_new_cameras_on_the_same_connection(
     boxes: Any, config: Path, rtsp_cameras: list[Any]
 ) -> None:

@@ -12,6 +12,7 @@ from edge_agent.identity import CameraOrigin, Origin
 from edge_agent.ports import LineState
 from edge_agent.types import Media, ModelInfo
 from edge_agent.uplink import Listener, Outbox, Uplink, present
+from edge_agent.uplink.commands import Commands
 
 PATIENCE_S = 30.0
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -39,6 +40,10 @@ def site_at(mqtt: Any, **wishes: Any) -> Site:
     )
 
 
+def asked_of(uplink: Uplink, tree: str = TREE) -> Commands:
+    return Commands(tree, (), {"selftest": dict}, uplink.publish, SystemClock())
+
+
 def test_a_box_with_everything(mosquitto: Callable[..., Any]) -> None:
     at = mosquitto().mqtt()
     site = site_at(at, home_assistant={}, onvif={}, commands=["selftest"])
@@ -47,7 +52,8 @@ def test_a_box_with_everything(mosquitto: Callable[..., Any]) -> None:
         Listener(at, "#") as listener,
         Outbox(":memory:") as outbox,
         Uplink(site.mqtt, outbox, ORIGIN) as uplink,
-        present(site, uplink, ORIGIN, {"selftest": dict}, SystemClock()) as feed,
+        asked_of(uplink) as commands,
+        present(site, uplink, ORIGIN, commands) as feed,
     ):
         feed.tick(0.0, SNAPSHOT, [LineState("out", "call-1", "on", START)])
         outbox.add(EVENT, f"{TREE}/cam/c/event/zone/trespass")
@@ -77,7 +83,8 @@ def test_without_a_wish_nothing_is_added(mosquitto: Callable[..., Any]) -> None:
         Listener(at, "#") as listener,
         Outbox(":memory:") as outbox,
         Uplink(site.mqtt, outbox, ORIGIN) as uplink,
-        present(site, uplink, ORIGIN, {"selftest": dict}, SystemClock()) as feed,
+        asked_of(uplink) as commands,
+        present(site, uplink, ORIGIN, commands) as feed,
     ):
         outbox.add(EVENT, f"{TREE}/cam/c/event/zone/trespass")
         feed.tick(0.0, SNAPSHOT)
@@ -100,7 +107,8 @@ def test_a_recording_played_as_live_says_nothing(mosquitto: Callable[..., Any]) 
         Listener(at, "#") as listener,
         Outbox(":memory:") as outbox,
         Uplink(site.mqtt, outbox, origin) as uplink,
-        present(site, uplink, origin, {"selftest": dict}, SystemClock()) as feed,
+        asked_of(uplink, f"{TREE}/replay") as commands,
+        present(site, uplink, origin, commands) as feed,
     ):
         feed.tick(0.0, SNAPSHOT)
         assert listener.wait(2, PATIENCE_S)
