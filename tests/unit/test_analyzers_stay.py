@@ -126,6 +126,14 @@ def test_moving_within_the_zone_continues_an_offence() -> None:
     assert events[-1].facts["dwell_s"] == 11 + 25, "the way between does not count"
 
 
+def test_a_flicker_of_the_outline_counts_no_time_twice() -> None:
+    """Out of the zone for half a second, by a lorry's shadow perhaps, it never moved."""
+    tracks = [car(t / 10, 180 if 200 <= t < 205 else 100, 0.0) for t in range(400)]
+    end = play(parking(), [scene(track.last_s, track) for track in tracks])[-1]
+    assert (end.phase, end.begin_s, end.facts["end_s"]) == ("end", 0.0, 39.9)
+    assert end.facts["dwell_s"] == pytest.approx(39.4), "of the flicker nothing is claimed"
+
+
 def test_who_pulls_in_behind_another_starts_anew() -> None:
     first = [car(t, 100, 4.0) for t in range(4, 14)]
     waits = [car(t, 60, None, ident=2) for t in range(4, 14)]

@@ -113,11 +113,13 @@ class Stay:
         since_s = max(track.still_since_s, active_since_s)
         is_back = self.departed_s is not None
         if self.begin_s is None or (not self.has_begun and (is_back or self._is_off(track.box))):
-            self.begin_s = self.since_s = since_s
+            self.begin_s, self.since_s, self.stood_s = since_s, since_s, 0.0
             self.already_standing = since_s <= max(track.first_s, active_since_s)
             self.anchor = track.box
-        elif is_back:
-            self.stood_s, self.since_s = self.dwell_s, since_s
+        elif self.departed_s is not None:
+            self.stood_s = self.dwell_s
+            # One that never moved has stood since before it was away: that has been counted.
+            self.since_s = since_s if since_s > self.departed_s else track.last_s
         if is_back or since_s <= self.since_s:  # else it crept: its place stays where it stood
             self.place = track.box
         self.moved_s = self.departed_s = None
