@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,13 +17,19 @@ import platformdirs
 
 from edge_agent import __version__
 from edge_agent.analyzers import DOCUMENTED, rule_settings
-from edge_agent.assembly import Detectors, make_pipeline, make_redactor, model_paths
+from edge_agent.assembly import (
+    Detectors,
+    make_pipeline,
+    make_redactor,
+    model_flaws,
+    model_paths,
+)
 from edge_agent.checkpoints import CheckpointFeed
 from edge_agent.clock import SystemClock
 from edge_agent.config import Camera, Site, load_site
 from edge_agent.config.coherence import unfed
 from edge_agent.config.lists import hiding_key, list_hashes
-from edge_agent.config.load import located, site_sha256
+from edge_agent.config.load import Flaw, located, site_sha256
 from edge_agent.config.models import Mqtt
 from edge_agent.drawing import draw_zones
 from edge_agent.errors import UsageError
@@ -42,8 +48,8 @@ from edge_agent.runner import Lane, replay
 from edge_agent.signals import MockOutputs, open_recorded
 from edge_agent.sources import open_recording
 from edge_agent.types import Frame
-from edge_agent.uplink import Outbox, Uplink, topics
-from edge_agent.uplink.client import flaws
+from edge_agent.uplink import Outbox, Uplink, client, topics
+from edge_agent.uplink.tls import expiry_flaws
 
 PATIENCE_S = 10.0
 """A broker that takes nothing for so long is given up until the command is repeated."""
@@ -274,14 +280,16 @@ def _check_broker(site: Site, config: Path) -> None:
     """Raise UsageError or ConfigError for what would stop the delivery, before anything is done."""
     if site.mqtt is None:
         raise UsageError(f"--publish: {config} names no broker: add an mqtt section")
-    check_broker_files(site, config)
-
-
-def check_broker_files(site: Site, config: Path) -> None:
-    """Raise ConfigError with everything that is wrong with the files of the mqtt section."""
-    found = [] if site.mqtt is None else list(flaws(site.mqtt))
+    found = list(client.flaws(site.mqtt))
     if found:
         raise located(config, found)
+
+
+def flaws(site: Site) -> Iterator[Flaw]:
+    """All that is wrong with the models and the broker's files that a site file names."""
+    yield from model_flaws(site)
+    if site.mqtt is not None:
+        yield from client.flaws(site.mqtt)
 
 
 def _zones(site: Site) -> dict[str, dict[str, Polygon]]:
@@ -318,11 +326,21 @@ def cores() -> int:
 
 
 def check_site(
-    site: Site, config: Path, stills: Sequence[tuple[str | None, Path]], out: Path
+    site: Site,
+    config: Path,
+    stills: Sequence[tuple[str | None, Path]],
+    out: Path,
+    more: Iterable[Flaw] = (),
 ) -> dict[str, Any]:
-    """Load everything that the site file names and draw its zones; raises what is wrong."""
-    if site.mqtt is not None:
-        _check_broker(site, config)
+    """Load everything that the site file names and draw its zones; raises what is wrong.
+
+    more: what is known to be wrong already, to be told with the rest.
+    """
+    found = [*flaws(site), *more]
+    if site.mqtt is not None and site.mqtt.tls is not None:
+        found += expiry_flaws(site.mqtt.tls, SystemClock().now())
+    if found:
+        raise located(config, found)
     if site.token is not None:
         check_token(site.token)
     profile = find_profile(site.evidence.profile) if site.evidence.profile else None
@@ -339,8 +357,12 @@ def check_site(
         cameras[name]["misses"] = [f"plates, which {site.evidence.profile} asks for"] * is_blind
         cameras[name]["unfed"] = unfed(site, name)
     make_redactor(site)
-    is_live = any(camera.source is not None for camera in site.cameras.values())
-    return {"config": str(config), "cameras": cameras, "is_live": is_live}
+    return {"config": str(config), "cameras": cameras, "is_live": is_live(site)}
+
+
+def is_live(site: Site) -> bool:
+    """True for a box with cameras, False for a site file that recordings are played through."""
+    return any(camera.source is not None for camera in site.cameras.values())
 
 
 def _draw(name: str, camera: Camera, still: Path, out: Path) -> Path:

@@ -13,6 +13,7 @@ from edge_agent.analyzers import DOCUMENTED, NEED_HEADS, make_analyzer
 from edge_agent.analyzers.view import View, expand_classes
 from edge_agent.config import Camera, DetectorSettings, HeadSettings, Rule, Site
 from edge_agent.config.lists import open_book
+from edge_agent.config.load import Flaw
 from edge_agent.config.wording import suggestion
 from edge_agent.errors import ConfigError, ModelError
 from edge_agent.evidence import CaseCollector
@@ -22,6 +23,8 @@ from edge_agent.ports import Analyzer, BayWatcher, Detector, HeadFinder, Redacto
 from edge_agent.tracking import Tracker
 from edge_agent.vision import (
     STREET,
+    model_flaw,
+    models_of,
     open_bay_watcher,
     open_detector,
     open_gate,
@@ -61,6 +64,32 @@ class Detectors:
 
 def _model_key(settings: DetectorSettings) -> tuple[str, float | None, str]:
     return settings.model, settings.min_score, settings.provider
+
+
+def model_flaws(site: Site) -> Iterator[Flaw]:
+    """Every model that is asked for and not there: where in the site file, and what to do."""
+    paths = model_paths(site)
+    for where, name in _named_models(site):
+        flaw = model_flaw(name, paths) if name else None
+        if flaw is not None:
+            yield where, flaw
+
+
+def _named_models(site: Site) -> Iterator[tuple[tuple[str, ...], str | None]]:
+    for name, camera in site.cameras.items():
+        at = ("cameras", name)
+        if camera.detector.model != "motion":
+            yield (*at, "detector", "model"), camera.detector.model
+        if camera.plates is not None:
+            for key in models_of(camera.plates):
+                yield (*at, "plates", key), getattr(camera.plates, key)
+        if (heads := _head_settings(camera)) is not None:
+            yield (*at, "heads", "model"), heads.model
+        if camera.bays is not None:
+            yield (*at, "bays", "model"), camera.bays.model
+    if site.privacy.redact:
+        for key in ("face_model", "plate_model"):
+            yield ("privacy", key), getattr(site.privacy, key)
 
 
 def make_pipeline(name: str, camera: Camera, site: Site, detector: Detector) -> Pipeline:
@@ -137,9 +166,13 @@ def _open_bays(camera: Camera, view: View, site: Site) -> BayWatcher | None:
     return open_bay_watcher(camera.bays, camera.detector.model, view.zones, model_paths(site))
 
 
-def _open_heads(camera: Camera, site: Site) -> HeadFinder | None:
+def _head_settings(camera: Camera) -> HeadSettings | None:
     is_needed = any(rule.kind in NEED_HEADS for rule in camera.rules)
-    settings = camera.heads or (HeadSettings() if is_needed else None)
+    return camera.heads or (HeadSettings() if is_needed else None)
+
+
+def _open_heads(camera: Camera, site: Site) -> HeadFinder | None:
+    settings = _head_settings(camera)
     return open_head_finder(settings, model_paths(site)) if settings else None
 
 

@@ -10,16 +10,15 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from edge_agent.cli.words import FILE, tables
+from edge_agent.cli.words import config_option, tables
 from edge_agent.clock import SystemClock
 from edge_agent.doctor import Finding, examine
 
 COLOURS = {"pass": "green", "warn": "yellow", "fail": "bold red"}
-INSTALLED = Path("/etc/edge-agent/site.yaml")
 
 
 @click.command(short_help="Look at all that the box needs: cameras, broker, clock, disk.")
-@click.option("--config", type=FILE, default=INSTALLED, show_default=True, help="The site file.")
+@config_option
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def doctor(config: Path, as_json: bool) -> None:
     """Look at everything that the box needs: cameras, models, broker, clock, disk, temperature.

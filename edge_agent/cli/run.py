@@ -12,7 +12,7 @@ from types import FrameType
 import click
 
 from edge_agent.app import cores
-from edge_agent.cli.words import FILE
+from edge_agent.cli.words import config_option
 from edge_agent.clock import SystemClock
 from edge_agent.live.logbook import FieldFormatter, JournalHandler
 from edge_agent.live.machine import share_heaps
@@ -22,7 +22,7 @@ from edge_agent.live.service import run as serve
 
 
 @click.command()
-@click.option("--config", required=True, type=FILE, help="The site file.")
+@config_option
 @click.option("--workers", type=click.IntRange(1, 64), help="Inference threads; default: cores.")
 def run(config: Path, workers: int | None) -> None:
     """Watch live cameras until stopped: the daemon.

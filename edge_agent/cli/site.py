@@ -8,13 +8,13 @@ from pathlib import Path
 
 import click
 
-from edge_agent.app import check_site, load
-from edge_agent.cli.words import FILE, split_cameras
-from edge_agent.live.site_file import check_live
+from edge_agent.app import check_site, is_live, load
+from edge_agent.cli.words import FILE, config_option, split_cameras
+from edge_agent.live.site_file import live_flaws
 
 
 @click.command(short_help="Check a site file, and draw its zones onto a picture.")
-@click.option("--config", required=True, type=FILE, help="The site file.")
+@config_option
 @click.option(
     "--still", "stills", multiple=True, metavar="NAME=PICTURE", help="Draw zones onto this."
 )
@@ -31,9 +31,8 @@ def check(config: Path, stills: Sequence[str], out: Path, as_json: bool) -> None
     may be left out. Every mistake is listed at once, by line; exit status 78.
     """
     site = load(config)
-    answer = check_site(site, config, split_cameras(stills, "--still"), out)
-    if answer["is_live"]:
-        check_live(site, config)
+    known = live_flaws(site) if is_live(site) else ()
+    answer = check_site(site, config, split_cameras(stills, "--still"), out, known)
     if as_json:
         click.echo(json.dumps(answer, indent=2))
         return

@@ -20,6 +20,8 @@ from edge_agent.types import JSON
 
 Rules = Mapping[str, type[RuleSettings]]
 """What may be said of each kind of rule."""
+Flaw = tuple[document.Path, str]
+"""Where in a site file, and what is wrong there and what to do."""
 _MAX_LISTED: Final = 50
 _PROFILE: Final = ("evidence", "profile")
 _FILES: Final[tuple[document.Path, ...]] = (
@@ -79,7 +81,7 @@ def load_site(
     return site
 
 
-def located(path: Path, flaws: Iterable[tuple[document.Path, str]]) -> ConfigError:
+def located(path: Path, flaws: Iterable[Flaw]) -> ConfigError:
     """All that is wrong with what a valid site file names, with the lines that name it."""
     found = document.parse(_text(path))
     return ConfigError(

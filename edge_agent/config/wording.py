@@ -74,8 +74,11 @@ def plain_errors(
 ) -> list[tuple[Path, str]]:
     """Every problem as (path into `data`, what is wrong and what to do), each place once."""
     found: dict[Path, str] = {}
-    for detail in error.errors(include_url=False):
-        path = _path(detail, data)
+    details = [(_path(detail, data), detail) for detail in error.errors(include_url=False)]
+    limited = {path for path, detail in details if detail["type"] in _LIMITS}
+    for path, detail in details:
+        if path in limited and detail["type"] in _EXPECTED:
+            continue  # another arm of the union; the value is of the kind that has a limit
         text = describe(detail, model)
         if path in found and text not in found[path]:  # the arms of a union: `str | list[str]`
             found[path] += ", or " + text

@@ -18,7 +18,7 @@ from edge_agent.doctor.machine import (
     look_at_power,
     look_at_temperature,
 )
-from edge_agent.doctor.service import look_at_service
+from edge_agent.doctor.service import look_at_metrics, look_at_service
 from edge_agent.doctor.sight import look_at_cameras, look_at_models
 from edge_agent.doctor.uplink import look_at_broker, look_at_certificates, look_at_secrets
 from edge_agent.doctor.wires import look_at_lines
@@ -34,6 +34,7 @@ def examine(config: Path, clock: Clock) -> Iterator[Finding]:
 
 CHECKS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (
     look_at_service,
+    look_at_metrics,
     look_at_cameras,
     look_at_models,
     look_at_lines,

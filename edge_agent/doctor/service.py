@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator
 
 from edge_agent.doctor.finding import Finding, Patient
+from edge_agent.live.metrics import missing_library, taken_port
 
 SERVICE = "edge-agent.service"
 
@@ -23,6 +24,19 @@ def look_at_service(patient: Patient) -> Iterator[Finding]:
         yield Finding("service", "warn", f"{known['ActiveState']}, restarted {restarts}x", text)
     else:
         yield Finding("service", "pass", known["ActiveState"])
+
+
+def look_at_metrics(patient: Patient) -> Iterator[Finding]:
+    """Its port is tried, unless the service has it."""
+    settings = patient.site.metrics
+    if settings is None:
+        return
+    is_running = service_state().get("ActiveState") == "active"
+    text = missing_library() or (None if is_running else taken_port(settings))
+    if text is not None:
+        yield Finding("metrics", "fail", "cannot be served", f"metrics: {text}")
+    else:
+        yield Finding("metrics", "pass", f"port {settings.port}")
 
 
 def service_state() -> dict[str, str]:

@@ -13,7 +13,9 @@ from edge_agent.config import Site
 from edge_agent.doctor.finding import Finding, Grade, Patient
 from edge_agent.errors import EdgeError
 from edge_agent.evidence.keys.identity import Home
+from edge_agent.uplink.client import flaws
 from edge_agent.uplink.probe import Answer, ask_broker
+from edge_agent.uplink.tls import out_of_date
 
 RENEW = timedelta(days=30)
 
@@ -47,11 +49,15 @@ def _of_broker(answer: Answer, now: datetime) -> Iterator[Finding]:
 
 def look_at_certificates(patient: Patient) -> Iterator[Finding]:
     site, now = patient.site, patient.clock.now()
+    told = [text for _, text in flaws(site.mqtt)] if site.mqtt else []
     for subject, path, remedy in _own_certificates(site):
         try:
             found = x509.load_pem_x509_certificates(path.read_bytes())
         except (OSError, ValueError) as error:
-            yield Finding(subject, "fail", f"{path} cannot be read", str(error))
+            # of the broker's files the line about the connection has said so
+            if not any(text.startswith(str(path)) for text in told):
+                why = getattr(error, "strerror", None) or "no PEM certificate"
+                yield Finding(subject, "fail", f"{path} cannot be read ({why})", remedy)
         else:
             yield _validity(subject, found, now, remedy)
     if not Home.of(state_dir(site), site.device, site.token).certificate.exists():
@@ -78,12 +84,10 @@ def _validity(
 ) -> Finding:
     """Of the one that ends first."""
     ends = min(each.not_valid_after_utc for each in certificates)
-    begins = max(each.not_valid_before_utc for each in certificates)
-    if now < begins:
-        text = "the clock is wrong, or the certificate is not meant for now"
-        return Finding(subject, "fail", f"valid from {begins:%Y-%m-%d}", text)
-    if ends <= now:
-        return Finding(subject, "fail", f"expired on {ends:%Y-%m-%d}", remedy)
+    if (why := out_of_date(certificates, now)) is not None:
+        if ends > now:
+            remedy = "the clock is wrong, or the certificate is not meant for now"
+        return Finding(subject, "fail", why, remedy)
     grade: Grade = "warn" if ends - now < RENEW else "pass"
     return Finding(
         subject, grade, f"valid until {ends:%Y-%m-%d}", remedy if grade == "warn" else ""

@@ -10,7 +10,7 @@ from edge_agent.config.signal_io import Contact, Gpio, Output
 from edge_agent.doctor.finding import Finding, Patient
 from edge_agent.doctor.service import service_state
 from edge_agent.errors import ConfigError, SignalError
-from edge_agent.signals.lines import Lines
+from edge_agent.signals import Lines, missing_library
 
 LAMPS = ("red", "amber", "green")
 
@@ -24,7 +24,9 @@ def look_at_lines(patient: Patient) -> Iterator[Finding]:
     gpio = patient.site.gpio
     if gpio is None:
         return
-    if gpio.factory == "mock":
+    if (text := missing_library(gpio)) is not None:
+        yield Finding("lines", "fail", "cannot be opened", f"gpio.factory {gpio.factory}: {text}")
+    elif gpio.factory == "mock":
         text = "gpio.factory: libgpiod, or the controller hears of nothing"
         yield Finding("lines", "warn", "mock: nothing moves", text)
     elif service_state().get("ActiveState") == "active":

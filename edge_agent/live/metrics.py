@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -27,28 +29,45 @@ def served(settings: Metrics, look: Callable[[], Snapshot]) -> Iterator[int]:
 
     Raises ConfigError when prometheus_client (extra `metrics`) is missing or the port is taken.
     """
-    try:
-        from prometheus_client import CollectorRegistry, start_http_server
-    except ImportError as error:
-        raise ConfigError(
-            "metrics: needs prometheus_client: pip install 'edge-agent[metrics]', or leave out "
-            "`metrics:`"
-        ) from error
+    if (text := missing_library()) is not None:
+        raise ConfigError(f"metrics: {text}")
+    from prometheus_client import CollectorRegistry, start_http_server
+
     registry = CollectorRegistry()
     registry.register(_Collector(look))
     try:
         server, thread = start_http_server(settings.port, _HOST, registry)
     except OSError as error:
-        raise ConfigError(
-            f"metrics.port: {_HOST}:{settings.port}: {error.strerror or error}: choose a port "
-            "that nobody uses, e.g. with `ss -ltn`"
-        ) from error
+        raise ConfigError(f"metrics.port: {_why_not(settings, error)}") from error
     try:
         yield server.server_port
     finally:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def missing_library() -> str | None:
+    """What is not installed and how to get it; None when all is there."""
+    if importlib.util.find_spec("prometheus_client") is not None:
+        return None
+    return "needs prometheus_client: pip install 'edge-agent[metrics]', or leave out `metrics:`"
+
+
+def taken_port(settings: Metrics) -> str | None:
+    """Why the port cannot be had now; None if it can."""
+    try:
+        socket.create_server((_HOST, settings.port)).close()
+    except OSError as error:
+        return _why_not(settings, error)
+    return None
+
+
+def _why_not(settings: Metrics, error: OSError) -> str:
+    return (
+        f"{_HOST}:{settings.port}: {error.strerror or error}: choose a port that nobody uses, "
+        "e.g. with `ss -ltn`"
+    )
 
 
 class _Collector:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from edge_agent.app import check_broker_files, load, state_dir
+from edge_agent.app import flaws, load, state_dir
 from edge_agent.config import Camera, Site
+from edge_agent.config.load import Flaw, located
 from edge_agent.errors import ConfigError
 from edge_agent.evidence.log import Vkey
 from edge_agent.evidence.log.log import CHECKPOINT_FILE
 from edge_agent.folder import BoxFolder
 from edge_agent.identity import Origin, digest
+from edge_agent.live.metrics import missing_library as metrics_library
 from edge_agent.live.timekeeping import boot_id
+from edge_agent.signals import missing_library as gpio_library
 
 
 def load_live(config: Path) -> Site:
@@ -22,26 +26,45 @@ def load_live(config: Path) -> Site:
 
 
 def check_live(site: Site, config: Path) -> None:
-    """Raise ConfigError for what a box with cameras cannot be run by."""
-    missing = [name for name, camera in site.cameras.items() if camera.source is None]
-    if missing:
-        raise ConfigError(
-            f"{config}: cameras.{missing[0]}: has no `source:`: say where its pictures come from, "
-            "e.g. `source: {kind: rtsp, url: rtsp://192.0.2.10/stream1}`"
-        )
-    if len({_is_played(camera) for camera in site.cameras.values()}) > 1:
-        played = [name for name, each in site.cameras.items() if _is_played(each)]
-        raise ConfigError(
-            f"{config}: cameras: {', '.join(played)}: recordings (`kind: file`) beside live "
-            "cameras: what recordings show is never evidence, so give them a site file of their own"
-        )
-    witness_keys(site)
-    check_broker_files(site, config)
+    """Raise ConfigError with all that a box with cameras cannot be run by, each with its line."""
+    found = [*live_flaws(site), *flaws(site)]
+    if found:
+        raise located(config, found)
+
+
+def live_flaws(site: Site) -> Iterator[Flaw]:
+    """What only a box with cameras lacks: where in the site file, and what to do."""
+    yield from _source_flaws(site)
+    if site.gpio is not None and (text := gpio_library(site.gpio)) is not None:
+        yield ("gpio", "factory"), text
+    if site.metrics is not None and (text := metrics_library()) is not None:
+        yield ("metrics",), text
+    try:
+        witness_keys(site)
+    except ConfigError as error:
+        yield ("evidence", "witnesses"), str(error).removeprefix("evidence.witnesses: ")
+
+
+def _source_flaws(site: Site) -> Iterator[Flaw]:
+    is_mixed = len({_is_played(c) for c in site.cameras.values() if c.source is not None}) > 1
     for name, camera in site.cameras.items():
+        at = ("cameras", name, "source")
+        if camera.source is None:
+            yield (
+                at[:2],
+                "has no `source:`: say where its pictures come from, e.g. "
+                "`source: {kind: rtsp, url: rtsp://192.0.2.10/stream1}`",
+            )
+        if is_mixed and _is_played(camera):
+            yield (
+                at,
+                "a recording (`kind: file`) beside live cameras: what recordings show is never "
+                "evidence, so give them a site file of their own",
+            )
         for key in ("credentials_file", "path", "sub_path"):
             path = getattr(camera.source, key, None)
             if path is not None and not path.is_file():
-                raise ConfigError(f"{config}: cameras.{name}.source.{key}: {path}: no such file")
+                yield (*at, key), f"{path}: no such file"
 
 
 def check_owner(folder: BoxFolder, origin: Origin) -> None:

@@ -2,7 +2,7 @@
 
 from edge_agent.signals.cabinet import WiredCabinet, relying
 from edge_agent.signals.call import BOOT, RELOAD
-from edge_agent.signals.lines import Lines
+from edge_agent.signals.lines import Lines, missing_library
 from edge_agent.signals.outputs import MockOutputs
 from edge_agent.signals.recorded import RecordedSignals, open_recorded
 from edge_agent.signals.unwired import Unwired
@@ -15,6 +15,7 @@ __all__ = [
     "RecordedSignals",
     "Unwired",
     "WiredCabinet",
+    "missing_library",
     "open_recorded",
     "relying",
 ]

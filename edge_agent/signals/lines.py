@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 from edge_agent.config.signal_io import Gpio, Line
 from edge_agent.errors import ConfigError, SignalError
 from edge_agent.gpio.factory import line_errors, open_factory
+
+_LIBRARIES = {"libgpiod": ("gpiod",), "lgpio": ("lgpio",), "mock": ()}
 
 
 class Lines:
@@ -30,11 +33,8 @@ class Lines:
             self._errors = line_errors(gpio.factory)
             self.factory, self.relays = self._open(is_guarded)
         except ImportError as error:
-            raise ConfigError(
-                f"gpio.factory {gpio.factory}: needs {error.name}, which is not installed: "
-                "`pip install 'edge-agent[gpio]'`"
-                + (", and python3-lgpio" if gpio.factory == "lgpio" else "")
-            ) from error
+            text = _how_to_get(str(error.name), gpio)
+            raise ConfigError(f"gpio.factory {gpio.factory}: {text}") from error
 
     def beat(self, now_s: float) -> str | None:
         """Say that whoever drives the outputs is well; what has become of them, if not as asked.
@@ -141,3 +141,17 @@ class Input:
 
     def _note(self, ticks: float, state: bool) -> None:
         self._edges.append((ticks, bool(state) != self._is_active_low))
+
+
+def missing_library(gpio: Gpio) -> str | None:
+    """What drives no line because it is not installed, and how to get it."""
+    for name in ("gpiozero", *_LIBRARIES[gpio.factory]):
+        if importlib.util.find_spec(name) is None:  # to import some would touch the board
+            return _how_to_get(name, gpio)
+    return None
+
+
+def _how_to_get(library: str, gpio: Gpio) -> str:
+    return f"needs {library}, which is not installed: `pip install 'edge-agent[gpio]'`" + (
+        ", and python3-lgpio" if gpio.factory == "lgpio" else ""
+    )

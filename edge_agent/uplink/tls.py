@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import select
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -139,6 +140,31 @@ def tls_flaws(tls: Tls) -> Iterator[Flaw]:
             yield ("mqtt", "tls", "ca"), f"{tls.ca} is no PEM certificate ({error})"
     if tls.certificate is not None and not {"certificate", "key"}.intersection(missing):
         yield from _pair_flaws(tls.certificate, tls.key)
+
+
+def expiry_flaws(tls: Tls, now: datetime) -> Iterator[Flaw]:
+    """A client certificate that is not valid now; what cannot be read is for `tls_flaws`."""
+    if tls.certificate is None:
+        return
+    try:
+        found = x509.load_pem_x509_certificates(tls.certificate.read_bytes())
+    except (OSError, ValueError):
+        return
+    text = out_of_date(found, now)
+    if text is not None:
+        yield (
+            ("mqtt", "tls", "certificate"),
+            f"{tls.certificate} {text}: have a new one issued, or set this clock (`timedatectl`)",
+        )
+
+
+def out_of_date(certificates: Sequence[x509.Certificate], now: datetime) -> str | None:
+    """Why a chain is of no use now: the one that begins last, or ends first."""
+    begins = max(each.not_valid_before_utc for each in certificates)
+    ends = min(each.not_valid_after_utc for each in certificates)
+    if now < begins:
+        return f"is valid from {begins:%Y-%m-%d}"
+    return f"expired on {ends:%Y-%m-%d}" if ends <= now else None
 
 
 def explain_tls(error: ssl.SSLError, mqtt: Mqtt) -> str:

@@ -8,13 +8,13 @@ from pathlib import Path
 from edge_agent.config.models import DetectorSettings
 from edge_agent.ports import Detector, Gate
 from edge_agent.vision.bays import WindowedBayWatcher, open_bay_watcher
-from edge_agent.vision.cards import search_path
+from edge_agent.vision.cards import model_flaw, search_path
 from edge_agent.vision.detector import OnnxDetector, open_onnx
 from edge_agent.vision.gate import MotionGate
 from edge_agent.vision.heads import MosaicHeadFinder, open_head_finder
 from edge_agent.vision.labels import STREET
 from edge_agent.vision.motion import MotionDetector
-from edge_agent.vision.plates import OnnxPlateReader, open_plate_reader
+from edge_agent.vision.plates import OnnxPlateReader, models_of, open_plate_reader
 from edge_agent.vision.redaction import PhotoRedactor, open_redactor
 
 __all__ = [
@@ -26,6 +26,8 @@ __all__ = [
     "OnnxPlateReader",
     "PhotoRedactor",
     "WindowedBayWatcher",
+    "model_flaw",
+    "models_of",
     "open_bay_watcher",
     "open_detector",
     "open_gate",

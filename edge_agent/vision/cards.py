@@ -13,6 +13,7 @@ import platformdirs
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from edge_agent.config.wording import suggestion
 from edge_agent.errors import ModelError
 
 PATH_VARIABLE = "EDGE_AGENT_MODELS"
@@ -131,12 +132,23 @@ def find_card(name: str, paths: Sequence[Path]) -> Card:
         raise ModelError(
             f"model {name!r}: has no weights and can only be a camera's `detector`; name a network"
         )
-    known = ", ".join(["motion", *files])
+    known = ["motion", *files]
+    guess = suggestion(name, known)
     raise ModelError(
         f"model {name!r}: no card {name}.yaml in {', '.join(map(str, paths)) or 'any folder'}; "
-        f"known models: {known}. Use one of these, or "
+        f"{guess + ' ' if guess.startswith('did') else ''}"
+        f"known models: {', '.join(known)}. Use one of these, or "
         f"`edge-agent models add FILE --name {name}` for a model of your own"
     )
+
+
+def model_flaw(name: str, paths: Sequence[Path]) -> str | None:
+    """Why a model cannot be opened, as far as its card and file tell; None if it can."""
+    try:
+        find_weights(find_card(name, paths), paths)
+    except ModelError as error:
+        return str(error)
+    return None
 
 
 def find_weights(card: Card, paths: Sequence[Path]) -> Path:

@@ -8,7 +8,7 @@ import pytest
 
 from edge_agent.app import check_site, load
 from edge_agent.config import BaySettings, HeadSettings
-from edge_agent.errors import EdgeError, ModelError
+from edge_agent.errors import ConfigError, EdgeError, ModelError
 from edge_agent.plates.rows import read_rows
 from edge_agent.signals import open_recorded
 from edge_agent.vision import open_bay_watcher, open_head_finder
@@ -196,7 +196,7 @@ def test_models_that_cannot_do_what_they_are_named_for() -> None:
 def test_a_model_that_the_site_file_does_not_name_says_who_needs_it(tmp_path: Path) -> None:
     text = SITE.replace("    ground:", "    plates: {regions: [eu], recogniser: gone}\n    ground:")
     with pytest.raises(
-        ModelError, match=r"^camera north: plates: model 'gone': no card gone\.yaml"
+        ConfigError, match=r"yaml:\d+: cameras\.north\.plates\.recogniser: model 'gone': no card"
     ):
         check(write(tmp_path, text), tmp_path)
 

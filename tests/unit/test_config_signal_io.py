@@ -88,13 +88,17 @@ def test_what_would_command_a_controller_is_refused(
         ("gpio: {factory: libgpiod, chip: pinctrl-rp1}", "", "add e.g. `gpio: {factory: libgpiod"),
         ("factory: libgpiod", "factory: lgpio", "lgpio knows chips by number"),
         ("factory: libgpiod", "factory: pigpio", "gpio.factory"),
-        ("line: 13", "line: -1", "health_output.line"),
+        ("line: 13", "line: -1", "health_output.line: -1 is below 0"),
     ],
 )
 def test_what_is_wrong_is_said_with_what_to_do(
     tmp_path: Path, old: str, new: str, said: str
 ) -> None:
     assert said in complaint(tmp_path, old, new)
+
+
+def test_a_line_below_zero_is_no_matter_of_quotes(tmp_path: Path) -> None:
+    assert complaint(tmp_path, "line: 13", "line: -1").endswith("health_output.line: -1 is below 0")
 
 
 def test_a_live_rule_whose_phase_nobody_feeds_is_told(tmp_path: Path) -> None:

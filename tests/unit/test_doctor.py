@@ -1,5 +1,7 @@
 """What the doctor finds, and what it says to do about it."""
 
+import socket
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +15,7 @@ from cryptography.x509.oid import NameOID
 
 from edge_agent.clock import ManualClock, Sync, SystemClock
 from edge_agent.config import Site
-from edge_agent.doctor import Finding, Patient, machine, sight, uplink, wires
+from edge_agent.doctor import Finding, Patient, machine, service, sight, uplink, wires
 from edge_agent.live.timekeeping import ScriptedSync
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -83,6 +85,18 @@ def test_certificates(tmp_path: Path, begins: int, ends: int, grade: str) -> Non
     assert found["client certificate"].grade == grade
     assert bool(found["client certificate"].remedy) == (grade != "pass")
     assert found["device key"].grade == "warn"
+
+
+def test_an_authority_that_cannot_be_read_is_told_once(tmp_path: Path) -> None:
+    path = tmp_path / "ca.pem"
+    mqtt = {"host": "broker", "tls": {"ca": path}}
+    for text in (None, "no certificate"):
+        if text is not None:
+            path.write_text(text)
+        patient = _patient(tmp_path, mqtt=mqtt)
+        found = [*uplink.look_at_broker(patient), *uplink.look_at_certificates(patient)]
+        (told,) = (each for each in found if str(path) in each.found + each.remedy)
+        assert (told.subject, told.grade) == ("broker", "fail")
 
 
 def _certificate(begins: datetime, ends: datetime) -> bytes:
@@ -167,6 +181,25 @@ def test_lines_are_opened_and_given_back(tmp_path: Path) -> None:
     assert patient.site.gpio is not None
     assert [wires.open_lines(patient.site, patient.site.gpio) for _ in range(2)] == [5, 5]
     assert _only(wires.look_at_lines(patient)).grade == "warn", "mock moves nothing"
+
+
+def test_lines_without_their_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "gpiozero", None)
+    found = _only(wires.look_at_lines(_patient(tmp_path, gpio={"factory": "mock"}, **WIRING)))
+    assert (found.grade, "edge-agent[gpio]" in found.remedy) == ("fail", True)
+
+
+def test_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        patient = _patient(tmp_path, metrics={"port": port})
+        found = _only(service.look_at_metrics(patient))
+        assert (found.grade, f"127.0.0.1:{port}: " in found.remedy) == ("fail", True)
+    assert _only(service.look_at_metrics(patient)).grade == "pass"
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    found = _only(service.look_at_metrics(patient))
+    assert (found.grade, "edge-agent[metrics]" in found.remedy) == ("fail", True)
+    assert not list(service.look_at_metrics(_patient(tmp_path)))
 
 
 def test_a_chip_that_is_not_there(tmp_path: Path) -> None:

@@ -149,6 +149,13 @@ def _widened(box: Box) -> Box:
     return Box(box.x1 - x, box.y1 - y, box.x2 + x, box.y2 + y)
 
 
+def models_of(settings: PlateSettings) -> tuple[str, ...]:
+    """Fields of the settings whose models are opened."""
+    latin = any(region != CHINESE for region in settings.regions)
+    readers = {"chinese_recogniser": CHINESE in settings.regions, "recogniser": latin}
+    return ("finder", *(key for key, is_opened in readers.items() if is_opened))
+
+
 def open_plate_reader(settings: PlateSettings, paths: Sequence[Path]) -> OnnxPlateReader:
     """A fresh reader for one camera; ModelError names the command that fixes a problem."""
     latin = [load_grammar(region) for region in settings.regions if region != CHINESE]
