@@ -36,6 +36,7 @@ def played(edge_agent: Cli, tmp_path_factory: pytest.TempPathFactory) -> Callabl
             common = ("--config", SITE, "--start", START, "--workers", workers)
             done = edge_agent("replay", CLIP, *common, "--out", out)
             assert (done.returncode, done.stderr) == (0, "")
+            assert "11:49:12 Europe/Berlin (as the operator said)  street.mp4" in done.stdout
             folders[workers] = out
         return folders[workers]
 

@@ -5,14 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import cv2
 import numpy as np
 import pytest
 
 from edge_agent.errors import EdgeError
-from edge_agent.report import CaseReport, Recording, ReportData, render_report, write_report
+from edge_agent.report import (
+    START_FROM,
+    CaseReport,
+    Recording,
+    ReportData,
+    render_report,
+    write_report,
+)
+from edge_agent.types import Media
 
 JPEG = bytes(cv2.imencode(".jpg", np.full((36, 64, 3), 128, np.uint8))[1])
 VOID = {"meta", "img", "br", "line", "rect", "path"}
@@ -216,6 +224,10 @@ def test_it_says_which_pictures_are_not_the_original() -> None:
     assert text.count("redacted copy") == 3
     assert "The photos shown here are redacted copies" in text
     assert "site file. It is pixelated on purpose" in text
+
+
+def test_every_way_to_know_the_start_has_words() -> None:
+    assert set(START_FROM) == set(get_args(get_type_hints(Media)["start_from"]))
 
 
 def test_umlauts_and_characters(tmp_path: Path) -> None:
