@@ -8,6 +8,7 @@ from concurrent.futures import wait
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 from edge_agent.app import (
     device_key,
@@ -50,6 +51,8 @@ from edge_agent.uplink import Outbox, Uplink, topics
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 ASK_CLOCK_S = 30.0
 REMEMBER_S = 5.0
 UPKEEP_S, DAY_S = 60.0, 24 * 3600.0
@@ -85,6 +88,8 @@ class Appliance:
         self.uplink: Uplink | None = None
         self.on_uplink: Callable[[Uplink, ExitStack], None] = lambda uplink, stack: None
         """Called with every new connection, and what ends with it."""
+        self.beat: Callable[[float], None] = lambda now_s: None
+        """What the main thread has to do many times a second, whatever else it is at."""
 
     @contextmanager
     def running(self, stop: Flag | None = None) -> Iterator[None]:
@@ -166,7 +171,7 @@ class Appliance:
         """
         self.cabinet.close()
         try:
-            cabinet = make_cabinet(site, self.timekeeper.read, RELOAD)
+            cabinet = self.meanwhile(lambda: make_cabinet(site, self.timekeeper.read, RELOAD))
         except (ConfigError, SignalError):
             self._take_back()
             raise
@@ -189,17 +194,17 @@ class Appliance:
         """From now on events and evidence name the present site file."""
         is_rerouted = before.mqtt != self.site.mqtt
         if is_rerouted:
-            self._meanwhile(self._uplinks.close)
+            self.meanwhile(self._uplinks.close)
             self.open_uplink()
         # after that: what the log's checkpoints go out by is chosen once, and last, by the writer
         self.daemon.writer.put(lambda: self._change_speaker(speaker))
 
-    def _meanwhile(self, slow: Callable[[], None]) -> None:
-        """Do what may take seconds; without their ticks all outputs would go to rest."""
+    def meanwhile(self, slow: Callable[[], T]) -> T:
+        """Do what may take seconds; without its beat outputs go to rest, and systemd kills us."""
         doing = aside("meanwhile", slow)
         while wait((doing,), LOOK_S).not_done:
-            self.daemon.tick(self.clock.monotonic())
-        doing.result()
+            self.beat(self.clock.monotonic())
+        return doing.result()
 
     def _change_speaker(self, speaker: Speaker) -> None:
         self.journal.change(speaker.bundles, speaker.storage)

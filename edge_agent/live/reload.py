@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from edge_agent.config import Site
 from edge_agent.errors import ConfigError
@@ -64,13 +65,14 @@ def _exchange(
         box.change_cabinet(site)
     box.site = site
     for name in [name for name in before.cameras if name not in site.cameras or name in fresh]:
-        box.daemon.remove(name)
+        box.meanwhile(partial(box.daemon.remove, name))
     box.speak_anew(speaker, before)
     for name, pipeline in pipelines.items():
         if name in fresh:
             box.daemon.add(fresh[name])
         else:
-            box.daemon.exchange(name, pipeline)
+            box.daemon.exchange(name, pipeline)  # seconds where it hangs, and nobody else's work
+        box.beat(box.clock.monotonic())
 
 
 def _refuse_unchangeable(before: Site, site: Site) -> None:

@@ -43,19 +43,14 @@ def run(config: Path, workers: int, requests: Requests, notifier: Notifier, cloc
 
 def serve(box: Appliance, requests: Requests, notifier: Notifier, remote: Remote) -> None:
     """Watch over a running box until it is to stop, or its recordings have ended."""
-    interval_s = notifier.watchdog_interval_s
-    fed_s = 0.0
+    box.beat = Heart(box, notifier).beat
     reloading = Reloading(box, notifier)
     telling = Repeater("tell", LOOK_S, remote.tell)
     telling.start()
     notifier.ready()
     log.info("running", extra={"cameras": len(box.site.cameras), "data": str(box.folder.path)})
     while not requests.stop.is_set() and not box.daemon.is_over:
-        now_s = box.clock.monotonic()
-        box.daemon.tick(now_s)
-        if interval_s is not None and now_s - fed_s >= interval_s / 4:
-            fed_s = now_s
-            _feed(box, notifier, now_s)
+        box.beat(box.clock.monotonic())
         reloading.tick(requests)
         requests.stop.wait(TICK_S)
     notifier.stopping()
@@ -63,6 +58,30 @@ def serve(box: Appliance, requests: Requests, notifier: Notifier, remote: Remote
     reloading.close()
     telling.close()
     remote.close()
+
+
+class Heart:
+    """Drives the outputs and feeds the watchdog while the main thread makes progress."""
+
+    def __init__(self, box: Appliance, notifier: Notifier) -> None:
+        self._box, self._notifier = box, notifier
+        self._fed_s = 0.0
+
+    def beat(self, now_s: float) -> None:
+        """To be called some 50 times a second."""
+        self._box.daemon.tick(now_s)
+        interval_s = self._notifier.watchdog_interval_s
+        if interval_s is not None and now_s - self._fed_s >= interval_s / 4:
+            self._fed_s = now_s
+            self._feed(now_s)
+
+    def _feed(self, now_s: float) -> None:
+        stuck = self._box.stuck(now_s)
+        if stuck is None:
+            self._notifier.watchdog()
+        else:
+            log.critical("watchdog not fed", extra={"why": stuck})
+            self._notifier.status(stuck)
 
 
 class Reloading:
@@ -116,12 +135,3 @@ class Reloading:
         self._box.forget_models()
         self._notifier.ready()
         return None if error is None else str(error) or type(error).__name__
-
-
-def _feed(box: Appliance, notifier: Notifier, now_s: float) -> None:
-    stuck = box.stuck(now_s)
-    if stuck is None:
-        notifier.watchdog()
-    else:
-        log.critical("watchdog not fed", extra={"why": stuck})
-        notifier.status(stuck)
