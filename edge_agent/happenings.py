@@ -12,9 +12,20 @@ MAX_OPEN = 512
 """More do not begin without ending; what is older than so many is forgotten."""
 RESTARTED = "restarted"
 """Why a happening ends that no rule goes on with."""
+RECORDING_ENDED = "recording_ended"
+"""What rules say of happenings that `finish` ends."""
+NO_LONGER_WATCHED = "no_longer_watched"
+"""Why these end where it is not the footage that does, but the rule, the camera or the box."""
 
 Key = tuple[str, str]
 """Kind and subject."""
+
+
+def unwatched(event: Event) -> Event:
+    """What a rule said when it was taken away from footage that goes on."""
+    if event.facts.get("end_reason") != RECORDING_ENDED:
+        return event
+    return replace(event, facts={**event.facts, "end_reason": NO_LONGER_WATCHED})
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from edge_agent.clock import STEPPED, ClockStep, StepWatch
-from edge_agent.happenings import Happenings
+from edge_agent.happenings import Happenings, unwatched
 from edge_agent.ports import (
     Analyzer,
     BayWatcher,
@@ -165,13 +165,21 @@ class Pipeline:
         events = self._ask_rules(lambda analyzer: analyzer.finish(scene))
         return Outcome(events, tuple(self.collector.finish(scene, events)))
 
+    def leave(self) -> Outcome:
+        """Close what is open; the footage goes on, but nobody watches it any more."""
+        scene = self._latest
+        if scene is None:
+            return Outcome()
+        events = self._take_away(self.rules, scene)
+        return Outcome(events, tuple(self.collector.finish(scene, events)))
+
     def suspend(self) -> Outcome:
         """Before another process goes on: end what it cannot, document what has begun."""
         scene = self._latest
         if scene is None:
             return Outcome()
         forgetful = [slot for slot in self.rules if not isinstance(slot.analyzer, Memory)]
-        events = self._ask_rules(lambda analyzer: analyzer.finish(scene), forgetful)
+        events = self._take_away(forgetful, scene)
         return Outcome(events, tuple(self.collector.suspend(scene, events)))
 
     def remember(self) -> JSON:
@@ -212,9 +220,11 @@ class Pipeline:
         scene = self._latest
         if scene is None:
             return Outcome()
-        changed = list(kept.values())
-        events = self._ask_rules(lambda analyzer: analyzer.finish(scene), changed)
+        events = self._take_away(list(kept.values()), scene)
         return Outcome(events, tuple(self.collector.update(scene, events)))
+
+    def _take_away(self, slots: Sequence[RuleSlot], scene: Scene) -> tuple[Event, ...]:
+        return self._ask_rules(lambda analyzer: map(unwatched, analyzer.finish(scene)), slots)
 
     def _ask_rules(
         self,

@@ -190,7 +190,10 @@ class Analyzer(Protocol):
     def update(self, scene: Scene) -> Iterable[Event]: ...
 
     def finish(self, scene: Scene) -> Iterable[Event]:
-        """Close what is open; `scene` is the last one. Called once, when the footage ends."""
+        """Close what is open; `scene` is the last one. Called once, when the footage ends.
+
+        Where only the watching ends, the pipeline says so instead of `recording_ended`.
+        """
         ...
 
 

@@ -136,7 +136,7 @@ class Daemon:
         reader.close()
         reader.join(JOIN_S)  # or it would lay one more frame on the board
         self.board.remove(name)
-        self._ask(camera, lambda each: self._put(each.pipeline.finish(), each.source), None)
+        self._ask(camera, lambda each: self._put(each.pipeline.leave(), each.source), None)
 
     def exchange(self, name: str, pipeline: Pipeline) -> None:
         """Let another pipeline go on with what the present one knows."""

@@ -56,6 +56,7 @@ _WORDS: Final = {
     "gone": "it is gone",
     "helmet_on": "helmet put on",
     "lost": "lost sight of",
+    "no_longer_watched": "not watched any longer",
     "recording_ended": "the recording ended",
     "schedule": "outside of the hours of the rule",
     "signal_changed": "the signal changed",

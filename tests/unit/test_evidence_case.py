@@ -247,12 +247,13 @@ def test_first_seen_standing_has_no_arrival_even_if_nobody_says_so() -> None:
     assert case.reasons == ("arrival not seen", "vehicle has not left")
 
 
-def test_never_leaving_ends_in_a_partial_case() -> None:
+@pytest.mark.parametrize("reason", ["recording_ended", "no_longer_watched"])
+def test_never_leaving_ends_in_a_partial_case(reason: str) -> None:
     street = Street(leave_s=1e9)
     collector = CaseCollector(SETTINGS)
     cases = play(street, ordinary(street)[:3], 18.0, collector)
     assert [case.revision for case in cases] == [1]
-    end = street.event("end", 17.9, end_reason="recording_ended")
+    end = street.event("end", 17.9, end_reason=reason)
     (last,) = collector.finish(street.scene(179), [end])
     assert (last.revision, last.reasons) == (2, ("vehicle has not left",))
     assert not collector.held

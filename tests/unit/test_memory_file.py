@@ -215,11 +215,11 @@ class Once:
 
     def finish(self, scene: Scene) -> Iterable[Event]:
         if self.is_open:
-            yield self._event(scene, "end")
+            yield self._event(scene, "end", end_reason="recording_ended")
 
-    def _event(self, scene: Scene, phase: str) -> Event:
+    def _event(self, scene: Scene, phase: str, **facts: str) -> Event:
         values = (phase, 1.0, scene.frame.t_s, scene.frame.wall, scene.frame.seq)
-        return Event("c1", self.kind, "test.once/1", *values, facts={"begin_s": 1.0})  # type: ignore[arg-type]
+        return Event("c1", self.kind, "test.once/1", *values, facts={"begin_s": 1.0, **facts})  # type: ignore[arg-type]
 
 
 class Lasting(Once):
@@ -260,6 +260,7 @@ def test_a_rule_that_forgets_is_ended_by_a_stop() -> None:
     assert [line.step(t) for t in range(3)] == [[], [("begin", "boot-1")], []]
     (end,) = line.made.suspend().events
     assert (end.phase, end.since_boot) == ("end", "boot-1")
+    assert end.facts["end_reason"] == "no_longer_watched"
     assert line.made.remember()["open"] == []
 
 
@@ -321,9 +322,22 @@ def test_a_changed_rule_is_ended_when_the_site_file_changes() -> None:
     for t in range(3):
         old.step(t)
     new = Line(Lasting, "another")
-    assert [event.phase for event in new.made.adopt(old.made).events] == ["end"]
+    (end,) = new.made.adopt(old.made).events
+    assert (end.phase, end.facts["end_reason"]) == ("end", "no_longer_watched")
     assert new.step(3) == []
     assert new.step(4) == [("begin", "boot-1")]
+
+
+def test_only_the_footages_end_is_called_the_recordings_end() -> None:
+    for close, reason in (
+        (Pipeline.finish, "recording_ended"),
+        (Pipeline.leave, "no_longer_watched"),
+    ):
+        line = Line(Lasting)
+        for t in range(3):
+            line.step(t)
+        (end,) = close(line.made).events
+        assert (end.phase, end.facts["end_reason"]) == ("end", reason)
 
 
 def test_what_a_rule_is() -> None:

@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 ROLES: tuple[Role, ...] = ("enter", "wide", "close", "leave")
 RESTARTED = "restarted"
 """Why a case has no photos of its begin, and why a happening ended that no rule went on with."""
+_UNSEEN_ENDS = ("not ended", "recording_ended", "no_longer_watched", "schedule", RESTARTED)
+"""Where watching ended, not what was watched."""
 SHED: tuple[Role, ...] = ("close", "enter", "leave", "wide")
 
 Key = tuple[str, str]
@@ -218,7 +220,7 @@ class CaseCollector:
 def _has_left(dossier: Dossier) -> bool:
     """True when it ended because the vehicle went, not because watching did."""
     reason = dossier.end.facts.get("end_reason") if dossier.end else "not ended"
-    return reason not in ("not ended", "recording_ended", "schedule", RESTARTED)
+    return reason not in _UNSEEN_ENDS
 
 
 MISSING: Mapping[Role, str] = MappingProxyType(
