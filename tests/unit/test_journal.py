@@ -122,8 +122,8 @@ def test_the_log_says_what_happened_where(
     phase: Any, level: str, journal: Journal, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "edge_agent.journal")
-    facts = {"reason": "frames_stopped", "outputs": ["ns-call", "ew-call"]}
-    fault = replace(event("io.fault", **facts), phase=phase, zone=None, track=None, plate=None)
+    fault = event("io.fault", reason="frames_stopped", outputs=["ns-call", "ew-call"])
+    fault = replace(fault, phase=phase, zone=None, track=None, plate=None)
     journal.event(fault)
     (record,) = caplog.records
     text = FieldFormatter("%(levelname)s: %(message)s").format(record)
@@ -143,4 +143,4 @@ def test_the_log_names_the_zone_and_no_plate(
     told, pulse = (FieldFormatter("%(message)s").format(record) for record in caplog.records)
     assert " camera=c1 phase=end zone=entry output=gate " in told
     assert " camera=c1 " in pulse and " output=gate " in pulse and " zone=" not in pulse
-    assert PLATE["text"] not in told + pulse
+    assert "AB12" not in told + pulse
