@@ -285,9 +285,9 @@ def _check_broker(site: Site, config: Path) -> None:
         raise located(config, found)
 
 
-def flaws(site: Site) -> Iterator[Flaw]:
+def flaws(site: Site, reads_weights: bool = False) -> Iterator[Flaw]:
     """All that is wrong with the models and the broker's files that a site file names."""
-    yield from model_flaws(site)
+    yield from model_flaws(site, reads_weights)
     if site.mqtt is not None:
         yield from client.flaws(site.mqtt)
 
@@ -336,7 +336,7 @@ def check_site(
 
     more: what is known to be wrong already, to be told with the rest.
     """
-    found = [*flaws(site), *more]
+    found = [*flaws(site, reads_weights=True), *more]
     if site.mqtt is not None and site.mqtt.tls is not None:
         found += expiry_flaws(site.mqtt.tls, SystemClock().now())
     if found:

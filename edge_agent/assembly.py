@@ -66,11 +66,14 @@ def _model_key(settings: DetectorSettings) -> tuple[str, float | None, str]:
     return settings.model, settings.min_score, settings.provider
 
 
-def model_flaws(site: Site) -> Iterator[Flaw]:
-    """Every model that is asked for and not there: where in the site file, and what to do."""
+def model_flaws(site: Site, reads_weights: bool) -> Iterator[Flaw]:
+    """Every model that is asked for and not there: where in the site file, and what to do.
+
+    reads_weights: the files of weights are looked at as well, which a slow disk may take long for.
+    """
     paths = model_paths(site)
     for where, name in _named_models(site):
-        flaw = model_flaw(name, paths) if name else None
+        flaw = model_flaw(name, paths, reads_weights) if name else None
         if flaw is not None:
             yield where, flaw
 

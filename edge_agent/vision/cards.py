@@ -142,10 +142,12 @@ def find_card(name: str, paths: Sequence[Path]) -> Card:
     )
 
 
-def model_flaw(name: str, paths: Sequence[Path]) -> str | None:
-    """Why a model cannot be opened, as far as its card and file tell; None if it can."""
+def model_flaw(name: str, paths: Sequence[Path], reads_weights: bool) -> str | None:
+    """Why a model cannot be opened, as far as its card tells, and its file if it is read."""
     try:
-        find_weights(find_card(name, paths), paths)
+        card = find_card(name, paths)
+        if reads_weights:
+            find_weights(card, paths)
     except ModelError as error:
         return str(error)
     return None

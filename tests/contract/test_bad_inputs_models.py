@@ -128,12 +128,14 @@ def checks(folder: Path, run_all: Callable[..., Outcomes], environment: dict[str
 
 @pytest.mark.parametrize("name", CARDS)
 def test_model(checks: Outcomes, refused: Callable[..., None], name: str) -> None:
-    refused(checks[name], 78, name, *CARDS[name][2])
+    place = ":7: cameras.north.detector.model: " if name != "no-network" else ""
+    refused(checks[name], 78, name, place, *CARDS[name][2])
 
 
 @pytest.mark.parametrize("name", PULLS)
 def test_pull(checks: Outcomes, refused: Callable[..., None], name: str) -> None:
-    refused(checks[name], 78, name, *PULLS[name])
+    status = 69 if name == "pull-refused" else 78
+    refused(checks[name], status, name, *PULLS[name])
 
 
 def test_add(checks: Outcomes, refused: Callable[..., None]) -> None:
