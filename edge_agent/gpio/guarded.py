@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import socket
 import subprocess
 import sys
 import threading
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any
 
@@ -41,8 +43,10 @@ class GuardedFactory(Factory):  # type: ignore[misc]
         self._pins: dict[PinInfo, GuardedPin] = {}
         self._lapses = 0
         self._trouble: str | None = None
-        self._beaten_s: float | None = None
+        self._beaten_s = -math.inf
         self._guard: _Guard | None = _Guard(kind, chip, START_S)
+        self._coming: Future[_Guard] | None = None
+        """Another one, as long as there is none."""
 
     @property
     def guard_pid(self) -> int | None:
@@ -56,6 +60,9 @@ class GuardedFactory(Factory):  # type: ignore[misc]
             if self._guard is not None:
                 self._guard.end()
                 self._guard = None
+            if self._coming is not None:
+                self._coming.add_done_callback(_end)
+                self._coming = None
 
     def pin(self, name: Line) -> GuardedPin:
         """The line of that offset or name; the same object for the same line."""
@@ -68,13 +75,11 @@ class GuardedFactory(Factory):  # type: ignore[misc]
         not what was asked for.
         """
         with self._lock:
-            pause_s = RETRY_S if self._guard is None else BEAT_S
-            if self._beaten_s is None or now_s - self._beaten_s >= pause_s:
+            if self._guard is None:
+                self._revive(now_s)
+            elif now_s - self._beaten_s >= BEAT_S:
                 self._beaten_s = now_s
-                if self._guard is None:
-                    self._revive()
-                else:
-                    self.ask("beat")
+                self.ask("beat")
             trouble = self._trouble
             if self._guard is not None:
                 self._trouble = None
@@ -121,13 +126,19 @@ class GuardedFactory(Factory):  # type: ignore[misc]
         self._guard.kill()
         self._guard, self._trouble = None, why
 
-    def _revive(self) -> None:
-        """Begin with a new guard, every line at rest."""
+    def _revive(self, now_s: float) -> None:
+        """Begin with a new guard, every line at rest; nobody waits while it starts."""
+        coming = self._coming
+        if coming is None and now_s - self._beaten_s >= RETRY_S:
+            self._beaten_s, self._coming = now_s, _begin(self._kind, self._chip)
+        if coming is None or not coming.done():
+            return
+        self._coming = None
         try:
-            self._guard, self._lapses = _Guard(self._kind, self._chip, AGAIN_S), 0
+            self._guard, self._lapses = coming.result(), 0
             for pin in self._pins.values():
                 pin.take_again()
-        except OSError as error:
+        except (OSError, ValueError) as error:
             if self._guard is not None:
                 self._give_up(f"the outputs cannot be had again: {error}")
             return
@@ -175,6 +186,25 @@ class GuardedPin(Pin):  # type: ignore[misc]
 
     def _set_state(self, value: float) -> None:
         self._factory.ask("set", self._name, level=bool(value))
+
+
+def _begin(kind: str, chip: str) -> Future[_Guard]:
+    coming: Future[_Guard] = Future()
+
+    def start() -> None:
+        try:
+            coming.set_result(_Guard(kind, chip, AGAIN_S))
+        except (OSError, ValueError) as error:
+            coming.set_exception(error)
+
+    threading.Thread(target=start, name="guard", daemon=True).start()
+    return coming
+
+
+def _end(come: Future[_Guard]) -> None:
+    """It has come too late."""
+    if come.exception() is None:
+        come.result().end()
 
 
 class _Guard:

@@ -169,8 +169,8 @@ class Appliance:
 
         Raises SignalError for lines that cannot be had; then the old ones are taken again.
         """
-        self.cabinet.close()
         try:
+            self.cabinet.close()
             cabinet = self.meanwhile(lambda: make_cabinet(site, self.timekeeper.read, RELOAD))
         except (ConfigError, SignalError):
             self._take_back()

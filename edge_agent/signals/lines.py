@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import logging
 from collections import deque
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 from edge_agent.config.signal_io import Gpio, Line
 from edge_agent.errors import ConfigError, SignalError
 from edge_agent.gpio.factory import line_errors, open_factory
+
+log = logging.getLogger(__name__)
 
 _LIBRARIES = {"libgpiod": ("gpiod",), "lgpio": ("lgpio",), "mock": ()}
 
@@ -76,9 +80,12 @@ class Lines:
         return Input(device.pin, is_active_low)
 
     def close(self) -> None:
-        """Give up every line, as it is."""
+        """Give up every line, as it is; one that cannot be set goes to rest with its guard."""
         for device in self._devices:
-            device.close()
+            try:
+                device.close()
+            except self._errors as error:
+                log.warning("line not set as it was given up", extra={"why": str(error)})
         self.relays.close()
         self.factory.close()
 
@@ -100,8 +107,12 @@ class Lines:
             factory = open_factory(kind, chip)
             if not is_guarded:
                 return factory, factory
-            guarded = importlib.import_module("edge_agent.gpio.guarded")
-            return factory, guarded.GuardedFactory(factory, kind, chip)
+            with ExitStack() as stack:
+                stack.callback(factory.close)
+                guarded = importlib.import_module("edge_agent.gpio.guarded")
+                relays = guarded.GuardedFactory(factory, kind, chip)
+                stack.pop_all()
+            return factory, relays
         except self._errors as error:
             raise SignalError(
                 f"gpio: {kind} cannot open {chip}: {error}: expected a GPIO chip that "

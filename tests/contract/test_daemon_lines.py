@@ -151,6 +151,25 @@ def _broker(port: int, **more: int) -> dict[str, object]:
     return {"host": "127.0.0.1", "port": port, "tls": {}, **more}
 
 
+def test_lines_that_cannot_be_let_go_are_taken_again(
+    boxes: Any, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_cabinet: WiredCabinet) -> None:
+        raise SignalError("the pin is stuck")
+
+    with boxes.running(config) as box:
+        before, text = _wired(box), yaml.safe_load(config.read_text())
+        text["health_output"]["line"] = 25
+        config.write_text(yaml.safe_dump(text))
+        with monkeypatch.context() as patch:
+            patch.setattr(WiredCabinet, "_let_go", refuse)
+            assert "the pin is stuck" in str(boxes.reload(box))
+        assert box.daemon.cabinet is _wired(box) is not before
+        assert boxes.goes_on(box, "north")
+        health = _pin(box, 13)
+        assert boxes.comes_true(lambda: len(health.states) > 2), "and they are driven"
+
+
 def test_lines_that_cannot_be_had_back_are_a_case_for_a_new_process(
     boxes: Any, config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

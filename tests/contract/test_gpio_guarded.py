@@ -10,14 +10,18 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from gpiozero.pins.mock import MockFactory
 
 from edge_agent.app import load
 from edge_agent.clock import ClockReading, ManualClock, Sync, SystemClock
 from edge_agent.config.signal_io import Gpio
+from edge_agent.errors import SignalError
 from edge_agent.gpio.guard import SILENCE_S
+from edge_agent.gpio.guarded import GuardedPin
 from edge_agent.signals import Lines, WiredCabinet
 from edge_agent.types import ArrayPicture, Detections, Frame, Scene
 
@@ -103,6 +107,78 @@ def test_a_guard_that_dies_or_hangs_is_replaced(rig: Rig, end: signal.Signals) -
     rig.relay(False)
     rig.relay(True)
     assert rig.is_energised and rig.beats(0.3) == []
+
+
+class Starts:
+    """Guards that take their time to begin."""
+
+    SLOW_S = 1.5
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begun: list[subprocess.Popen[bytes]] = []
+        self._begin = subprocess.Popen
+        monkeypatch.setattr("edge_agent.gpio.guarded.subprocess.Popen", self._late)
+
+    def _late(self, *args: Any, **more: Any) -> subprocess.Popen[bytes]:
+        CLOCK.sleep(self.SLOW_S)
+        self.begun.append(self._begin(*args, **more))
+        return self.begun[-1]
+
+
+def test_nobody_waits_while_another_guard_begins(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    starts = Starts(monkeypatch)
+    rig.signal(signal.SIGKILL)
+    longest_s, begin_s = 0.0, CLOCK.monotonic()
+    while rig.lines.relays.guard_pid is None or not starts.begun:
+        before_s = CLOCK.monotonic()
+        assert before_s - begin_s < 20
+        rig.beat()
+        longest_s = max(longest_s, CLOCK.monotonic() - before_s)
+        CLOCK.sleep(0.02)
+    assert longest_s < starts.SLOW_S
+    rig.relay(False)
+    rig.relay(True)
+    assert rig.is_energised and rig.beats(0.3) == []
+
+
+def test_a_guard_that_begins_too_late_ends_at_once(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts = Starts(monkeypatch)
+    rig.signal(signal.SIGKILL)
+    rig.beats(1.5)
+    assert not starts.begun
+    rig.lines.close()
+    assert _until(lambda: bool(starts.begun), 20) < 20
+    assert starts.begun[0].wait(20) is not None
+
+
+def test_a_line_that_cannot_be_set_does_not_keep_the_guard(
+    rig: Rig, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_pin: object) -> None:
+        raise OSError("input/output error")
+
+    pid = rig.lines.relays.guard_pid
+    assert pid is not None
+    with monkeypatch.context() as patch:
+        patch.setattr(GuardedPin, "close", refuse)
+        rig.lines.close()
+    assert rig.lines.relays.guard_pid is None and _is_over(pid)
+    assert "input/output error" in str(caplog.records[-1].__dict__["why"])
+
+
+def test_a_chip_is_closed_where_no_guard_can_begin(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = list[object]()
+
+    def close(factory: object) -> None:
+        closed.append(factory)
+
+    monkeypatch.setattr(MockFactory, "close", close)
+    monkeypatch.setattr("edge_agent.gpio.guarded.sys.executable", "/nowhere")
+    with pytest.raises(SignalError, match="cannot open"):
+        Lines(Gpio(factory="mock"), is_guarded=True)
+    assert len(closed) == 1
 
 
 SITE = """
