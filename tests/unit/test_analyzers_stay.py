@@ -134,6 +134,22 @@ def test_a_flicker_of_the_outline_counts_no_time_twice() -> None:
     assert end.facts["dwell_s"] == pytest.approx(39.4), "of the flicker nothing is claimed"
 
 
+def test_what_it_stood_outside_of_the_zone_is_no_time_in_it() -> None:
+    tracks = [car(t, 180 if t < 20 else 100, 0.0) for t in range(40)]
+    events = play(parking(), [scene(track.last_s, track) for track in tracks])
+    assert phases(events) == [("suspect", 20), ("begin", 30), ("end", 39)]
+    assert (events[1].begin_s, events[2].facts["dwell_s"]) == (20.0, 19.0)
+
+
+def test_no_time_is_in_two_offences() -> None:
+    """Out of the zone for longer than a stay waits, it is accused anew: of the time since."""
+    tracks = [car(t, 180 if 20 <= t < 26 else 100, 0.0) for t in range(50)]
+    events = play(parking(), [scene(track.last_s, track) for track in tracks])
+    begins = [event.begin_s for event in events if event.phase == "begin"]
+    ends = [event.facts["end_s"] for event in events if event.phase == "end"]
+    assert (begins, ends) == ([0.0, 26.0], [20, 49])
+
+
 def test_who_pulls_in_behind_another_starts_anew() -> None:
     first = [car(t, 100, 4.0) for t in range(4, 14)]
     waits = [car(t, 60, None, ident=2) for t in range(4, 14)]

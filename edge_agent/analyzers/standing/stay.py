@@ -6,6 +6,7 @@ where it stood is free of it. Time is media time; nothing here counts frames.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -81,6 +82,8 @@ class Stay:
     departed_s: float | None = None
     """When its place was free of it."""
     end_reason: EndReason = "left"
+    counts_from_s: float = -math.inf
+    """When it entered, if it was seen outside: what it stood there is not standing in the zone."""
     is_recalled: bool = False
     """It was seen by an earlier process, and not by this one yet."""
 
@@ -202,6 +205,8 @@ class StayWatch:
         self._limits = limits
         self._stays: dict[int, Stay] = {}
         self._active_since_s: float | None = None
+        self._outside: set[int] = set()
+        """Tracks that were seen outside of the zone."""
         self._resumed_s: float | None = None
         """Media time of the first scene after a restart."""
 
@@ -230,9 +235,13 @@ class StayWatch:
             self._active_since_s = t_s
         self._resumed_s = t_s if self._resumed_s is None else self._resumed_s
         present = {track.id: track for track in scene.tracks if track.cls in self._classes}
+        self._outside &= present.keys()
         for track in present.values():
-            if track.id not in self._stays and self._holds(track, scene):
+            if not self._holds(track, scene):
+                self._outside.add(track.id)
+            elif track.id not in self._stays:
                 self._stays[track.id] = stay = Stay(track, t_s, self._subject(track, t_s))
+                stay.counts_from_s = t_s if track.id in self._outside else -math.inf
                 yield "entered", stay
         for key in list(self._stays):
             self._follow(self._stays[key], present.get(key), scene)
@@ -266,7 +275,7 @@ class StayWatch:
         is_unmoved = is_still and stay.covers_place(track.box, SAME_PLACE_IOU)
         is_inside = is_unmoved or self._holds(track, scene)
         if is_inside and is_still:
-            stay.stand(track, self._active_since_s)
+            stay.stand(track, max(self._active_since_s, stay.counts_from_s))
             return
         if not is_still:
             stay.move()
