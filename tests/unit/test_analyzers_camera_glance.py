@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edge_agent.analyzers.camera.glance import WINDOW_S, Glance
 from edge_agent.analyzers.camera.health import CameraHealth
 from edge_agent.analyzers.view import View
 from edge_agent.types import ArrayPicture, Detections, Frame, Scene
@@ -90,9 +92,59 @@ def test_a_picture_that_stands_by_nature_is_suspected_only_after_three_times_as_
         """Every second a new one; from `ON_S` on none."""
         return noisy(STREET, min(t_s, ON_S) // 1)
 
-    taught, frozen = suspicions(show, end_s=ON_S + 5)
-    assert taught[0] < 1.0, "before anything is known of the camera"
+    *taught, frozen = suspicions(show, end_s=ON_S + 5)
+    assert [round(t_s) for t_s, _ in taught] == [1, 2], "twice is no accident"
     assert 2.2 <= frozen[0] - ON_S <= 3.0
+
+
+def standing(spells: list[tuple[float, float]], frozen_s: float) -> Callable[[float], Picture]:
+    """A quiet street whose picture stands from when to when, and for good in the end."""
+
+    def show(t_s: float) -> Picture:
+        spells_now = [begin_s for begin_s, end_s in spells if begin_s <= t_s < end_s]
+        return noisy(STREET, spells_now[0] if spells_now else min(t_s, frozen_s))
+
+    return show
+
+
+def test_one_stutter_makes_nobody_blind() -> None:
+    show = standing([(ON_S, ON_S + 9)], ON_S + 30)
+    stutter, frozen = suspicions(show, end_s=ON_S + 35)
+    assert stutter[0] - ON_S <= 0.7 and frozen[0] - (ON_S + 30) <= 0.7
+
+
+@pytest.mark.parametrize(("rest_s", "is_known"), [(10.0, True), (3 * WINDOW_S, False)])
+def test_how_a_picture_stands_by_nature_outlives_a_restart_but_not_an_evening(
+    rest_s: float, is_known: bool
+) -> None:
+    before, after = (Glance(lambda _: None) for _ in range(2))
+    show = standing([(20.0, 21.0), (25.0, 26.0)], 1e9)
+
+    def play(glance: Glance, begin_s: float, end_s: float, is_still: bool = False) -> float | None:
+        """After how long it is suspected."""
+        for number in range(round((end_s - begin_s) / PAUSE_S)):
+            t_s = begin_s + number * PAUSE_S
+            glance.see(show(begin_s if is_still else t_s)[..., 0], t_s, False)
+            if is_still and glance.suspicion:
+                return t_s - begin_s
+        return None
+
+    play(before, 0.0, 30.0)
+    state = json.loads(json.dumps(before.remember()))
+    after.recall(state, lambda t_s: t_s + 1000.0)
+    play(after, 1030.0 + rest_s, 1040.0 + rest_s)
+    found_s = play(after, 1040.0 + rest_s, 1050.0 + rest_s, is_still=True)
+    assert found_s is not None and (found_s > 2.0) == is_known
+
+
+def test_the_rule_remembers_it() -> None:
+    rules = [CameraHealth(CameraHealth.Settings(), VIEW) for _ in range(2)]
+    assert rules[0]._glance is not None and rules[1]._glance is not None
+    rules[0]._glance._present = [1.0, 2.0]
+    rules[1].recall(rules[0].remember(), lambda t_s: t_s)
+    assert rules[1]._glance.remember() == rules[0]._glance.remember()
+    older = {key: value for key, value in rules[0].remember().items() if key != "glance"}
+    rules[1].recall(older, lambda t_s: t_s)
 
 
 def test_without_calls_nothing_is_suspected() -> None:

@@ -84,11 +84,15 @@ class CameraHealth:
             for kind, latch in self._latches.items()
         }
         state = {"latches": latches, "told": self._told}
+        if self._glance is not None:
+            state["glance"] = self._glance.remember()
         return {**state, "still": self._still.remember(), "view": self._check.remember()}
 
     def recall(self, state: JSON, moved: Moved) -> None:
         self._check.recall(state["view"])
         self._still.recall(state["still"], moved)
+        if self._glance is not None and "glance" in state:
+            self._glance.recall(state["glance"], moved)
         for kind, latch in self._latches.items():
             is_on, since_s, level_s = state["latches"][kind]
             latch.is_on, latch.since_s, latch.level_s = bool(is_on), moved(since_s), float(level_s)
