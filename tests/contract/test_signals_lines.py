@@ -128,8 +128,7 @@ def test_ctrl_c_ends_watching_without_a_word(tmp_path: Path) -> None:
     path = tmp_path / "site.yaml"
     path.write_text(SITE)
     run, pipe = ["io", "watch", "--config", str(path)], subprocess.PIPE
-    # tests that run in the background of a shell have SIGINT ignored
-    begun = ["env", "--default-signal=INT", sys.executable, "-m", "edge_agent", *run]
+    begun = [sys.executable, "-m", "edge_agent", *run]
     with subprocess.Popen(begun, text=True, stdout=pipe, stderr=pipe) as process:
         try:
             assert process.stdout is not None and "main: " in process.stdout.readline()
