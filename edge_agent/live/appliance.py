@@ -10,10 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from edge_agent.app import (
-    device_key,
-    state_dir,
-)
+from edge_agent.app import device_key, state_dir
 from edge_agent.assembly import Detectors, make_pipeline, model_paths
 from edge_agent.checkpoints import CheckpointFeed
 from edge_agent.clock import Clock, ClockReading
@@ -31,13 +28,7 @@ from edge_agent.live.daemon import DISK_S, Daemon
 from edge_agent.live.machine import memory_bytes, temperature_c
 from edge_agent.live.memory import MemoryFile, Moment
 from edge_agent.live.requests import Flag, StoppedError
-from edge_agent.live.site_file import (
-    boot_of,
-    box_folder,
-    is_paced,
-    load_live,
-    witness_keys,
-)
+from edge_agent.live.site_file import boot_of, box_folder, is_paced, load_live, witness_keys
 from edge_agent.live.speaker import Speaker, Speakers, origins
 from edge_agent.live.timekeeping import FirstToKnow, Timekeeper, boot_id
 from edge_agent.live.upkeep import Upkeep

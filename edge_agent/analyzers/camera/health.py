@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from edge_agent import config
-from edge_agent.analyzers.camera.glance import Glance
+from edge_agent.analyzers.camera.first_look import FirstLook
 from edge_agent.analyzers.camera.latch import Latch
 from edge_agent.analyzers.camera.stillness import Stillness
 from edge_agent.analyzers.camera.view_check import ViewCheck
@@ -48,7 +48,7 @@ class CameraHealth:
         self._latches = {kind: Latch(settings.after_s) for kind in kinds}
         self._still = Stillness(settings.frozen_after_s)
         self._check = ViewCheck(settings.tolerance)
-        self._glance = Glance(self._check.hidden) if view.has_calls else None
+        self._first_look = FirstLook(self._check.hidden) if view.has_calls else None
         self._sampled_s: float | None = None
         self._told: dict[str, str] = {}
         """Kind -> the subject of what goes on."""
@@ -56,13 +56,13 @@ class CameraHealth:
     @property
     def suspicion(self) -> str | None:
         """What may be wrong with the picture, before it has lasted; only where calls rest on it."""
-        what = self._glance.suspicion if self._glance else None
+        what = self._first_look.suspicion if self._first_look else None
         return f"camera perhaps {what}" if what else None
 
     def update(self, scene: Scene) -> Iterable[Event]:
         t_s = scene.frame.t_s
-        if self._glance is not None:
-            self._glance.see(scene.frame.small_grey, t_s, self._still.is_on)
+        if self._first_look is not None:
+            self._first_look.see(scene.frame.small_grey, t_s, self._still.is_on)
         since_s = SAMPLE_S if self._sampled_s is None else t_s - self._sampled_s
         if since_s < SAMPLE_S:
             return
@@ -84,15 +84,15 @@ class CameraHealth:
             for kind, latch in self._latches.items()
         }
         state = {"latches": latches, "told": self._told}
-        if self._glance is not None:
-            state["glance"] = self._glance.remember()
+        if self._first_look is not None:
+            state["glance"] = self._first_look.remember()
         return {**state, "still": self._still.remember(), "view": self._check.remember()}
 
     def recall(self, state: JSON, moved: Moved) -> None:
         self._check.recall(state["view"])
         self._still.recall(state["still"], moved)
-        if self._glance is not None and "glance" in state:
-            self._glance.recall(state["glance"], moved)
+        if self._first_look is not None and "glance" in state:
+            self._first_look.recall(state["glance"], moved)
         for kind, latch in self._latches.items():
             is_on, since_s, level_s = state["latches"][kind]
             latch.is_on, latch.since_s, latch.level_s = bool(is_on), moved(since_s), float(level_s)

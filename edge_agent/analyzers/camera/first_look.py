@@ -21,7 +21,7 @@ WINDOW_S = 3600.0
 """A standstill is a camera's nature when another as long came within so long, and for so long."""
 
 
-class Glance:
+class FirstLook:
     """Looks at single pictures, and suspects those that show nothing of the view, or stand.
 
     A camera whose pictures stand by nature is suspected only after three times as long: a codec

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_agent.analyzers.camera.glance import WINDOW_S, Glance
+from edge_agent.analyzers.camera.first_look import WINDOW_S, FirstLook
 from edge_agent.analyzers.camera.health import CameraHealth
 from edge_agent.analyzers.view import View
 from edge_agent.types import ArrayPicture, Detections, Frame, Scene
@@ -117,15 +117,15 @@ def test_one_stutter_makes_nobody_blind() -> None:
 def test_how_a_picture_stands_by_nature_outlives_a_restart_but_not_an_evening(
     rest_s: float, is_known: bool
 ) -> None:
-    before, after = (Glance(lambda _: None) for _ in range(2))
+    before, after = (FirstLook(lambda _: None) for _ in range(2))
     show = standing([(20.0, 21.0), (25.0, 26.0)], 1e9)
 
-    def play(glance: Glance, begin_s: float, end_s: float, is_still: bool = False) -> float | None:
+    def play(look: FirstLook, begin_s: float, end_s: float, is_still: bool = False) -> float | None:
         """After how long it is suspected."""
         for number in range(round((end_s - begin_s) / PAUSE_S)):
             t_s = begin_s + number * PAUSE_S
-            glance.see(show(begin_s if is_still else t_s)[..., 0], t_s, False)
-            if is_still and glance.suspicion:
+            look.see(show(begin_s if is_still else t_s)[..., 0], t_s, False)
+            if is_still and look.suspicion:
                 return t_s - begin_s
         return None
 
@@ -139,10 +139,10 @@ def test_how_a_picture_stands_by_nature_outlives_a_restart_but_not_an_evening(
 
 def test_the_rule_remembers_it() -> None:
     rules = [CameraHealth(CameraHealth.Settings(), VIEW) for _ in range(2)]
-    assert rules[0]._glance is not None and rules[1]._glance is not None
-    rules[0]._glance._present = [1.0, 2.0]
+    assert rules[0]._first_look is not None and rules[1]._first_look is not None
+    rules[0]._first_look._present = [1.0, 2.0]
     rules[1].recall(rules[0].remember(), lambda t_s: t_s)
-    assert rules[1]._glance.remember() == rules[0]._glance.remember()
+    assert rules[1]._first_look.remember() == rules[0]._first_look.remember()
     older = {key: value for key, value in rules[0].remember().items() if key != "glance"}
     rules[1].recall(older, lambda t_s: t_s)
 
