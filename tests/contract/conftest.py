@@ -19,13 +19,17 @@ import pytest
 
 from edge_agent.clock import Clock, SystemClock
 from edge_agent.config.models import Mqtt
+from edge_agent.evidence import Report
+from edge_agent.evidence.keys.identity import Home
 from edge_agent.live.appliance import Appliance
 from edge_agent.live.notify import Notifier
 from edge_agent.live.remote import Remote
 from edge_agent.live.requests import Requests
 from edge_agent.live.service import serve
 from edge_agent.uplink import Outbox
-from tamper.browser import Browser, opened_page
+from tamper.browser import Browser, Trust, opened_page
+from tamper.bundles import Device
+from tamper.recent import Judge, recent_device
 
 
 def program() -> str:
@@ -171,6 +175,27 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """A real browser that has opened `verify.html`; starting it is most of what a test costs."""
     with opened_page(tmp_path_factory.mktemp("page")) as opened:
         yield opened
+
+
+@pytest.fixture
+def device(tmp_path: Path) -> Device:
+    """A live one, whose cases were yesterday."""
+    return recent_device(tmp_path / "box")
+
+
+@pytest.fixture
+def home(device: Device, tmp_path: Path) -> Home:
+    return Home.of(tmp_path / "box" / "state", "box-1", None)
+
+
+@pytest.fixture
+def judge(browser: Browser, tmp_path: Path) -> Judge:
+    """What the page and the command line say of a bundle, which must be the same."""
+
+    def both(bundle: bytes, trust: Trust) -> Report:
+        return browser.agreed([bundle], trust, tmp_path / "case.evb")[0]
+
+    return both
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import base64
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from edge_agent.clock import ManualClock
-from edge_agent.evidence import EXIT_CODES, Report
+from edge_agent.evidence import EXIT_CODES
 from edge_agent.evidence.bundle.container import contents, pack
 from edge_agent.evidence.bundle.logged import PROOF
 from edge_agent.evidence.keys.identity import Home
@@ -30,38 +30,9 @@ from tamper.authorities import (
 )
 from tamper.browser import Browser, Trust
 from tamper.bundles import Device
+from tamper.recent import DAY, HOUR, NOW, Judge, one
 
 pytestmark = pytest.mark.slow
-
-Judge = Callable[[bytes, Trust], Report]
-
-NOW = datetime.now(UTC).replace(microsecond=0)
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-
-
-@pytest.fixture
-def device(tmp_path: Path) -> Device:
-    """A live one, whose cases were yesterday."""
-    return Device.make(tmp_path / "box", 3, "live", NOW - DAY)
-
-
-@pytest.fixture
-def home(device: Device, tmp_path: Path) -> Home:
-    return Home.of(tmp_path / "box" / "state", "box-1", None)
-
-
-@pytest.fixture
-def judge(browser: Browser, tmp_path: Path) -> Judge:
-    """What both say of a bundle, which must be the same."""
-
-    def both(bundle: bytes, trust: Trust) -> Report:
-        return browser.agreed([bundle], trust, tmp_path / "case.evb")[0]
-
-    return both
-
-
-def one(device: Device) -> bytes:
-    return next(device.bundles(1)).read_bytes()
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """`verify.html` and the command line judge time-stamps alike, whoever made them."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,38 +8,14 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from edge_agent.evidence import EXIT_CODES, Report
+from edge_agent.evidence import EXIT_CODES
 from edge_agent.evidence.bundle.container import contents, pack
 from tamper.authorities import TIME_STAMPS, YEAR, Authority, Stamper, new_key, stamped
 from tamper.browser import Browser, Trust
 from tamper.bundles import Device
+from tamper.recent import DAY, NOW, Judge, one
 
 pytestmark = pytest.mark.slow
-
-Judge = Callable[[bytes, Trust], Report]
-
-NOW = datetime.now(UTC).replace(microsecond=0)
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-
-
-@pytest.fixture
-def device(tmp_path: Path) -> Device:
-    """A live one, whose cases were yesterday."""
-    return Device.make(tmp_path / "box", 3, "live", NOW - DAY)
-
-
-@pytest.fixture
-def judge(browser: Browser, tmp_path: Path) -> Judge:
-    """What both say of a bundle, which must be the same."""
-
-    def both(bundle: bytes, trust: Trust) -> Report:
-        return browser.agreed([bundle], trust, tmp_path / "case.evb")[0]
-
-    return both
-
-
-def one(device: Device) -> bytes:
-    return next(device.bundles(1)).read_bytes()
 
 
 TOKEN = "time.tsr"

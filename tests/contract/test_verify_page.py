@@ -2,9 +2,8 @@
 
 import base64
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from edge_agent.clock import ManualClock, utc_text
-from edge_agent.evidence import EXIT_CODES, Report, verify_chain
+from edge_agent.evidence import EXIT_CODES, verify_chain
 from edge_agent.evidence.bundle.container import contents, pack
 from edge_agent.evidence.bundle.manifest import Manifest
 from edge_agent.evidence.bundle.tombstone import FOLDER, SUFFIX, Tombstone
@@ -33,24 +32,9 @@ from tamper.authorities import (
 )
 from tamper.browser import Browser, Trust
 from tamper.bundles import Device
+from tamper.recent import DAY, NOW, Judge, one
 
 pytestmark = pytest.mark.slow
-
-Judge = Callable[[bytes, Trust], Report]
-
-NOW = datetime.now(UTC).replace(microsecond=0)
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-
-
-@pytest.fixture
-def device(tmp_path: Path) -> Device:
-    """A live one, whose cases were yesterday."""
-    return Device.make(tmp_path / "box", 3, "live", NOW - DAY)
-
-
-@pytest.fixture
-def home(device: Device, tmp_path: Path) -> Home:
-    return Home.of(tmp_path / "box" / "state", "box-1", None)
 
 
 @pytest.fixture
@@ -67,20 +51,6 @@ def certified(home: Home, authority: Authority, tmp_path: Path) -> Device:
     chain.write_bytes(own.public_bytes(Encoding.PEM))
     install(home, chain, ManualClock(NOW))
     return Device.make(tmp_path / "box", 6, "live", NOW - DAY)
-
-
-@pytest.fixture
-def judge(browser: Browser, tmp_path: Path) -> Judge:
-    """What both say of a bundle, which must be the same."""
-
-    def both(bundle: bytes, trust: Trust) -> Report:
-        return browser.agreed([bundle], trust, tmp_path / "case.evb")[0]
-
-    return both
-
-
-def one(device: Device) -> bytes:
-    return next(device.bundles(1)).read_bytes()
 
 
 @pytest.mark.parametrize("profile", ["cn-ga832", "cn-four-photo", "bj-2014", "uk-2022-71"])
